@@ -1,0 +1,6 @@
+// What every other package may import; it imports nothing itself.
+export { BoundedQueue } from "./bounded-queue.ts";
+export { type Clock, SystemClock, sleepWith, type Timer } from "./clock.ts";
+export { asError, assert, WherryError, type WherryErrorOptions } from "./errors.ts";
+export { type Logger, silentLogger } from "./logger.ts";
+export { type Random, SeededRandom, SystemRandom } from "./random.ts";

@@ -1,0 +1,2 @@
+// The control-loop kit: informers, work queue, reconciler loop.
+export type * from "./types.ts";

@@ -1,0 +1,2 @@
+// ZeroMQ sockets in TypeScript, wire-compatible with libzmq.
+export type * from "./types.ts";
