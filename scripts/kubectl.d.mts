@@ -1,0 +1,2 @@
+export function toolPath(tool: "kubectl" | "helm"): string;
+export function kubectlPath(): string;
