@@ -1,0 +1,36 @@
+// `npm run pack`: builds every package with `tsc -b` and packs it for publishing into build/. In the repository a package's
+// `exports` and `imports` name its sources, which run directly; what is published names the compiled files instead.
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const build = join(root, "build");
+
+/** `./src/x.ts` → `{ types, default }` below ./dist; other strings stay. */
+function published(target) {
+  if (typeof target !== "string" || !target.startsWith("./src/")) return target;
+  const stem = target.replace("./src/", "./dist/").replace(/\.ts$/, "");
+  return { types: `${stem}.d.ts`, default: `${stem}.js` };
+}
+const mapValues = (object, change) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+
+execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-b"], { cwd: root, stdio: "inherit" });
+rmSync(build, { recursive: true, force: true });
+mkdirSync(build, { recursive: true });
+for (const name of readdirSync(join(root, "packages"))) {
+  const folder = join(root, "packages", name);
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  if (manifest.private === true) continue;
+  const stage = join(build, "stage", name);
+  mkdirSync(stage, { recursive: true });
+  for (const part of [...manifest.files, "README.md"])
+    if (existsSync(join(folder, part)))
+      cpSync(join(folder, part), join(stage, part), { recursive: true, filter: (path) => !path.endsWith(".tsbuildinfo") });
+  cpSync(join(root, "LICENSE"), join(stage, "LICENSE"));
+  if (manifest.exports !== undefined) manifest.exports = mapValues(manifest.exports, published);
+  if (manifest.imports !== undefined) manifest.imports = mapValues(manifest.imports, (target) => published(target).default ?? target);
+  writeFileSync(join(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  execFileSync("npm", ["pack", "--silent", "--pack-destination", build, stage], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+}
