@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts", "examples/**/*.test.ts"],
+    setupFiles: ["tests/support/setup.ts"],
     pool: "forks",
     testTimeout: 30_000,
     hookTimeout: 30_000,
