@@ -80,3 +80,42 @@ export interface KubeClient {
     body: KubeObject,
   ): Promise<R>;
 }
+
+/** One call as it goes over the wire, whatever the wire is. */
+export interface TransportRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Decoded path segments: `["api", "v1", "namespaces", "default", "pods"]`. */
+  readonly path: readonly string[];
+  readonly query?: URLSearchParams;
+  /** Of the body; `application/json` when absent. */
+  readonly contentType?: string;
+  /** A value that JSON can hold. In process it is handed over as it is, so the caller must not change it afterwards. */
+  readonly body?: unknown;
+  /** Lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface TransportResponse {
+  readonly status: number;
+  /** The JSON value that came; a string when the answer was no JSON; undefined without a body. Read-only, may be shared. */
+  readonly body: unknown;
+  /** The texts of `Warning: 299` headers. */
+  readonly warnings?: readonly string[];
+}
+
+/** Brings a request to an API server under one identity: over HTTPS (`httpTransport`) or in process. */
+export interface Transport {
+  /**
+   * Resolves for every answer, refusals included. An abort rejects with the signal's reason.
+   * @throws WherryError `KUBE_UNREACHABLE` (retryable) when no answer came.
+   */
+  request(request: TransportRequest): Promise<TransportResponse>;
+  /**
+   * Opens a watch (the query holds `watch=true`) and yields its events, starting with the first `next()`. Ends when the server
+   * ends it or the signal aborts; leaving the loop closes it at once.
+   * @throws StatusError from `next()` when the server refuses the watch. WherryError `KUBE_UNREACHABLE` when it can't be
+   *         opened, or breaks off in the middle of an event.
+   */
+  watch(request: TransportRequest): AsyncIterable<WatchEvent>;
+}
