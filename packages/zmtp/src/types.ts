@@ -27,8 +27,20 @@ export interface Peer {
   readonly queuedBytes: number;
   /** When the last bytes came in, by `Clock.monotonic`, milliseconds. */
   readonly lastActivityMs: number;
-  /** Closes this connection alone; with `reconnect` false a connecting socket does not come back. */
-  close(reason?: string): void;
+  /** Resolves when this peer's queue has room, or at once. Rejects when aborted, or `ZMTP_PEER_GONE`. */
+  writable(signal?: AbortSignal): Promise<void>;
+  /**
+   * Closes this connection alone, after flushing what is queued to it; nothing more can be sent to it from now on. What
+   * still comes in until the peer has closed its side is delivered. With `reconnect` false a connecting socket does not
+   * come back (default true).
+   */
+  close(reason?: string, options?: PeerCloseOptions): void;
+}
+
+export interface PeerCloseOptions {
+  readonly reconnect?: boolean;
+  /** How long the flush and the peer's closing may take. Default 1 s. */
+  readonly lingerMs?: number;
 }
 
 /** Why a peer left or never became one. */
@@ -41,7 +53,13 @@ export type DropReason =
   | "frame-too-large"
   | "mechanism-mismatch"
   | "socket-type-mismatch"
-  | "heartbeat-timeout";
+  | "heartbeat-timeout"
+  /** The peer sent an ERROR command (RFC 23). */
+  | "refused-by-peer"
+  /** ROUTER: a newer connection announced the same routing id and took its place. */
+  | "handed-over"
+  /** The socket has `peersMax` connections. */
+  | "too-many-peers";
 
 export interface SocketEvents {
   /** The handshake is done; messages flow. */
@@ -65,8 +83,10 @@ export interface SocketCounters {
   readonly messagesOut: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Messages that could not be delivered and were reported as such. */
+  /** Messages accepted by `send` that were not handed to the kernel when their peer left; `disconnect` told of them. */
   readonly undelivered: number;
+  /** Received messages that the socket type's rules discard: REP without an empty delimiter, REQ unasked for (RFC 28). */
+  readonly discarded: number;
 }
 
 export interface SocketOptions {
@@ -74,12 +94,18 @@ export interface SocketOptions {
   readonly routingId?: string | Uint8Array;
   /** Bytes a message may have, all frames together; a larger one drops the peer. Default 64 MiB. */
   readonly messageBytesMax?: number;
+  /** Frames a message may have; one with more drops the peer. Default 10 000. */
+  readonly messageFramesMax?: number;
   /** Messages queued to one peer before `send` says no. Default 1000. */
   readonly peerQueueMessagesMax?: number;
   /** Bytes queued to one peer before `send` says no. Default 16 MiB. */
   readonly peerQueueBytesMax?: number;
   /** Received messages held for the reader before reading from the peers pauses. Default 1000. */
   readonly receiveQueueMessagesMax?: number;
+  /** Their bytes, likewise. Default 64 MiB. */
+  readonly receiveQueueBytesMax?: number;
+  /** Connections at a time, those in handshake included; a further one is closed at once. Default 65 536. */
+  readonly peersMax?: number;
   /** From the connection's start to its READY. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
   /** Connecting: first delay, longest delay; the delay doubles with full jitter. Default 50 ms and 5 s. */

@@ -1,0 +1,327 @@
+// One TCP or ipc connection, from its start to its end: handshake, decoding, output, closing. Whatever the peer does ends at
+// most this connection, with a reason; nothing is thrown for its sake.
+import type { Socket as NetSocket } from "node:net";
+import type { Clock, Timer } from "@wherry/core";
+import { defaults } from "../limits.ts";
+import { peerGoneError } from "../errors.ts";
+import type { Mechanism } from "../mechanism/mechanism.ts";
+import type { DropReason, Message, Peer, PeerCloseOptions } from "../types.ts";
+import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
+import { Decoder } from "../wire/decoder.ts";
+import type { Problem } from "../wire/problem.ts";
+import type { Flusher } from "./flusher.ts";
+import { Handshake } from "./handshake.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { Settings } from "./settings.ts";
+import { Waiters } from "./waiters.ts";
+import { Writer } from "./writer.ts";
+
+/** What a connection tells the socket that owns it. */
+export interface ConnectionOwner {
+  readonly type: string;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly flusher: Flusher;
+  makeMechanism(): Mechanism;
+  /** A routing id for a peer that announced none. */
+  generateRoutingId(connection: Connection): Uint8Array;
+  /** Is each message to begin with the sender's routing id? */
+  readonly prefixesMessages: boolean;
+  onReady(connection: Connection): void;
+  onMessages(connection: Connection, messages: Message[]): void;
+  /** The output queue has room again. */
+  onRoom(connection: Connection): void;
+  /** No more can be sent to it: it is closing. Only after `onReady`. */
+  onLeaving(connection: Connection, reason: DropReason, detail: string): void;
+  /** It is over; the last call. */
+  onGone(connection: Connection, end: ConnectionEnd): void;
+}
+
+export interface ConnectionEnd {
+  readonly reason: DropReason;
+  readonly detail: string;
+  readonly undelivered: number;
+  /** Was the transport connected? */
+  readonly wasOpen: boolean;
+  /** Had `onReady` been called? */
+  readonly wasReady: boolean;
+}
+
+type State = "handshake" | "ready" | "closing" | "gone";
+
+export class Connection implements Peer {
+  readonly id: number;
+  readonly address: string;
+  routingId: Uint8Array = new Uint8Array(0);
+  metadata: ReadonlyMap<string, string> = new Map();
+  bytesIn = 0;
+  messagesIn = 0;
+  lastActivityMs: number;
+  paused = false;
+  /** `close` was called with `reconnect: false`. */
+  staysAway = false;
+  /** Received messages and their bytes that the reader has not taken (kept by the inbox). */
+  readonly inbox: Message[] = [];
+  inboxHead = 0;
+
+  readonly #owner: ConnectionOwner;
+  readonly #socket: NetSocket;
+  readonly #decoder: Decoder;
+  readonly #writer: Writer;
+  readonly #handshake: Handshake;
+  readonly #heartbeat: Heartbeat;
+  readonly #room = new Waiters();
+  #deadline: Timer | undefined;
+  #state: State = "handshake";
+  #wasOpen = false;
+  #wasReady = false;
+  #remoteEnded = false;
+  #finSent = false;
+  #end: Problem = { reason: "connection-error", detail: "the connection was lost" };
+
+  constructor(id: number, socket: NetSocket, address: string, owner: ConnectionOwner) {
+    this.id = id;
+    this.address = address;
+    this.#owner = owner;
+    this.#socket = socket;
+    const { settings, clock } = owner;
+    this.lastActivityMs = clock.monotonic();
+    this.#decoder = new Decoder(settings, (body) => this.#onCommand(body));
+    const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
+    this.#writer = new Writer(socket, owner.flusher, queue, () => this.#onProgress());
+    this.#handshake = new Handshake(owner.type, owner.makeMechanism(), (bytes) => this.#writer.raw(bytes));
+    this.#heartbeat = new Heartbeat(this, clock, settings.heartbeatMs);
+    this.#deadline = clock.timer(settings.handshakeTimeoutMs, () => {
+      const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
+      this.drop({ reason: "handshake-timeout", detail });
+    });
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    socket.on("end", () => this.#onRemoteEnd());
+    socket.on("error", (error) => this.#onError(error));
+    socket.on("close", () => this.#onClose());
+  }
+
+  /** The transport is connected: the greeting goes out. */
+  open(): void {
+    this.#wasOpen = true;
+    this.#handshake.open();
+  }
+
+  get ready(): boolean {
+    return this.#state === "ready";
+  }
+
+  /** The output. Only to be written to while `ready`. */
+  get writer(): Writer {
+    return this.#writer;
+  }
+
+  get queuedMessages(): number {
+    return this.#writer.queuedMessages;
+  }
+
+  get queuedBytes(): number {
+    return this.#writer.queuedBytes;
+  }
+
+  get messagesOut(): number {
+    return this.#writer.messagesOut;
+  }
+
+  get bytesOut(): number {
+    return this.#writer.bytesOut;
+  }
+
+  writable(signal?: AbortSignal): Promise<void> {
+    if (this.#state !== "ready") return Promise.reject(peerGoneError(this.address));
+    return this.#writer.room() ? Promise.resolve() : this.#room.wait(signal);
+  }
+
+  close(reason?: string, options?: PeerCloseOptions): void {
+    if (options?.reconnect === false) this.staysAway = true;
+    const detail = reason ?? "closed by the application";
+    this.leave({ reason: "closed-here", detail }, options?.lingerMs ?? defaults.lingerMs);
+  }
+
+  pause(): void {
+    if (this.paused || this.#state === "gone") return;
+    this.paused = true;
+    this.#socket.pause();
+  }
+
+  unpause(): void {
+    if (!this.paused || this.#state === "gone") return;
+    this.paused = false;
+    this.lastActivityMs = this.#owner.clock.monotonic();
+    this.#socket.resume();
+  }
+
+  sendCommand(frame: Buffer): void {
+    if (this.#state === "handshake" || this.#state === "ready") this.#writer.raw(frame);
+  }
+
+  heartbeatMissed(silentMs: number): void {
+    this.drop({ reason: "heartbeat-timeout", detail: `nothing came for ${Math.round(silentMs)} ms` });
+  }
+
+  /** Ends the connection now; what is queued to it is undelivered. */
+  drop(end: Problem): void {
+    if (this.#state === "gone") return;
+    if (this.#state !== "closing") this.#end = end;
+    this.#leave();
+    this.#socket.destroy();
+  }
+
+  /**
+   * Ends it in order: flush, FIN, wait until the peer has closed its side, all within `lingerMs`. Closing at once would
+   * make the kernel answer unread input with a reset, which can destroy what the peer has not read yet.
+   */
+  leave(end: Problem, lingerMs: number): void {
+    if (this.#state === "gone") return;
+    if (lingerMs <= 0 || this.#state === "handshake") {
+      this.drop(end);
+      return;
+    }
+    if (this.#state === "closing") return;
+    this.#closeOrderly(end, lingerMs);
+  }
+
+  #closeOrderly(end: Problem, lingerMs: number): void {
+    this.#end = end;
+    this.#leave();
+    this.#deadline = this.#owner.clock.timer(lingerMs, () => this.#socket.destroy());
+    this.#writer.flush();
+    this.#finish();
+  }
+
+  /** Once per connection: nothing can be sent from here on. */
+  #leave(): void {
+    const before = this.#state;
+    if (before === "closing" || before === "gone") return;
+    this.#state = "closing";
+    this.#deadline?.cancel();
+    this.#heartbeat.stop();
+    this.#room.reject(peerGoneError(this.address));
+    if (before === "ready") this.#owner.onLeaving(this, this.#end.reason, this.#end.detail);
+  }
+
+  /** When closing: goes on as far as the output and the peer allow. */
+  #finish(): void {
+    if (this.#state !== "closing" || !this.#writer.empty) return;
+    if (!this.#finSent) {
+      this.#finSent = true;
+      this.#socket.end();
+    }
+    if (this.#remoteEnded) this.#socket.destroySoon();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.bytesIn += chunk.length;
+    this.lastActivityMs = this.#owner.clock.monotonic();
+    if (this.#state === "ready") {
+      this.#decode(chunk);
+      return;
+    }
+    if (this.#state === "closing" && this.#wasReady) {
+      this.#decode(chunk);
+      return;
+    }
+    if (this.#state !== "handshake") return;
+    const rest = this.#handshake.greet(chunk);
+    if (rest === undefined) return;
+    if (Buffer.isBuffer(rest)) this.#decode(rest);
+    else this.drop(rest);
+  }
+
+  #decode(chunk: Buffer): void {
+    const problem = this.#decoder.push(chunk);
+    if (!this.#wasReady && this.#handshake.introduction !== undefined) this.#becomeReady();
+    const messages = this.#decoder.take();
+    this.messagesIn += messages.length;
+    if (problem !== undefined) this.#refuse(problem);
+    // Last, because the reader's handler runs in here and may do anything.
+    if (messages.length > 0) this.#owner.onMessages(this, messages);
+  }
+
+  /** After a problem: an ERROR that was sent in the handshake is given the chance to arrive. */
+  #refuse(problem: Problem): void {
+    if (problem.reason === "socket-type-mismatch") this.#closeOrderly(problem, defaults.lingerMs);
+    else this.drop(problem);
+  }
+
+  #becomeReady(): void {
+    this.#wasReady = true;
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+    this.#state = "ready";
+    this.#heartbeat.start();
+    this.#owner.onReady(this);
+  }
+
+  #onCommand(body: Buffer): Problem | undefined {
+    const command = parseCommand(body);
+    if (isProblem(command)) return command;
+    if (this.#handshake.introduction === undefined) {
+      const problem = this.#handshake.receive(command);
+      if (problem === undefined) this.#introduce();
+      return problem;
+    }
+    if (command.name === "PING") return this.#onPing(command.data);
+    if (command.name === "ERROR")
+      return { reason: "refused-by-peer", detail: `the peer said ERROR: ${parseError(command.data)}` };
+    // PONG counts as activity, which is all it is for; RFC 23: commands that are not understood are discarded.
+    return undefined;
+  }
+
+  #introduce(): void {
+    const { introduction } = this.#handshake;
+    if (introduction === undefined) return;
+    this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
+    const { routingId } = introduction;
+    this.routingId = routingId.length > 0 ? routingId : this.#owner.generateRoutingId(this);
+    if (this.#owner.prefixesMessages) this.#decoder.prefix = this.routingId;
+    this.#decoder.messagesAllowed = true;
+  }
+
+  #onPing(data: Buffer): Problem | undefined {
+    const ping = parsePing(data);
+    if (isProblem(ping)) return ping;
+    this.#heartbeat.peerTtl(ping.ttlMs);
+    // A peer that pings and never reads must not make the queue grow.
+    if (this.#writer.room()) this.sendCommand(encodeCommand("PONG", ping.context));
+    return undefined;
+  }
+
+  /** The peer closed its side: what is queued to it is still offered, since it may read on. */
+  #onRemoteEnd(): void {
+    this.#remoteEnded = true;
+    const end: Problem = { reason: "closed-by-peer", detail: "the peer closed the connection" };
+    if (this.#state === "ready") this.#closeOrderly(end, defaults.lingerMs);
+    else if (this.#state === "handshake") this.drop(end);
+    else this.#finish();
+  }
+
+  #onError(error: Error): void {
+    if (this.#state === "closing") return;
+    this.drop({ reason: "connection-error", detail: error.message });
+  }
+
+  #onProgress(): void {
+    if (this.#state === "ready") {
+      this.#room.resolve();
+      this.#owner.onRoom(this);
+    } else {
+      this.#finish();
+    }
+  }
+
+  #onClose(): void {
+    if (this.#state === "gone") return;
+    this.#leave();
+    this.#deadline?.cancel();
+    this.#state = "gone";
+    this.#writer.stop();
+    const undelivered = this.#writer.queuedMessages;
+    this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#wasOpen, wasReady: this.#wasReady });
+  }
+}

@@ -1,0 +1,91 @@
+// From the first byte to the peer's metadata: greeting, mechanism, socket types. Bytes and commands in, what to send and a
+// verdict out; it touches no socket and no clock.
+import type { Mechanism } from "../mechanism/mechanism.ts";
+import { type Command, encodeError, isProblem, type Metadata, property } from "../wire/command.ts";
+import { checkGreeting, encodeGreeting, greetingBytes, parseGreeting } from "../wire/greeting.ts";
+import { limits } from "../limits.ts";
+import type { Problem } from "../wire/problem.ts";
+
+/** RFC 28 (and 29 to 31, when those types come): which socket types may talk to which. */
+const partners: Readonly<Record<string, readonly string[]>> = {
+  REQ: ["REP", "ROUTER"],
+  REP: ["REQ", "DEALER"],
+  DEALER: ["REP", "DEALER", "ROUTER"],
+  ROUTER: ["REQ", "DEALER", "ROUTER"],
+};
+
+/** Who the peer turned out to be. */
+export interface Introduction {
+  readonly metadata: Metadata;
+  /** Announced, or empty. */
+  readonly routingId: Buffer;
+  /** The minor version of ZMTP 3 that it speaks. */
+  readonly minor: number;
+}
+
+export class Handshake {
+  readonly #socketType: string;
+  readonly #mechanism: Mechanism;
+  readonly #send: (bytes: Buffer) => void;
+  #greeting: Buffer | undefined = Buffer.alloc(0);
+  #minor = 0;
+  introduction: Introduction | undefined;
+
+  /** @param send takes encoded bytes in order. */
+  constructor(socketType: string, mechanism: Mechanism, send: (bytes: Buffer) => void) {
+    this.#socketType = socketType;
+    this.#mechanism = mechanism;
+    this.#send = send;
+  }
+
+  /** Says the greeting. The whole of it at once: older peers that need to be waited for are refused anyway. */
+  open(): void {
+    this.#send(encodeGreeting(this.#mechanism.name, false));
+  }
+
+  /** Takes the greeting's bytes off the stream's front. @returns what follows it; undefined until it is whole. */
+  greet(chunk: Buffer): Buffer | Problem | undefined {
+    if (this.#greeting === undefined) return chunk;
+    const need = greetingBytes - this.#greeting.length;
+    const greeting = Buffer.concat([this.#greeting, chunk.subarray(0, need)]);
+    this.#greeting = greeting;
+    const problem = checkGreeting(greeting);
+    if (problem !== undefined) return problem;
+    if (greeting.length < greetingBytes) return undefined;
+    this.#greeting = undefined;
+    const { minor, mechanism } = parseGreeting(greeting);
+    if (mechanism !== this.#mechanism.name)
+      return {
+        reason: "mechanism-mismatch",
+        detail: `the peer wants mechanism ${JSON.stringify(mechanism)}, this side ${this.#mechanism.name}`,
+      };
+    this.#minor = minor;
+    const { send } = this.#mechanism.start();
+    if (send !== undefined) this.#send(send);
+    return chunk.subarray(need);
+  }
+
+  /** A command before the handshake is done. When it is, `introduction` is set. */
+  receive(command: Command): Problem | undefined {
+    const step = this.#mechanism.receive(command);
+    if (isProblem(step)) return step;
+    if (step.send !== undefined) this.#send(step.send);
+    if (step.ready === undefined) return undefined;
+    const socketType = property(step.ready, "Socket-Type")?.toString("latin1") ?? "";
+    if (partners[this.#socketType]?.includes(socketType) !== true) {
+      const detail = `a ${JSON.stringify(socketType)} peer cannot talk to ${this.#socketType}`;
+      this.#send(encodeError(detail));
+      return { reason: "socket-type-mismatch", detail };
+    }
+    const routingId = property(step.ready, "Identity") ?? Buffer.alloc(0);
+    if (routingId.length > limits.routingIdBytesMax || routingId[0] === 0)
+      return {
+        reason: "protocol-error",
+        detail: "an Identity of more than 255 bytes, or that begins with a zero (RFC 28)",
+      };
+    // Copied: metadata and id outlive the chunk that they came in.
+    const metadata = new Map([...step.ready].map(([name, value]) => [name, Buffer.from(value)]));
+    this.introduction = { metadata, routingId: Buffer.from(routingId), minor: this.#minor };
+    return undefined;
+  }
+}

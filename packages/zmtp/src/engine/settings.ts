@@ -1,0 +1,63 @@
+// The options with their defaults filled in and judged, once, when a socket is made.
+import { optionInvalid } from "../errors.ts";
+import { defaults, limits } from "../limits.ts";
+import type { SocketOptions } from "../types.ts";
+
+export interface Settings {
+  /** Empty: none announced. */
+  readonly routingId: Buffer;
+  readonly messageBytesMax: number;
+  readonly messageFramesMax: number;
+  readonly peerQueueMessagesMax: number;
+  readonly peerQueueBytesMax: number;
+  readonly receiveQueueMessagesMax: number;
+  readonly receiveQueueBytesMax: number;
+  readonly peersMax: number;
+  readonly handshakeTimeoutMs: number;
+  readonly reconnectFirstMs: number;
+  readonly reconnectMaxMs: number;
+  readonly heartbeatMs: number;
+}
+
+/** @throws WherryError `ZMTP_OPTION_INVALID` */
+export function settingsOf(options: SocketOptions): Settings {
+  const reconnectFirstMs = atLeast(1, "reconnectMs.first", options.reconnectMs?.first ?? defaults.reconnectFirstMs);
+  return {
+    routingId: routingIdOf(options.routingId),
+    messageBytesMax: atLeast(1, "messageBytesMax", options.messageBytesMax ?? defaults.messageBytesMax),
+    messageFramesMax: atLeast(1, "messageFramesMax", options.messageFramesMax ?? defaults.messageFramesMax),
+    peerQueueMessagesMax: atLeast(
+      1,
+      "peerQueueMessagesMax",
+      options.peerQueueMessagesMax ?? defaults.peerQueueMessagesMax,
+    ),
+    peerQueueBytesMax: atLeast(1, "peerQueueBytesMax", options.peerQueueBytesMax ?? defaults.peerQueueBytesMax),
+    receiveQueueMessagesMax: atLeast(
+      1,
+      "receiveQueueMessagesMax",
+      options.receiveQueueMessagesMax ?? defaults.receiveQueueMessagesMax,
+    ),
+    receiveQueueBytesMax: atLeast(
+      1,
+      "receiveQueueBytesMax",
+      options.receiveQueueBytesMax ?? defaults.receiveQueueBytesMax,
+    ),
+    peersMax: atLeast(1, "peersMax", options.peersMax ?? defaults.peersMax),
+    handshakeTimeoutMs: atLeast(1, "handshakeTimeoutMs", options.handshakeTimeoutMs ?? defaults.handshakeTimeoutMs),
+    reconnectFirstMs,
+    reconnectMaxMs: atLeast(reconnectFirstMs, "reconnectMs.max", options.reconnectMs?.max ?? defaults.reconnectMaxMs),
+    heartbeatMs: atLeast(0, "heartbeatMs", options.heartbeatMs ?? 0),
+  };
+}
+
+function atLeast(least: number, name: string, value: number): number {
+  if (!(value >= least)) throw optionInvalid(name, `a number of at least ${least}`, value);
+  return value;
+}
+
+function routingIdOf(value: string | Uint8Array | undefined): Buffer {
+  const id = value === undefined ? Buffer.alloc(0) : Buffer.from(value as string);
+  if (value !== undefined && (id.length === 0 || id.length > limits.routingIdBytesMax || id[0] === 0))
+    throw optionInvalid("routingId", "1 to 255 bytes, the first not zero", `${id.length} bytes`);
+  return id;
+}

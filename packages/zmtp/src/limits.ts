@@ -1,0 +1,43 @@
+// Every limit and default of this package, with its unit. What a caller may change is in `SocketOptions`.
+
+/** Defaults of `SocketOptions`. */
+export const defaults = {
+  messageBytesMax: 67_108_864, // 64 MiB
+  messageFramesMax: 10_000,
+  peerQueueMessagesMax: 1_000,
+  peerQueueBytesMax: 16_777_216, // 16 MiB
+  receiveQueueMessagesMax: 1_000,
+  receiveQueueBytesMax: 67_108_864, // 64 MiB
+  peersMax: 65_536,
+  handshakeTimeoutMs: 10_000,
+  reconnectFirstMs: 50,
+  reconnectMaxMs: 5_000,
+  lingerMs: 1_000,
+} as const;
+
+export const limits = {
+  /** RFC 28: a routing id is 1 to 255 bytes long. */
+  routingIdBytesMax: 255,
+  /** A command frame (READY with all its metadata, PING, ERROR). libzmq sends a few hundred bytes at most. */
+  commandBytesMax: 65_536, // 64 KiB
+  /** RFC 37: the context of a PING, to be returned in the PONG. */
+  pingContextBytesMax: 16,
+  /** The peer is dropped when nothing came for this many heartbeat intervals. */
+  heartbeatMisses: 3,
+  /** The part of a frame that is allocated before its bytes arrive; it doubles from here, up to the announced size. */
+  bodyFirstBytes: 262_144, // 256 KiB
+  /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */
+  outputBufferBytes: 65_536, // 64 KiB
+  /** Output buffers kept for reuse, per socket. */
+  outputBuffersKeptMax: 32,
+  /** Frame bodies up to this size are copied into the output buffer; larger ones are written from where they lie. */
+  copyBytesMax: 8_192, // 8 KiB
+  /** Bytes given to the kernel in one `writev`. A single larger frame goes whole. */
+  writeBytesMax: 1_048_576, // 1 MiB
+  /** Peers with unwritten output in one tick; beyond that, all are written at once, so that the buffers stay few. */
+  dirtyPeersMax: 128,
+  /** `sun_path` on Linux, less its terminating zero. */
+  ipcPathBytesMax: 107,
+  /** Idle time before TCP probes whether the other machine still lives. */
+  keepAliveDelayMs: 60_000,
+} as const;

@@ -1,0 +1,201 @@
+// Turns the byte stream that follows the greeting into messages and commands. Frames that lie within one chunk are views
+// of it; only those that cross a chunk's end are copied. Never throws, and never holds more than the limits allow.
+import { limits } from "../limits.ts";
+import type { Message } from "../types.ts";
+import {
+  flagCommand,
+  flagLong,
+  flagMore,
+  flagsReserved,
+  longHeaderBytes,
+  readLength,
+  shortHeaderBytes,
+} from "./frame.ts";
+import type { Problem } from "./problem.ts";
+
+export interface DecoderLimits {
+  readonly messageBytesMax: number;
+  readonly messageFramesMax: number;
+}
+
+/** Shared by all empty frames. */
+const emptyFrame: Buffer = Buffer.alloc(0);
+
+export class Decoder {
+  /** Prepended to each message (ROUTER: the peer's routing id). */
+  prefix: Uint8Array | undefined;
+  /** Until the handshake is done, a message frame is a protocol error. */
+  messagesAllowed = false;
+
+  readonly #limits: DecoderLimits;
+  /** Called with a command frame's body, in stream order; a returned problem ends the decoding. */
+  readonly #onCommand: (body: Buffer) => Problem | undefined;
+
+  #messages: Message[] = [];
+  #problem: Problem | undefined;
+  /** The frames so far of a message whose last frame has not come. */
+  #frames: Uint8Array[] | undefined;
+  #messageBytes = 0;
+  #frameCount = 0;
+
+  /** The header of a frame that crosses a chunk's end. */
+  readonly #header: Buffer = Buffer.alloc(longHeaderBytes);
+  #headerBytes = 0;
+  /** The body of a frame that crosses a chunk's end; its capacity grows up to `#bodySize`. */
+  #body: Buffer | undefined;
+  #bodyFilled = 0;
+  #bodySize = 0;
+  #flags = 0;
+
+  constructor(decoderLimits: DecoderLimits, onCommand: (body: Buffer) => Problem | undefined) {
+    this.#limits = decoderLimits;
+    this.#onCommand = onCommand;
+  }
+
+  /**
+   * Decodes a chunk, which belongs to the decoder from now on. After a problem, every later chunk is ignored.
+   * @returns what is wrong with the stream; the messages before that point are still to be taken.
+   */
+  push(chunk: Buffer): Problem | undefined {
+    if (this.#problem !== undefined) return this.#problem;
+    let at = 0;
+    if (this.#body !== undefined) at = this.#continueBody(chunk, 0);
+    else if (this.#headerBytes > 0) at = this.#continueHeader(chunk);
+    // A problem ends the loop too: it answers with the chunk's end.
+    while (at < chunk.length) at = this.#frame(chunk, at);
+    return this.#problem;
+  }
+
+  /** The messages that were completed since the last call. */
+  take(): Message[] {
+    const messages = this.#messages;
+    if (messages.length > 0) this.#messages = [];
+    return messages;
+  }
+
+  /** Bytes held for a frame or message that is not complete. */
+  get heldBytes(): number {
+    return this.#messageBytes + this.#headerBytes + (this.#body?.length ?? 0);
+  }
+
+  /** Decodes the frame at `at`, or keeps its beginning; returns where the next one starts. */
+  #frame(chunk: Buffer, at: number): number {
+    const flags = chunk[at] ?? 0;
+    let bodyAt = at + shortHeaderBytes;
+    let size = 0;
+    if ((flags & flagLong) !== 0) {
+      bodyAt = at + longHeaderBytes;
+      if (bodyAt > chunk.length) return this.#keepHeader(chunk, at);
+      size = readLength(chunk, at + 1);
+    } else {
+      if (bodyAt > chunk.length) return this.#keepHeader(chunk, at);
+      size = chunk[at + 1] ?? 0;
+    }
+    if (!this.#admit(flags, size)) return chunk.length;
+    const end = bodyAt + size;
+    if (end <= chunk.length) {
+      return this.#complete(flags, size === 0 ? emptyFrame : chunk.subarray(bodyAt, end)) ? end : chunk.length;
+    }
+    this.#flags = flags;
+    this.#bodySize = size;
+    this.#bodyFilled = 0;
+    this.#body = Buffer.allocUnsafe(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - bodyAt)));
+    return this.#continueBody(chunk, bodyAt);
+  }
+
+  #keepHeader(chunk: Buffer, at: number): number {
+    // The flags are judged at once: a peer that sends one bad byte and waits must not be held on to.
+    if (!this.#admit(chunk[at] ?? 0, 0)) return chunk.length;
+    chunk.copy(this.#header, 0, at);
+    this.#headerBytes = chunk.length - at;
+    return chunk.length;
+  }
+
+  #continueHeader(chunk: Buffer): number {
+    const need = ((this.#header[0] ?? 0) & flagLong) === 0 ? shortHeaderBytes : longHeaderBytes;
+    const taken = Math.min(need - this.#headerBytes, chunk.length);
+    chunk.copy(this.#header, this.#headerBytes, 0, taken);
+    this.#headerBytes += taken;
+    if (this.#headerBytes < need) return chunk.length;
+    this.#headerBytes = 0;
+    const flags = this.#header[0] ?? 0;
+    const size = need === shortHeaderBytes ? (this.#header[1] ?? 0) : readLength(this.#header, 1);
+    if (!this.#admit(flags, size)) return chunk.length;
+    if (taken + size <= chunk.length) {
+      const frame = size === 0 ? emptyFrame : chunk.subarray(taken, taken + size);
+      return this.#complete(flags, frame) ? taken + size : chunk.length;
+    }
+    this.#flags = flags;
+    this.#bodySize = size;
+    this.#bodyFilled = 0;
+    this.#body = Buffer.allocUnsafe(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - taken)));
+    return this.#continueBody(chunk, taken);
+  }
+
+  #continueBody(chunk: Buffer, at: number): number {
+    let body = this.#body ?? emptyFrame;
+    const taken = Math.min(this.#bodySize - this.#bodyFilled, chunk.length - at);
+    if (this.#bodyFilled + taken > body.length) {
+      const grown = Buffer.allocUnsafe(Math.min(this.#bodySize, Math.max(body.length * 2, this.#bodyFilled + taken)));
+      body.copy(grown, 0, 0, this.#bodyFilled);
+      body = grown;
+      this.#body = grown;
+    }
+    chunk.copy(body, this.#bodyFilled, at, at + taken);
+    this.#bodyFilled += taken;
+    if (this.#bodyFilled < this.#bodySize) return chunk.length;
+    this.#body = undefined;
+    return this.#complete(this.#flags, body) ? at + taken : chunk.length;
+  }
+
+  /** Judges a header before anything is allocated for the body. */
+  #admit(flags: number, size: number): boolean {
+    if (flags <= (flagMore | flagLong) && this.messagesAllowed) {
+      if (this.#messageBytes + size <= this.#limits.messageBytesMax && this.#frameCount < this.#limits.messageFramesMax)
+        return true;
+      const { messageBytesMax, messageFramesMax } = this.#limits;
+      return this.#fail(
+        "frame-too-large",
+        `a message above the limit of ${messageBytesMax} bytes or ${messageFramesMax} frames`,
+      );
+    }
+    if ((flags & flagsReserved) !== 0)
+      return this.#fail("protocol-error", `reserved bits in a frame's flags: ${flags}`);
+    if ((flags & flagCommand) === 0) return this.#fail("protocol-error", "a message before the handshake was done");
+    if ((flags & flagMore) !== 0) return this.#fail("protocol-error", "a command with the MORE flag");
+    if (size > limits.commandBytesMax)
+      return this.#fail("frame-too-large", `a command of ${size} bytes, at most ${limits.commandBytesMax} are taken`);
+    return true;
+  }
+
+  #fail(reason: Problem["reason"], detail: string): false {
+    this.#problem = { reason, detail };
+    this.#frames = undefined;
+    this.#messageBytes = 0;
+    return false;
+  }
+
+  /** @returns false when the command that it completes is a problem. */
+  #complete(flags: number, frame: Buffer): boolean {
+    if ((flags & flagCommand) !== 0) {
+      this.#problem = this.#onCommand(frame);
+      return this.#problem === undefined;
+    }
+    const frames = this.#frames;
+    if ((flags & flagMore) !== 0) {
+      if (frames === undefined) this.#frames = this.prefix === undefined ? [frame] : [this.prefix, frame];
+      else frames.push(frame);
+      this.#messageBytes += frame.length;
+      this.#frameCount++;
+    } else if (frames === undefined) {
+      this.#messages.push(this.prefix === undefined ? [frame] : [this.prefix, frame]);
+    } else {
+      frames.push(frame);
+      this.#messages.push(frames);
+      this.#frames = undefined;
+      this.#messageBytes = 0;
+      this.#frameCount = 0;
+    }
+    return true;
+  }
+}
