@@ -1,0 +1,166 @@
+// `wherry call`: requests through discovery and balancing, as any client of the service framework makes them.
+import { asError, type Clock } from "@wherry/core";
+import { resources, StatusError } from "@wherry/kube";
+import type { KubeClient } from "@wherry/kube/client";
+import { type Client, connect, ServiceError } from "@wherry/service";
+import { connectApi } from "../client.ts";
+import type { Context } from "../context.ts";
+import { requireDaemon } from "../daemon-process.ts";
+import { CliError, exitCodes, usageError } from "../errors.ts";
+import { Histogram } from "../histogram.ts";
+import { cliLimits } from "../limits.ts";
+import type { CommonOptions } from "../program.ts";
+import { duration, wholeNumber } from "../values.ts";
+
+export interface CallCommandOptions extends CommonOptions {
+  readonly deadline: string;
+  readonly count: string;
+  readonly concurrency: string;
+}
+
+interface Load {
+  readonly count: number;
+  readonly concurrency: number;
+}
+
+/** What came of a load: one histogram of what was answered, failures by code. */
+interface Outcome {
+  readonly latencies: Histogram;
+  readonly failures: Map<string, { count: number; readonly example: string }>;
+  readonly elapsedMs: number;
+}
+
+export async function call(
+  target: string,
+  method: string,
+  text: string | undefined,
+  options: CallCommandOptions,
+  context: Context,
+): Promise<number> {
+  const deadlineMs = duration("--deadline", options.deadline);
+  const count = wholeNumber("--count", options.count, 1, cliLimits.callCountMax);
+  const concurrency = wholeNumber("--concurrency", options.concurrency, 1, cliLimits.callConcurrencyMax);
+  const [name = "", namespace = "default", ...more] = target.split(".");
+  if (name === "" || namespace === "" || more.length > 0)
+    throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
+  const { paths, info } = requireDaemon(options.name, context);
+  const { client: kube } = connectApi(paths, info);
+  await requireService(kube, name, namespace);
+  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-call" });
+  try {
+    const body = bodyOf(text);
+    if (count === 1) return await callOnce(client, method, body, context);
+    return await callMany(client, method, body, { count, concurrency }, context);
+  } finally {
+    await client.close();
+  }
+}
+
+/** A service that isn't there is told at once, rather than after the deadline. */
+async function requireService(kube: KubeClient, name: string, namespace: string): Promise<void> {
+  try {
+    await kube.get(resources.services, name, namespace);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
+    const { items } = await kube.list(resources.services);
+    const names = items
+      .filter(({ metadata }) => metadata.name !== "kubernetes")
+      .map(({ metadata }) =>
+        metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
+      );
+    throw new CliError(
+      `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
+    );
+  }
+}
+
+/** JSON when it is JSON, else the text itself; without one, nothing. */
+export function bodyOf(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function callOnce(client: Client, method: string, body: unknown, { terminal }: Context): Promise<number> {
+  try {
+    const result: unknown = await client.call(method, body);
+    if (typeof result === "string") terminal.out(terminal.clean(result));
+    else if (result instanceof Uint8Array) terminal.raw(result);
+    else if (result !== undefined) terminal.out(JSON.stringify(result, null, 2));
+    return 0;
+  } catch (error) {
+    if (!ServiceError.is(error)) throw error;
+    throw new CliError(`${error.code}: ${error.message}`, exitCodes.failed);
+  }
+}
+
+async function callMany(client: Client, method: string, body: unknown, load: Load, context: Context): Promise<number> {
+  const outcome = await run(client, method, body, load, context);
+  const { terminal } = context;
+  for (const line of report(outcome, load)) terminal.out(line);
+  for (const [code, { count, example }] of outcome.failures)
+    terminal.note(`${terminal.style("red", `${count} failed`)}  ${code}: ${terminal.clean(example)}`);
+  return outcome.failures.size === 0 ? 0 : exitCodes.failed;
+}
+
+async function run(client: Client, method: string, body: unknown, load: Load, context: Context): Promise<Outcome> {
+  const { clock, terminal } = context;
+  const latencies = new Histogram();
+  const failures: Outcome["failures"] = new Map();
+  let left = load.count;
+  const startMs = clock.monotonic();
+  const worker = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const problem = await timed(client, method, body, clock, latencies);
+      if (problem === undefined) continue;
+      const known = failures.get(problem.code);
+      if (known === undefined) failures.set(problem.code, { count: 1, example: problem.message });
+      else known.count += 1;
+    }
+  };
+  let ticker = clock.timer(0, () => undefined);
+  const tick = (): void => {
+    terminal.progress(`${load.count - left} of ${load.count}`);
+    ticker = clock.timer(cliLimits.progressMs, tick, { background: true });
+  };
+  tick();
+  await Promise.all(Array.from({ length: Math.min(load.concurrency, load.count) }, worker));
+  ticker.cancel();
+  terminal.progress("");
+  return { latencies, failures, elapsedMs: clock.monotonic() - startMs };
+}
+
+async function timed(
+  client: Client,
+  method: string,
+  body: unknown,
+  clock: Clock,
+  latencies: Histogram,
+): Promise<{ readonly code: string; readonly message: string } | undefined> {
+  const startMs = clock.monotonic();
+  try {
+    await client.call(method, body);
+    latencies.add(clock.monotonic() - startMs);
+    return undefined;
+  } catch (error) {
+    if (!ServiceError.is(error)) throw asError(error);
+    return { code: error.code, message: error.message };
+  }
+}
+
+function report({ latencies, elapsedMs }: Outcome, load: Load): string[] {
+  const rate = Math.round((latencies.count / elapsedMs) * 1000);
+  const milliseconds = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
+  return [
+    `${latencies.count} of ${load.count} answered in ${(elapsedMs / 1000).toFixed(2)} s with ${load.concurrency} outstanding`,
+    `rate  ${rate} req/s`,
+    `p50   ${milliseconds(latencies.percentile(0.5))}`,
+    `p90   ${milliseconds(latencies.percentile(0.9))}`,
+    `p99   ${milliseconds(latencies.percentile(0.99))}`,
+    `max   ${milliseconds(latencies.maxMs)}`,
+  ];
+}

@@ -1,0 +1,42 @@
+// `wherry down`: drains and stops. What a killed daemon left running is stopped too: a daemon adopts it first.
+import { existsSync, rmSync } from "node:fs";
+import { type ClusterPaths, readDaemonInfo, runningDaemon } from "@wherry/cluster/state";
+import type { Context } from "../context.ts";
+import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
+import type { CommonOptions } from "../program.ts";
+
+export interface DownOptions extends CommonOptions {
+  readonly purge?: true;
+}
+
+export async function down(options: DownOptions, context: Context): Promise<number> {
+  const { terminal } = context;
+  const paths = pathsOf(options.name, context);
+  const stopped = await stop(paths, context);
+  if (!stopped) terminal.note(`no cluster "${options.name}" is running`);
+  if (options.purge === true && existsSync(paths.folder)) {
+    rmSync(paths.folder, { recursive: true, force: true });
+    terminal.out(`removed ${paths.folder}`);
+  } else if (stopped) terminal.out(`stopped "${options.name}"; its state stays in ${paths.folder}`);
+  return 0;
+}
+
+async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
+  const running = runningDaemon(paths);
+  if (running !== undefined) {
+    context.terminal.note(`draining and stopping "${paths.name}" …`);
+    await stopDaemonProcess(running, context.clock);
+    return true;
+  }
+  // A daemon that ended in order took its daemon.json along.
+  const crashed = readDaemonInfo(paths);
+  if (crashed === undefined) return false;
+  context.terminal.note(`the daemon of "${paths.name}" was killed; adopting its pods to stop them …`);
+  const { info } = await startDaemonProcess(
+    paths,
+    { home: paths.home, name: paths.name, ephemeral: crashed.ephemeral },
+    context,
+  );
+  await stopDaemonProcess(info, context.clock);
+  return true;
+}

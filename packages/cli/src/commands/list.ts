@@ -1,0 +1,45 @@
+// `wherry list`: every cluster that has state on this machine, running or not.
+import { clusterNames, clusterPaths, runningDaemon, wherryHome } from "@wherry/cluster/state";
+import type { Context } from "../context.ts";
+import { type OutputFormat, printData } from "../output.ts";
+import type { CommonOptions } from "../program.ts";
+import { table } from "../terminal.ts";
+
+export interface ListOptions extends CommonOptions {
+  readonly output?: OutputFormat;
+}
+
+export async function list(options: ListOptions, context: Context): Promise<number> {
+  const home = wherryHome(context.env);
+  const clusters = clusterNames(home).map((name) => {
+    const paths = clusterPaths(home, name);
+    const info = runningDaemon(paths);
+    return {
+      name,
+      running: info !== undefined,
+      pid: info?.pid ?? null,
+      server: info?.server ?? null,
+      folder: paths.folder,
+    };
+  });
+  const { terminal } = context;
+  if (options.output !== undefined) {
+    await printData(
+      clusters,
+      clusters.map(({ name }) => name),
+      options.output,
+      terminal,
+    );
+    return 0;
+  }
+  if (clusters.length === 0) terminal.note(`no clusters in ${home}: "wherry up" starts one`);
+  for (const line of table(
+    clusters.map(({ name, running, pid, server, folder }) => [
+      name,
+      running ? `running (pid ${pid ?? "?"})` : "stopped",
+      server ?? folder,
+    ]),
+  ))
+    terminal.out(line);
+  return 0;
+}

@@ -1,0 +1,136 @@
+// `wherry up`: starts the daemon when none runs, applies PATH, waits until all is ready, says where it is, and streams logs
+// until Ctrl-C, which drains and stops everything. What could not be brought up is taken back.
+import { registerImages, type ClusterPaths, prepareState, runningDaemon } from "@wherry/cluster/state";
+import { WherryError } from "@wherry/core";
+import type { Context } from "../context.ts";
+import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
+import { CliError, exitCodes, usageError } from "../errors.ts";
+import { cliLimits } from "../limits.ts";
+import type { CommonOptions } from "../program.ts";
+import { Interrupt } from "../up/interrupt.ts";
+import { planPaths } from "../up/plan.ts";
+import { Run } from "../up/run.ts";
+import { duration, wholeNumber } from "../values.ts";
+
+export interface UpOptions extends CommonOptions {
+  readonly replicas?: string;
+  readonly nodes: string;
+  readonly detach?: true;
+  readonly ephemeral?: true;
+  readonly runtime: "process" | "simulated";
+  readonly port?: string;
+  readonly timeout: string;
+}
+
+export async function up(given: readonly string[], options: UpOptions, context: Context): Promise<number> {
+  const paths = pathsOf(options.name, context);
+  const nodes = wholeNumber("--nodes", options.nodes, 1, cliLimits.nodesMax);
+  const timeoutMs = duration("--timeout", options.timeout);
+  const port = options.port === undefined ? undefined : wholeNumber("--port", options.port, 1, 65_535);
+  const replicas =
+    options.replicas === undefined ? undefined : wholeNumber("--replicas", options.replicas, 0, cliLimits.replicasMax);
+  const running = runningDaemon(paths);
+  if (running !== undefined && options.detach !== true) throw alreadyRunning(options.name, running.pid, given);
+  const plan = await planPaths(given, {
+    cwd: context.cwd,
+    env: context.env,
+    ...(replicas === undefined ? {} : { replicas }),
+  });
+  prepareState(paths);
+  registerImages(paths.images, plan.images);
+  const interrupt = new Interrupt(context.clock);
+  const started =
+    running === undefined
+      ? await startDaemonProcess(
+          paths,
+          {
+            home: paths.home,
+            name: paths.name,
+            nodes,
+            runtime: options.runtime,
+            ephemeral: options.ephemeral === true,
+            ...(port === undefined ? {} : { port }),
+          },
+          context,
+        )
+      : undefined;
+  const info = started?.info ?? running;
+  if (info === undefined) throw usageError("unreachable");
+  const run = new Run({
+    paths,
+    info,
+    child: started?.child,
+    plan,
+    timeoutMs,
+    detach: options.detach === true,
+    context,
+  });
+  return supervise(run, interrupt, paths, context);
+}
+
+/** Runs until it is done, the user wants to stop, or the daemon dies; leaves nothing half-made. */
+async function supervise(run: Run, interrupt: Interrupt, paths: ClusterPaths, context: Context): Promise<number> {
+  const { terminal } = context;
+  const work = run.bringUp();
+  const outcome = await Promise.race([
+    work.then(
+      (code) => ({ type: "done", code }) as const,
+      (error: unknown) => ({ type: "failed", error }) as const,
+    ),
+    interrupt.first.then(() => ({ type: "interrupted" }) as const),
+    run.daemonEnded.then((how) => ({ type: "ended", how }) as const),
+  ]);
+  switch (outcome.type) {
+    case "done":
+      return outcome.code;
+    case "ended":
+      return daemonGone(outcome.how, paths, context);
+    case "interrupted": {
+      run.stopStreaming();
+      if (!run.ownsDaemon) return exitCodes.interrupted;
+      terminal.note(terminal.style("dim", "\ndraining and stopping … (Ctrl-C again stops at once)"));
+      const forced = interrupt.second.then(() => run.stop());
+      await Promise.race([run.stop(), forced]);
+      const clean = await Promise.race([run.daemonEnded.then(() => true), interrupt.second.then(() => false)]);
+      if (!clean) await run.daemonEnded;
+      terminal.note(clean ? `stopped "${paths.name}"` : `stopped "${paths.name}" at once`);
+      return clean ? 0 : exitCodes.interrupted;
+    }
+    case "failed": {
+      // The daemon's death breaks the connection first; what the user needs to know is the death.
+      if (WherryError.is(outcome.error, "KUBE_UNREACHABLE") && (await run.diedJustNow()))
+        return daemonGone(await run.daemonEnded, paths, context);
+      if (run.ownsDaemon) {
+        run.stop();
+        await run.daemonEnded;
+      }
+      throw outcome.error;
+    }
+  }
+}
+
+function daemonGone(
+  how: { readonly code: number | null; readonly signal: string | null },
+  paths: ClusterPaths,
+  context: Context,
+): number {
+  if (how.code === 0) {
+    context.terminal.note(`"${paths.name}" was stopped`);
+    return 0;
+  }
+  const option = paths.name === "default" ? "" : ` --name ${paths.name}`;
+  const ended = how.signal === null ? `exit code ${how.code ?? "?"}` : how.signal;
+  throw new CliError(
+    `the cluster's daemon died (${ended}). Its pods live on and go on serving: "${context.self} up${option}" adopts them, "${context.self} down${option}" stops them. Its log: ${paths.log}`,
+    exitCodes.daemonLost,
+  );
+}
+
+function alreadyRunning(name: string, pid: number, given: readonly string[]): CliError {
+  const option = name === "default" ? "" : ` --name ${name}`;
+  const apply = `"wherry up${option} --detach ${given.length === 0 ? "PATH" : given.join(" ")}"`;
+  return new CliError(
+    `cluster "${name}" is already running (pid ${pid}): ${apply} applies to it, "wherry down${option}" stops it, another --name starts another`,
+    exitCodes.alreadyRunning,
+  );
+}

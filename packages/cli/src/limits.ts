@@ -1,0 +1,32 @@
+// The command line's limits, each with its unit.
+
+export const cliLimits = {
+  /** `wherry up --timeout` when none is given. */
+  readyTimeoutMs: 60_000,
+  /** From spawning the daemon to its API listening. */
+  daemonStartTimeoutMs: 30_000,
+  /** How long `wherry down` waits for the daemon to drain and end. */
+  stopTimeoutMs: 120_000,
+  /** How often a stop looks whether the daemon is gone. */
+  stopPollMs: 20,
+  /** Signals closer together than this are one Ctrl-C: npm sends the terminal's on to its child once more. */
+  signalOnceMs: 1_000,
+  /** Log lines shown of a pod that keeps `up` from getting ready, and of a daemon that died. */
+  whyLogLines: 10,
+  /** Log lines of a pod that ran before this command began. */
+  oldLogLines: 10,
+  /** A manifest file. */
+  manifestBytesMax: 10_485_760,
+  /** Objects in one `wherry up`. */
+  manifestObjectsMax: 1_000,
+  /** Requests on their way to the API at once while applying. */
+  applyConcurrency: 16,
+  /** A log line longer than this is cut into several. */
+  logLineCharsMax: 65_536,
+  /** How often a running load says how far it is. */
+  progressMs: 200,
+  replicasMax: 500,
+  nodesMax: 32,
+  callCountMax: 100_000_000,
+  callConcurrencyMax: 100_000,
+} as const;

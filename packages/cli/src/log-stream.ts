@@ -1,0 +1,111 @@
+// Logs of many pods in one stream: each container once a run (pod UID, container, restart), new pods and restarts picked
+// up as they come, a prefix in the pod's own colour. Used by `up` and `logs`.
+import type { Pod, Stored } from "@wherry/kube/types";
+import type { ClusterAccess } from "./client.ts";
+import { type LogQuery, logLines } from "./log-lines.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface LogStreamOptions {
+  readonly access: ClusterAccess;
+  readonly terminal: Terminal;
+  readonly follow: boolean;
+  /** Lines of what was logged before; undefined: all of it. By pod, since old ones and new ones differ. */
+  readonly tailLines: (pod: Stored<Pod>) => number | undefined;
+  readonly signal: AbortSignal;
+}
+
+export class LogStream {
+  readonly #options: LogStreamOptions;
+  /** Runs that are being, or were, read. */
+  readonly #seen = new Set<string>();
+  readonly #numbers = new Map<string, number>();
+  readonly #reading = new Set<Promise<void>>();
+  #prefixChars = 0;
+
+  constructor(options: LogStreamOptions) {
+    this.#options = options;
+  }
+
+  /** Reads what the pod has run that was not read yet. Call it with every new state of the pod. */
+  show(pod: Stored<Pod>): void {
+    const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+    const several = statuses.length > 1;
+    for (const status of statuses) {
+      const { running, terminated } = status.state ?? {};
+      const ended = terminated ?? status.lastState?.terminated;
+      // While it waits to start again, the log is that of the run before.
+      const run = running === undefined && terminated === undefined ? status.restartCount - 1 : status.restartCount;
+      if (running === undefined && ended === undefined) continue;
+      const key = `${pod.metadata.uid}/${status.name}/${Math.max(0, run)}`;
+      if (this.#seen.has(key)) continue;
+      this.#seen.add(key);
+      const query = {
+        namespace: pod.metadata.namespace ?? "default",
+        pod: pod.metadata.name,
+        container: status.name,
+        follow: this.#options.follow,
+      };
+      const prefix = this.#prefix(pod, several ? `${pod.metadata.name}/${status.name}` : pod.metadata.name);
+      const reading = this.#read(query, this.#options.tailLines(pod), prefix).finally(() =>
+        this.#reading.delete(reading),
+      );
+      this.#reading.add(reading);
+    }
+  }
+
+  /** Resolves when everything that is being read has ended. */
+  async ended(): Promise<void> {
+    while (this.#reading.size > 0) await Promise.all(this.#reading);
+  }
+
+  async #read(query: LogQuery, tailLines: number | undefined, prefix: () => string): Promise<void> {
+    const { access, terminal, signal } = this.#options;
+    try {
+      const lines = logLines(access, tailLines === undefined ? query : { ...query, tailLines }, signal);
+      for await (const line of lines)
+        terminal.out(`${prefix()}${terminal.clean(terminal.interactive ? readable(line, terminal) : line)}`);
+    } catch (error) {
+      if (!signal.aborted) terminal.note(`${prefix()}${terminal.clean(`(log: ${(error as Error).message})`)}`);
+    }
+  }
+
+  #prefix(pod: Stored<Pod>, text: string): () => string {
+    const { terminal } = this.#options;
+    const number = this.#numbers.get(pod.metadata.uid) ?? this.#numbers.size;
+    this.#numbers.set(pod.metadata.uid, number);
+    this.#prefixChars = Math.max(this.#prefixChars, text.length);
+    return () => terminal.podStyle(number, `${text.padEnd(this.#prefixChars)} │ `);
+  }
+}
+
+const levels: Readonly<Record<number, string>> = {
+  10: "TRACE",
+  20: "DEBUG",
+  30: "INFO",
+  40: "WARN",
+  50: "ERROR",
+  60: "FATAL",
+};
+const quiet = new Set(["level", "time", "msg", "pid", "hostname", "name", "service", "pod"]);
+
+/** A JSON record of pino, on a terminal, as a line for people; anything else as it is. */
+export function readable(line: string, terminal: Pick<Terminal, "style">): string {
+  if (!line.startsWith('{"')) return line;
+  let record: Record<string, unknown>;
+  try {
+    record = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return line;
+  }
+  const { level, msg, time } = record;
+  if (typeof msg !== "string") return line;
+  const name = typeof level === "number" ? (levels[level] ?? String(level)) : String(level ?? "").toUpperCase();
+  const label = name === "ERROR" || name === "FATAL" ? "red" : name === "WARN" ? "yellow" : "dim";
+  const fields = Object.entries(record)
+    .filter(([key]) => !quiet.has(key))
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const clock = typeof time === "number" || typeof time === "string" ? new Date(time).toISOString().slice(11, 23) : "";
+  return [clock, terminal.style(label, name.padEnd(5)), msg, terminal.style("dim", fields.join(" "))]
+    .filter((part) => part !== "")
+    .join(" ");
+}

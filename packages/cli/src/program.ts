@@ -1,0 +1,170 @@
+// Every command with its options, help and examples. What a command does is loaded only when it runs, so that
+// `wherry --help` and `wherry probe` stay quick.
+import { Command, CommanderError, Option } from "commander";
+import type { Context } from "./context.ts";
+import { exitCodes } from "./errors.ts";
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly name: string;
+}
+
+const exitCodeHelp = `
+Exit codes:
+  0    done
+  ${exitCodes.failed}    could not be done: not ready in time, refused by the API, no answer
+  ${exitCodes.usage}    unknown command or option, bad value, missing PATH; Node too old
+  ${exitCodes.alreadyRunning}    a cluster of that name already runs
+  ${exitCodes.notRunning}    no cluster of that name runs
+  ${exitCodes.daemonLost}    the daemon could not start, or died
+  ${exitCodes.interrupted}  stopped by a second Ctrl-C
+  "wherry kubectl" passes kubectl's own exit code on.
+
+State is kept in $WHERRY_HOME (default: $XDG_STATE_HOME/wherry, else ~/.local/state/wherry), one folder a cluster.`;
+
+/** @returns the exit code. @throws CliError, WherryError for what a command refuses. */
+export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
+  let exitCode = 0;
+  const program = buildProgram(context, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version are asked for; everything else that commander refuses is a mistake in the command line.
+    return error.exitCode === 0 ? 0 : exitCodes.usage;
+  }
+  return exitCode;
+}
+
+function buildProgram(context: Context, done: (exitCode: number) => void): Command {
+  const { terminal } = context;
+  const program = new Command("wherry");
+  const command = (usage: string, summary: string, examples: readonly string[]): Command =>
+    program
+      .command(usage)
+      .summary(summary)
+      .description(summary)
+      .addOption(new Option("--name <cluster>", "the cluster").default("default").env("WHERRY_NAME"))
+      .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+  const output = (...formats: readonly string[]): Option =>
+    new Option("-o, --output <format>", "print data instead of a table").choices(formats);
+
+  program
+    .description("Run TypeScript services, and any manifests, as real Kubernetes pods on this machine.")
+    .configureOutput({
+      writeOut: (text) => terminal.raw(text),
+      writeErr: (text) => terminal.note(text.trimEnd()),
+      outputError: (text, write) =>
+        write(text.replace(/^error: /, `${terminal.style("red", "wherry:")} `).trimEnd() + `\nSee "wherry --help".`),
+    })
+    .exitOverride()
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .addHelpText("after", exitCodeHelp)
+    .version(context.version, "-V, --version");
+
+  command("up [path...]", "start the cluster, apply PATH, wait until all is ready, stream logs", [
+    "wherry up examples/echo --replicas 3     a service package, as a Deployment and a Service",
+    "wherry up echo.ts                        one service file",
+    "wherry up k8s/ --detach                  a folder of manifests; returns when ready",
+    "wherry up --nodes 3 --name lab           an empty cluster with three nodes, under another name",
+  ])
+    .option("--replicas <n>", "pods of each service that is given as a file or package")
+    .option("--nodes <n>", "nodes of a cluster that is started", "1")
+    .option("-d, --detach", 'return when ready; the cluster stays up until "wherry down"')
+    .option("--ephemeral", "keep nothing: state is in memory, and gone with the cluster")
+    .addOption(
+      new Option("--runtime <runtime>", "what runs a container").choices(["process", "simulated"]).default("process"),
+    )
+    .option("--port <port>", "port of the API server; default: a free one, kept for the cluster")
+    .option("--timeout <time>", "how long to wait until all is ready", "60s")
+    .action(async (paths: string[], options) => {
+      const { up } = await import("./commands/up.ts");
+      done(await up(paths, options, context));
+    });
+
+  command("down", "drain and stop the cluster", [
+    'wherry down               its state stays: the next "wherry up" goes on from there',
+    "wherry down --purge       and forget all about it",
+  ])
+    .option("--purge", "remove the cluster's state folder as well")
+    .action(async (options) => {
+      const { down } = await import("./commands/down.ts");
+      done(await down(options, context));
+    });
+
+  command("status", "what runs: nodes, pods, services", ["wherry status", "wherry status --output json"])
+    .addOption(output("json", "yaml", "name"))
+    .action(async (options) => {
+      const { status } = await import("./commands/status.ts");
+      done(await status(options, context));
+    });
+
+  command("list", "all clusters on this machine", ["wherry list", "wherry list --output json"])
+    .addOption(output("json", "yaml", "name"))
+    .action(async (options) => {
+      const { list } = await import("./commands/list.ts");
+      done(await list(options, context));
+    });
+
+  command("call <service> <method> [body]", "send a request to a service, through discovery and balancing", [
+    "wherry call echo echo hello",
+    "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
+    "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
+  ])
+    .option("--deadline <time>", "for one request, over all attempts", "5s")
+    .option("--count <n>", "requests to send", "1")
+    .option("--concurrency <n>", "requests outstanding at once", "1")
+    .action(async (service: string, method: string, body: string | undefined, options) => {
+      const { call } = await import("./commands/call.ts");
+      done(await call(service, method, body, options, context));
+    });
+
+  command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [
+    "wherry probe tcp://127.0.0.1:5555",
+    "wherry probe tcp://$(POD_IP):5555 --timeout 500ms      as an exec probe in a manifest",
+  ])
+    .option("--timeout <time>", "for the answer", "500ms")
+    .option("--raw", "send a plain ZeroMQ request; any answer counts")
+    .action(async (endpoint: string, options) => {
+      const { probe } = await import("./commands/probe.ts");
+      done(await probe(endpoint, options, context));
+    });
+
+  command("kubeconfig", "print the path of the cluster's kubeconfig", [
+    "KUBECONFIG=$(wherry kubeconfig) kubectl get pods -w",
+  ]).action(async (options) => {
+    const { kubeconfig } = await import("./commands/kubeconfig.ts");
+    done(kubeconfig(options, context));
+  });
+
+  command("kubectl [args...]", "kubectl for this cluster; everything after it is kubectl's", [
+    "wherry kubectl get pods -o wide",
+    "wherry kubectl --name lab get nodes",
+    "wherry kubectl help scale",
+  ])
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (args: string[], options) => {
+      const { kubectl } = await import("./commands/kubectl.ts");
+      done(await kubectl(args, options, context));
+    });
+
+  command("logs [target]", "logs of pods, all replicas and restarts in one stream", [
+    "wherry logs                       of every pod of the namespace",
+    "wherry logs echo-7c5d8-x2x9v      of one pod",
+    "wherry logs deployment/echo -f    of all its replicas, also those still to come",
+    "wherry logs -l app.kubernetes.io/name=echo",
+  ])
+    .option("-f, --follow", "go on with what comes")
+    .option("-l, --selector <labels>", "pods with these labels")
+    .option("-n, --namespace <namespace>", "of the pods", "default")
+    .option("--tail <lines>", "only the last lines of each container")
+    .action(async (target: string | undefined, options) => {
+      const { logs } = await import("./commands/logs.ts");
+      done(await logs(target, options, context));
+    });
+  return program;
+}

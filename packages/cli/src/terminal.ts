@@ -1,0 +1,90 @@
+// Where a command writes: results on stdout, everything else on stderr, colours only where a person looks. Text that comes
+// from the cluster can't move the cursor or recolour the screen: escape sequences are shown, not sent.
+import type { Writable } from "node:stream";
+
+export interface TerminalOptions {
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export type Style = "bold" | "dim" | "red" | "green" | "yellow";
+
+const codes: Readonly<Record<Style, string>> = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33" };
+/** 256-colour codes that read on dark and light grounds; one a pod, in turn. */
+const podColours = [39, 208, 71, 170, 178, 69, 167, 37, 135, 108] as const;
+
+export class Terminal {
+  readonly #options: TerminalOptions;
+  /** A person reads stdout. */
+  readonly interactive: boolean;
+  readonly colour: boolean;
+
+  constructor(options: TerminalOptions) {
+    this.#options = options;
+    this.interactive = options.stdout.isTTY === true;
+    const { NO_COLOR, FORCE_COLOR, TERM } = options.env;
+    const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "" && FORCE_COLOR !== "0";
+    this.colour = !NO_COLOR && (forced || (this.interactive && TERM !== "dumb"));
+  }
+
+  /** A line of the result. */
+  out(line: string): void {
+    this.#options.stdout.write(`${line}\n`);
+  }
+
+  /** Result text as it is, without a line's end. */
+  raw(text: string | Uint8Array): void {
+    this.#options.stdout.write(text);
+  }
+
+  /** A line of anything else: progress, warnings, errors. */
+  note(line: string): void {
+    this.#options.stderr.write(`${line}\n`);
+  }
+
+  /** A line on stderr that the next one writes over; nothing where nobody looks. Empty: takes the last one away. */
+  progress(line: string): void {
+    if (this.#options.stderr.isTTY !== true || !this.colour) return;
+    this.#options.stderr.write(`\r\u001b[K${line === "" ? "" : this.style("dim", visible(line))}`);
+  }
+
+  style(style: Style, text: string): string {
+    return this.colour ? `\u001b[${codes[style]}m${text}\u001b[0m` : text;
+  }
+
+  /** The same colour for the same number. */
+  podStyle(number: number, text: string): string {
+    const colour = podColours[number % podColours.length] ?? podColours[0];
+    return this.colour ? `\u001b[38;5;${colour}m${text}\u001b[0m` : text;
+  }
+
+  /** Text from the cluster: made harmless where a terminal would act on it, else as it came. */
+  clean(text: string): string {
+    return this.interactive || this.#options.stderr.isTTY === true ? visible(text) : text;
+  }
+}
+
+/** Control characters but newline and tab, shown as `\x1b`. Also those of Unicode that reorder text. */
+export function visible(text: string): string {
+  // eslint-disable-next-line no-control-regex -- control characters are what this looks for
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => {
+      const code = character.charCodeAt(0);
+      return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+    },
+  );
+}
+
+/** Columns of text, two blanks apart; the last one is not padded. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  return rows.map((row) =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd((widths[column] ?? 0) + 2))).join(""),
+  );
+}

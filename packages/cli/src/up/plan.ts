@@ -1,0 +1,102 @@
+// What the PATHs of `wherry up` come to: objects to apply and images to register. Reads files only; touches no cluster, so
+// that a PATH that isn't there or a broken file is told before anything is started.
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
+import type { KubeObject } from "@wherry/kube/types";
+import { usageError } from "../errors.ts";
+import { serviceObjects } from "./service-file.ts";
+
+export interface PlannedObject {
+  readonly object: KubeObject;
+  /** Where it is from, for messages: `web.yaml, document 2`. */
+  readonly source: string;
+}
+
+export interface Plan {
+  readonly objects: readonly PlannedObject[];
+  readonly images: ImageRegistry;
+  /** Names of the services that were given as a file or package. */
+  readonly services: readonly string[];
+}
+
+const scripts = new Set([".ts", ".mts", ".js", ".mjs"]);
+const manifests = new Set([".yaml", ".yml", ".json"]);
+
+/** @throws CliError usage: nothing at PATH, or nothing in it that can be run */
+export async function planPaths(
+  paths: readonly string[],
+  options: { readonly cwd: string; readonly replicas?: number; readonly env: NodeJS.ProcessEnv },
+): Promise<Plan> {
+  const objects: PlannedObject[] = [];
+  const images: Record<string, RegisteredImage> = {};
+  const services: string[] = [];
+  const roots = new Set<string>([options.cwd]);
+  for (const path of paths) {
+    const absolute = resolve(options.cwd, path);
+    if (!existsSync(absolute))
+      throw usageError(`there is nothing at ${path}: give a service file, a package, or manifests`);
+    const script = serviceScript(absolute);
+    if (script === undefined) {
+      const { readManifests } = await import("./manifests.ts");
+      objects.push(...(await readManifests(absolute, path)));
+      roots.add(statSync(absolute).isDirectory() ? absolute : dirname(absolute));
+      continue;
+    }
+    const name = serviceName(script, path);
+    if (services.includes(name)) throw usageError(`two services are called "${name}": rename one of the files`);
+    services.push(name);
+    images[`${name}:dev`] = withCompileCache(nodeImage(script, dirname(script)), options.env);
+    for (const object of serviceObjects(name, options.replicas ?? 1)) objects.push({ object, source: path });
+  }
+  if (options.replicas !== undefined && services.length === 0)
+    throw usageError(
+      "--replicas is for services given as a file or package: manifests say their own number of replicas",
+    );
+  return { objects, images: { images, roots: [...roots] }, services };
+}
+
+/** The script to run when PATH is a service file or package; undefined when it holds manifests. */
+function serviceScript(path: string): string | undefined {
+  if (!statSync(path).isDirectory()) {
+    if (scripts.has(extname(path))) return path;
+    if (manifests.has(extname(path))) return undefined;
+    throw usageError(
+      `${path} is neither a service (${[...scripts].join(", ")}) nor a manifest (${[...manifests].join(", ")})`,
+    );
+  }
+  const files = readdirSync(path);
+  const kustomization = files.find((file) => /^(kustomization\.ya?ml|Kustomization)$/.test(file));
+  if (kustomization !== undefined)
+    throw usageError(
+      `${join(path, kustomization)}: kustomizations are not built here yet. Build it first: kubectl kustomize ${path} > all.yaml, then "wherry up all.yaml"`,
+    );
+  const entry = files.includes("package.json") ? packageEntry(path) : undefined;
+  if (entry !== undefined) return entry;
+  if (files.some((file) => manifests.has(extname(file)) && file !== "package.json" && file !== "tsconfig.json"))
+    return undefined;
+  throw usageError(
+    `${path} holds neither manifests (*.yaml, *.json) nor a service package (package.json with "main", or ${basename(path)}.ts)`,
+  );
+}
+
+/** The file's name, or its folder's when the file is an index or main. */
+function serviceName(script: string, path: string): string {
+  const file = basename(script, extname(script));
+  const raw = ["index", "main", "server", "service"].includes(file) ? basename(dirname(script)) : file;
+  const name = raw.toLowerCase().replace(/[_.\s]+/g, "-");
+  // A Service's name is an RFC 1035 label.
+  if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+    throw usageError(
+      `${path} would become a Service called ${JSON.stringify(name)}, which is no DNS name: use letters, digits and "-", starting with a letter`,
+    );
+  return name;
+}
+
+/** Services start in half the time when Node keeps what it compiled; in this project's cache folder, or not at all. */
+function withCompileCache(image: RegisteredImage, env: NodeJS.ProcessEnv): RegisteredImage {
+  const folder = env["NODE_COMPILE_CACHE"];
+  return folder === undefined || folder === ""
+    ? image
+    : { ...image, env: { ...image.env, NODE_COMPILE_CACHE: folder } };
+}

@@ -1,0 +1,68 @@
+// The few lines that `wherry up` ends with: pods and their addresses, services, the kubeconfig, what to try next.
+import type { Pod, Service, Stored } from "@wherry/kube/types";
+import type { Context } from "../context.ts";
+import { table } from "../terminal.ts";
+
+export interface Summary {
+  readonly cluster: string;
+  readonly pods: readonly Stored<Pod>[];
+  readonly services: readonly Stored<Service>[];
+  readonly kubeconfig: string;
+  /** Services of this `up` that were given as files: for the commands to try. */
+  readonly calls: readonly string[];
+  readonly elapsedMs: number;
+  readonly detached: boolean;
+}
+
+export function printSummary(summary: Summary, context: Context): void {
+  const { terminal, self } = context;
+  const { pods, services } = summary;
+  const seconds = (summary.elapsedMs / 1000).toFixed(2);
+  const what = pods.length === 0 ? "an empty cluster" : pods.length === 1 ? "1 pod" : `${pods.length} pods`;
+  terminal.out(terminal.style("green", `✓ ${summary.cluster} is up: ${what}, ready in ${seconds} s`));
+  const namespaced = [...pods, ...services].some(({ metadata }) => metadata.namespace !== "default");
+  const name = (object: Pick<Stored<Pod>, "metadata">): string =>
+    (namespaced ? `${object.metadata.namespace ?? ""}/` : "") + object.metadata.name;
+  if (pods.length > 0) {
+    terminal.out("");
+    const rows = pods.map((pod) => [name(pod), pod.status?.podIP ?? "-", pod.spec?.nodeName ?? "-"]);
+    for (const line of table([["POD", "ADDRESS", "NODE"], ...rows])) terminal.out(terminal.clean(`  ${line}`));
+  }
+  if (services.length > 0) {
+    terminal.out("");
+    const rows = services.map((service) => [name(service), addresses(service)]);
+    for (const line of table([["SERVICE", "ADDRESS"], ...rows])) terminal.out(terminal.clean(`  ${line}`));
+  }
+  terminal.out("");
+  terminal.out(`  kubeconfig  ${summary.kubeconfig}`);
+  terminal.out("");
+  const option = summary.cluster === "default" ? "" : ` --name ${summary.cluster}`;
+  terminal.out(
+    terminal.style(
+      "dim",
+      summary.detached ? "Try next:" : "Try next, in a second terminal (Ctrl-C here stops everything):",
+    ),
+  );
+  for (const command of suggestions(summary)) terminal.out(`  ${self} ${command(option)}`);
+}
+
+function suggestions(summary: Summary): ((option: string) => string)[] {
+  const [called] = summary.calls;
+  const deployment = called ?? "NAME";
+  const first = (option: string): string =>
+    called === undefined
+      ? `up${option} --detach PATH`
+      : `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`;
+  return [
+    first,
+    (option) => `kubectl${option} get pods,services -o wide`,
+    (option) =>
+      called === undefined ? `status${option}` : `kubectl${option} scale deployment ${deployment} --replicas=5`,
+  ];
+}
+
+function addresses(service: Stored<Service>): string {
+  const ip = service.spec?.clusterIP ?? "";
+  if (ip === "" || ip === "None") return service.spec?.externalName ?? "headless";
+  return (service.spec?.ports ?? []).map(({ port }) => `${ip}:${port}`).join(", ");
+}

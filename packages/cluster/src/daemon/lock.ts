@@ -1,0 +1,27 @@
+// One daemon a cluster. The lock is the kernel's, taken through SQLite's file locking on an empty database: it goes when
+// its process goes, however that ended, so there is no stale lock to recognise and no race in taking one over.
+// (https://www.sqlite.org/lockingv3.html) Never writes into the file, never signals anyone.
+import { DatabaseSync } from "node:sqlite";
+import { WherryError } from "@wherry/core";
+import { type ClusterPaths, readDaemonInfo } from "./state.ts";
+
+export interface Lock {
+  release(): void;
+}
+
+/** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it */
+export function takeLock(paths: ClusterPaths): Lock {
+  const database = new DatabaseSync(paths.lock, { timeout: 0 });
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if (!(error as Error).message.includes("locked")) throw error;
+    const pid = readDaemonInfo(paths)?.pid;
+    throw new WherryError(
+      `cluster "${paths.name}" is already running${pid === undefined ? "" : ` (pid ${pid})`}: stop it with "wherry down --name ${paths.name}", or choose another --name`,
+      { code: "DAEMON_RUNNING", details: { name: paths.name, pid } },
+    );
+  }
+  return { release: () => database.close() };
+}
