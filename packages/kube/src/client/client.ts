@@ -81,7 +81,16 @@ class TransportClient implements KubeClient {
     object: T,
     options: WriteOptions = {},
   ): Promise<Stored<T>> {
-    return this.#write<T>("PUT", objectPath(resource, targetOf(object), "status"), typed(resource, object), options);
+    return this.updateSubresource(resource, "status", object, options);
+  }
+
+  async updateSubresource<T extends KubeObject>(
+    resource: Resource<T>,
+    subresource: string,
+    object: T,
+    options: WriteOptions = {},
+  ): Promise<Stored<T>> {
+    return this.#write<T>("PUT", objectPath(resource, targetOf(object), subresource), typed(resource, object), options);
   }
 
   async patch<T extends KubeObject>(

@@ -60,6 +60,13 @@ export interface KubeClient {
   /** PUT. A stale `metadata.resourceVersion` is refused as `Conflict`. */
   update<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<Stored<T>>;
   updateStatus<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<Stored<T>>;
+  /** PUT of the whole object to a subresource: `finalize` of a Namespace. */
+  updateSubresource<T extends KubeObject>(
+    resource: Resource<T>,
+    subresource: string,
+    object: T,
+    options?: WriteOptions,
+  ): Promise<Stored<T>>;
   patch<T extends KubeObject>(
     resource: Resource<T>,
     target: { readonly name: string; readonly namespace?: string; readonly subresource?: string },

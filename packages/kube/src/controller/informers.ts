@@ -18,6 +18,8 @@ class SharedInformers implements Informers {
   readonly #client: KubeClient;
   readonly #options: InformersOptions;
   readonly #byResource = new Map<string, StandaloneInformer<KubeObject>>();
+  /** Resolve when the informer is synced. Several components may share one `Informers`, and each calls `start`. */
+  readonly #started = new Map<string, Promise<void>>();
   /** Set by `start`: informers that are asked for later start at once. */
   #signal: AbortSignal | undefined;
 
@@ -35,12 +37,21 @@ class SharedInformers implements Informers {
     const selection = namespace === undefined || !resource.namespaced ? {} : { namespace };
     const informer = createInformer(this.#client, resource, this.#options, selection);
     this.#byResource.set(id, informer as unknown as StandaloneInformer<KubeObject>);
-    if (this.#signal !== undefined) void informer.start(this.#signal);
+    if (this.#signal !== undefined) void this.#startOnce(id, this.#signal);
     return informer;
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    this.#signal = signal;
-    await Promise.all([...this.#byResource.values()].map((informer) => informer.start(signal)));
+    this.#signal ??= signal;
+    await Promise.all([...this.#byResource.keys()].map((id) => this.#startOnce(id, signal)));
+  }
+
+  #startOnce(id: string, signal: AbortSignal): Promise<void> {
+    let started = this.#started.get(id);
+    if (started === undefined) {
+      started = this.#byResource.get(id)?.start(signal) ?? Promise.resolve();
+      this.#started.set(id, started);
+    }
+    return started;
   }
 }

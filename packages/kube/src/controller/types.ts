@@ -45,7 +45,7 @@ export interface Informer<T extends KubeObject = KubeObject> {
 /** One cache per resource, shared by all loops of a process. */
 export interface Informers {
   for<T extends KubeObject>(resource: Resource<T>): Informer<T>;
-  /** Starts what was asked for; resolves when every cache is synced. Stops with the signal. */
+  /** Starts what was asked for and is not started yet; resolves when every cache is synced. Stops with the (first) signal. */
   start(signal: AbortSignal): Promise<void>;
 }
 

@@ -1,0 +1,12 @@
+// What each control loop of this folder is given.
+import type { LoopEnvironment } from "@wherry/kube/controller";
+import type { KubeObject, Stored } from "./kube.ts";
+
+/** Writes a Kubernetes event about an object; never fails, never waits. */
+export interface Recorder {
+  event(about: Stored<KubeObject>, type: "Normal" | "Warning", reason: string, message: string): void;
+}
+
+export interface ControllerEnvironment extends LoopEnvironment {
+  readonly recorder: Recorder;
+}
