@@ -1,1 +1,28 @@
-export {};
+// Write a service as plain functions; call one as typed methods.
+export { connect } from "./client/connect.ts";
+export type { CallOptions, Client, ClientCounters, ConnectOptions } from "./client/types.ts";
+export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
+export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
+export { adminPortDefault, messagingPortDefault } from "./process/config.ts";
+export { type Running, type RunOptions, run } from "./process/run.ts";
+export { frameworkCodes, type FrameworkCode } from "./protocol/codes.ts";
+export type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
+export { type ServeOptions, type Serving, serve } from "./server/serve.ts";
+export type { Ending, Server } from "./server/server.ts";
+export {
+  type AnyMethod,
+  type Handler,
+  type InputOf,
+  type MethodDefinition,
+  type Methods,
+  type MethodsOf,
+  method,
+  type OutputOf,
+  type RawContext,
+  type RawHandler,
+  type RawReply,
+  type RequestContext,
+  type Service,
+  type ServiceDefinition,
+  service,
+} from "./service.ts";

@@ -1,0 +1,32 @@
+// One call of a method, from its caller's request to its settlement; the client keeps it until it knows its fate.
+import type { Timer } from "@wherry/core";
+import type { ServiceError } from "../errors.ts";
+import type { ContentType } from "../protocol/codes.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+export interface Call {
+  readonly id: number;
+  readonly method: string;
+  readonly content: ContentType;
+  readonly body: Uint8Array | undefined;
+  readonly key: string;
+  readonly trace: string;
+  /** What the caller said; undefined leaves it to the service. */
+  readonly idempotent: boolean | undefined;
+  /** By `Clock.monotonic`, over all attempts. */
+  readonly deadlineMs: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  settled: boolean;
+  /** Attempts made. */
+  attempt: number;
+  /** Where it is outstanding. */
+  at: Endpoint | undefined;
+  /** Where it just failed; others are preferred. */
+  avoid: Endpoint | undefined;
+  lastError: ServiceError | undefined;
+  timer: Timer | undefined;
+  retryTimer: Timer | undefined;
+  /** Stops listening to the caller's signal. */
+  unlisten: (() => void) | undefined;
+}

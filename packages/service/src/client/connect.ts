@@ -1,0 +1,82 @@
+// `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
+import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
+import type { KubeClient } from "@wherry/kube/client";
+import { dealer } from "@wherry/zmtp";
+import { deadlineMsDefault, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import { ClientCore } from "./core.ts";
+import { type Discovery, fixedTargets } from "./discovery.ts";
+import { watchEndpointSlices } from "./endpoint-slices.ts";
+import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
+import type { Service } from "../service.ts";
+
+/**
+ * A client of a service; it connects in the background, and calls wait for that within their deadline.
+ * @param service the Kubernetes Service: `echo`, or `echo.namespace`.
+ * @throws WherryError SERVICE_NAME_INVALID, SERVICE_ENDPOINT_INVALID
+ * @example
+ * const client = connect<typeof echo>("echo");
+ * console.log(await client.echo("hello"));
+ * await client.close();
+ */
+export function connect<S = Service<AnyMethods>>(service: string, options: ConnectOptions = {}): Client<S> {
+  const { clock = new SystemClock(), random = new SystemRandom(), log = silentLogger } = options;
+  const core = new ClientCore({
+    service,
+    name: options.name ?? process.env["POD_NAME"] ?? "",
+    deadlineMs: options.deadlineMs ?? deadlineMsDefault,
+    discovery: discoveryOf(service, { ...options, clock, random, log }),
+    socket: () => dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax }),
+    ...{ clock, random, log },
+  });
+  return withMethods(core) as Client<S>;
+}
+
+function discoveryOf(
+  service: string,
+  options: ConnectOptions & Required<Pick<ConnectOptions, "clock" | "random" | "log">>,
+): Discovery {
+  if (options.endpoints !== undefined) return fixedTargets(options.endpoints);
+  const [name = "", ofName, ...rest] = service.split(".");
+  const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+  if (!label.test(name) || rest.length > 0 || (ofName !== undefined && !label.test(ofName)))
+    throw new WherryError(`service: expected NAME or NAME.NAMESPACE, got ${JSON.stringify(service)}`, {
+      code: "SERVICE_NAME_INVALID",
+    });
+  let made: Promise<KubeClient> | undefined;
+  const client = (): Promise<KubeClient> => {
+    if (options.kube !== undefined) return Promise.resolve(options.kube);
+    // A failure is not kept: a kubeconfig may appear later.
+    made ??= defaultClient().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+  const namespace = options.namespace ?? ofName ?? process.env["POD_NAMESPACE"] ?? "default";
+  return watchEndpointSlices({ ...options, service: name, namespace, port: options.port, client });
+}
+
+/** Loaded when it is first needed: a service that calls nobody, or fixed endpoints only, doesn't pay for it. */
+async function defaultClient(): Promise<KubeClient> {
+  const { defaultClient: make } = await import("@wherry/kube/client");
+  return make();
+}
+
+/** `client.echo(body)` for every method name; the client's own members win. */
+function withMethods(core: ClientCore): object {
+  const base: Record<PropertyKey, unknown> = {
+    call: (method: string, body: unknown, options?: CallOptions) => core.call(method, body, options),
+    close: () => core.close(),
+    [Symbol.asyncDispose]: () => core.close(),
+  };
+  Object.defineProperty(base, "counters", { get: () => core.counters });
+  return new Proxy(base, {
+    get(target, name) {
+      // A client is no promise: `await client` must give the client.
+      if (name in target || typeof name === "symbol" || name === "then") return target[name];
+      const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => core.call(name, body, options);
+      target[name] = callMethod;
+      return callMethod;
+    },
+  });
+}

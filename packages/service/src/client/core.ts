@@ -1,0 +1,292 @@
+// The client: holds every call until its fate is known, and moves it from endpoint to endpoint within its one deadline.
+// Where pods are comes from a `Discovery`, connections from a factory, so that a test holds both.
+import { BoundedQueue, type Clock, type Logger, type Random, type Timer } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
+import { endpointsMax, pingIntervalMs, textBytesMax, waitingCallsMax } from "../limits.ts";
+import { encodeContent } from "../protocol/content.ts";
+import { bestOf, choose } from "./balancer.ts";
+import type { Call } from "./call.ts";
+import type { Discovery, Target } from "./discovery.ts";
+import { type ClientSocket, Endpoint } from "./endpoint.ts";
+import { backoffMs, decide, RetryBudget } from "./retry.ts";
+import type { CallOptions, ClientCounters } from "./types.ts";
+
+export interface ClientCoreOptions {
+  /** The service's name, for messages. */
+  readonly service: string;
+  /** What this client calls itself. */
+  readonly name: string;
+  readonly deadlineMs: number;
+  readonly discovery: Discovery;
+  readonly socket: () => ClientSocket;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export class ClientCore {
+  readonly #options: ClientCoreOptions;
+  readonly #clock: Clock;
+  readonly #endpoints: Map<string, Endpoint> = new Map();
+  /** No longer listed, with replies still to come. */
+  readonly #retired: Set<Endpoint> = new Set();
+  readonly #waiting: BoundedQueue<Call> = new BoundedQueue(waitingCallsMax);
+  readonly #live: Set<Call> = new Set();
+  readonly #budget: RetryBudget = new RetryBudget();
+  readonly #stop: AbortController = new AbortController();
+  readonly #counts = { calls: 0, succeeded: 0, failed: 0, retries: 0 };
+  /** `bestOf` the endpoints; undefined when something changed since. */
+  #best: readonly Endpoint[] | undefined;
+  #lastId = 0;
+  #pingTimer: Timer | undefined;
+  #wakeTimer: Timer | undefined;
+
+  constructor(options: ClientCoreOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    options.discovery.start((targets) => this.#setTargets(targets), this.#stop.signal);
+    this.#pingLater();
+  }
+
+  get counters(): ClientCounters {
+    const available = [...this.#endpoints.values()].filter(({ state }) => state === "open").length;
+    return { ...this.#counts, endpoints: this.#endpoints.size, available };
+  }
+
+  /** See `ClientBase.call`. */
+  call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { parent, signal } = options;
+      const { content, body } = encodeContent(value);
+      const [key, trace] = [options.key ?? "", options.trace ?? parent?.trace ?? ""];
+      checkText("method", method);
+      checkText("key", key);
+      checkText("trace", trace);
+      const withinMs = Math.min(options.deadlineMs ?? this.#options.deadlineMs, parent?.remainingMs ?? Infinity);
+      this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
+      const call: Call = {
+        id: this.#lastId,
+        ...{ method, content, body, key, trace, resolve, reject },
+        idempotent: options.idempotent,
+        deadlineMs: this.#clock.monotonic() + withinMs,
+        ...{ settled: false, attempt: 0 },
+        ...{ at: undefined, avoid: undefined, lastError: undefined },
+        ...{ timer: undefined, retryTimer: undefined, unlisten: undefined },
+      };
+      this.#counts.calls++;
+      this.#budget.deposit();
+      this.#live.add(call);
+      if (this.#stop.signal.aborted) return this.#fail(call, closedError());
+      call.timer = this.#clock.timer(withinMs, () => this.#late(call, withinMs));
+      this.#listen(call, signal);
+      this.#listen(call, parent?.signal);
+      if (!call.settled) this.#dispatch(call);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(closedError());
+    this.#pingTimer?.cancel();
+    this.#wakeTimer?.cancel();
+    for (const call of [...this.#live]) this.#fail(call, closedError());
+    await Promise.all([...this.#endpoints.values(), ...this.#retired].map((endpoint) => endpoint.close()));
+    this.#endpoints.clear();
+  }
+
+  #setTargets(targets: readonly Target[]): void {
+    if (this.#stop.signal.aborted) return;
+    if (targets.length > endpointsMax)
+      this.#options.log.warn(
+        { endpoints: targets.length },
+        `more endpoints than ${endpointsMax}: the rest is not used`,
+      );
+    const listed = new Map(
+      targets.slice(0, endpointsMax).map((target) => [`${target.address} ${target.pod ?? ""}`, target]),
+    );
+    for (const [key, endpoint] of this.#endpoints) {
+      if (listed.has(key)) continue;
+      this.#endpoints.delete(key);
+      this.#retired.add(endpoint);
+      endpoint.retire();
+    }
+    for (const [key, target] of listed) {
+      const known = this.#endpoints.get(key);
+      if (known === undefined) this.#endpoints.set(key, this.#connect(target));
+      else known.target = target;
+    }
+    for (const endpoint of this.#retired) if (endpoint.state === "closed") this.#retired.delete(endpoint);
+    this.#changed();
+  }
+
+  #connect(target: Target): Endpoint {
+    const { name, log, socket } = this.#options;
+    return new Endpoint(target, socket(), name, this.#clock, log, {
+      answered: (call, result) => this.#answered(call, result),
+      changed: () => this.#changed(),
+    });
+  }
+
+  #changed(): void {
+    this.#best = undefined;
+    this.#pump();
+  }
+
+  #listen(call: Call, signal: AbortSignal | undefined): void {
+    if (signal === undefined || call.settled) return;
+    const cancel = (): void => {
+      call.at?.cancel(call);
+      const fate = call.at === undefined ? "not-started" : "maybe-executed";
+      this.#fail(call, new ServiceError("CANCELLED", "the caller cancelled the call", { fate, cause: signal.reason }));
+    };
+    if (signal.aborted) return cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    const before = call.unlisten;
+    call.unlisten = () => {
+      before?.();
+      signal.removeEventListener("abort", cancel);
+    };
+  }
+
+  /** Sends the call, or lets it wait for an endpoint with room; calls that wait already go first. */
+  #dispatch(call: Call): void {
+    if (this.#waiting.size === 0 && this.#trySend(call)) return;
+    if (this.#waiting.push(call)) return this.#wakeWhenRoom();
+    const message = `${waitingCallsMax} calls wait already; slow down, or add replicas`;
+    this.#fail(call, new ServiceError("BUSY", message, { retryable: true, fate: "not-started" }));
+  }
+
+  #trySend(call: Call): boolean {
+    const nowMs = this.#clock.monotonic();
+    this.#best ??= bestOf(this.#endpoints.values(), nowMs);
+    const endpoint = choose(this.#best, call.avoid, nowMs, this.#options.random);
+    if (endpoint === undefined) return false;
+    call.attempt++;
+    if (!endpoint.send(call, nowMs)) {
+      call.attempt--;
+      return false;
+    }
+    if (call.attempt > 1) this.#counts.retries++;
+    call.at = endpoint;
+    call.avoid = undefined;
+    return true;
+  }
+
+  #pump(): void {
+    for (let call = this.#waiting.peek(); call !== undefined; call = this.#waiting.peek()) {
+      if (!call.settled && !this.#trySend(call)) return this.#wakeWhenRoom();
+      this.#waiting.shift();
+    }
+  }
+
+  /** An endpoint that said BUSY gets room again by time alone: nothing else would wake the calls that wait for it. */
+  #wakeWhenRoom(): void {
+    if (this.#wakeTimer !== undefined) return;
+    const nowMs = this.#clock.monotonic();
+    let soonestMs = Infinity;
+    for (const { notBeforeMs, state } of this.#endpoints.values())
+      if (state === "open" && notBeforeMs > nowMs) soonestMs = Math.min(soonestMs, notBeforeMs);
+    if (soonestMs === Infinity) return;
+    this.#wakeTimer = this.#clock.timer(Math.ceil(soonestMs - nowMs), () => {
+      this.#wakeTimer = undefined;
+      this.#pump();
+    });
+  }
+
+  #answered(call: Call, result: { readonly value: unknown } | ServiceError): void {
+    const endpoint = call.at;
+    call.at = undefined;
+    if (!call.settled) {
+      if (!(result instanceof ServiceError)) this.#succeed(call, result.value);
+      else if (endpoint !== undefined) this.#retry(call, result, endpoint);
+      else this.#fail(call, result);
+    }
+    if (this.#waiting.size > 0) this.#pump();
+  }
+
+  #retry(call: Call, error: ServiceError, endpoint: Endpoint): void {
+    call.lastError = error;
+    const nowMs = this.#clock.monotonic();
+    this.#best = undefined;
+    const best = bestOf(this.#endpoints.values(), nowMs);
+    const elsewhere = best.some((other) => other !== endpoint && other.hasRoom(nowMs));
+    const repeatable = endpoint.isRepeatable(call);
+    const { random } = this.#options;
+    const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, random);
+    if (decision === "fail") return this.#fail(call, error);
+    if (elsewhere) call.avoid = endpoint;
+    if (decision.resendInMs === 0) return this.#dispatch(call);
+    call.retryTimer = this.#clock.timer(decision.resendInMs, () => {
+      // By now the place where it failed may be the only one left.
+      call.avoid = undefined;
+      if (!call.settled) this.#dispatch(call);
+    });
+  }
+
+  #late(call: Call, withinMs: number): void {
+    const fate = call.at !== undefined ? "maybe-executed" : "not-started";
+    const { service } = this.#options;
+    const options = {
+      fate,
+      retryable: true,
+      details: { attempts: call.attempt, lastCode: call.lastError?.code },
+    } as const;
+    call.at?.cancel(call);
+    const message =
+      call.attempt === 0
+        ? `no endpoint of ${service} took the call within ${withinMs} ms; ${this.#situation()}`
+        : `no answer of ${service} within ${withinMs} ms and ${call.attempt} attempts; ${call.lastError?.message ?? "it was outstanding"}`;
+    this.#fail(call, new ServiceError(call.attempt === 0 ? "UNAVAILABLE" : "DEADLINE_EXCEEDED", message, options));
+  }
+
+  #situation(): string {
+    const { endpoints, available } = this.counters;
+    if (endpoints === 0) return "no endpoint is known: is the service running, and its name right?";
+    return available === 0
+      ? `${endpoints} are known, none is connected`
+      : `${available} of ${endpoints} are connected and full`;
+  }
+
+  #succeed(call: Call, value: unknown): void {
+    this.#settle(call);
+    this.#counts.succeeded++;
+    call.resolve(value);
+  }
+
+  #fail(call: Call, error: ServiceError): void {
+    if (call.settled) return;
+    this.#settle(call);
+    this.#counts.failed++;
+    call.reject(error);
+  }
+
+  #settle(call: Call): void {
+    call.settled = true;
+    call.timer?.cancel();
+    call.retryTimer?.cancel();
+    call.unlisten?.();
+    this.#live.delete(call);
+  }
+
+  #pingLater(): void {
+    // Jitter, so that many clients do not ping in step.
+    const delayMs = backoffMs(1, this.#options.random) + pingIntervalMs / 2;
+    this.#pingTimer = this.#clock.timer(
+      delayMs,
+      () => {
+        for (const endpoint of this.#endpoints.values()) endpoint.ping();
+        this.#changed();
+        this.#pingLater();
+      },
+      { background: true },
+    );
+  }
+}
+
+function checkText(what: string, text: string): void {
+  if (Buffer.byteLength(text) > textBytesMax)
+    throw new TypeError(`${what}: expected at most ${textBytesMax} bytes, got ${Buffer.byteLength(text)}`);
+}
+
+function closedError(): ServiceError {
+  return new ServiceError("CLOSED", "the client was closed", { fate: "maybe-executed" });
+}

@@ -1,0 +1,35 @@
+// Where a service's pods are: the contract between the client and what finds them, and the simplest finder, a fixed list.
+import { WherryError } from "@wherry/core";
+
+/** One pod of a service, as it was last seen. */
+export interface Target {
+  /** `tcp://127.64.0.5:5555` */
+  readonly address: string;
+  /** The pod's UID, where known: an address that another pod took over is noticed. */
+  readonly pod: string | undefined;
+  /** New calls may go there. */
+  readonly ready: boolean;
+  /** It still answers: chosen only when nothing is ready. */
+  readonly serving: boolean;
+}
+
+export interface Discovery {
+  /**
+   * Tells the whole list, at once if known, and again on each change, until the signal aborts. A source that is lost for a
+   * while tells nothing: it never empties the list.
+   */
+  start(tell: (targets: readonly Target[]) => void, signal: AbortSignal): void;
+}
+
+/** @throws WherryError SERVICE_ENDPOINT_INVALID */
+export function fixedTargets(endpoints: readonly string[]): Discovery {
+  const targets = endpoints.map((endpoint) => {
+    const address = endpoint.includes("://") ? endpoint : `tcp://${endpoint}`;
+    if (!/^(tcp:\/\/.+:\d{1,5}|ipc:\/\/.+)$/.test(address))
+      throw new WherryError(`endpoint: expected tcp://HOST:PORT or ipc://PATH, got ${JSON.stringify(endpoint)}`, {
+        code: "SERVICE_ENDPOINT_INVALID",
+      });
+    return { address, pod: undefined, ready: true, serving: true };
+  });
+  return { start: (tell) => tell(targets) };
+}

@@ -1,0 +1,54 @@
+// Whether a failed attempt may be repeated, and when. Pure rules: docs/reference/protocol.md names them.
+import type { Random } from "@wherry/core";
+import type { ServiceError } from "../errors.ts";
+import { attemptsMax, retryBudgetMax, retryBudgetRatio, retryFirstMs, retryMaxMs } from "../limits.ts";
+
+export interface FailedAttempt {
+  readonly error: Pick<ServiceError, "code" | "fate" | "retryAfterMs">;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** The method is idempotent, or the call has a key that the method honours. */
+  readonly repeatable: boolean;
+  /** Another endpoint could take it now. */
+  readonly elsewhere: boolean;
+}
+
+export type Decision = { readonly resendInMs: number } | "fail";
+
+/** Codes that stay true wherever the call goes. */
+const final = new Set(["CANCELLED", "DEADLINE_EXCEEDED", "VERSION"]);
+
+/** Attempts that go elsewhere at once; after them, each waits. */
+const attemptsAtOnce = 3;
+
+export function decide(failed: FailedAttempt, budget: RetryBudget, random: Random): Decision {
+  const { error, attempt, repeatable, elsewhere } = failed;
+  if (error.fate === "answered" || final.has(error.code) || attempt >= attemptsMax) return "fail";
+  // What never started costs the service nothing: it does not spend the budget.
+  if (error.fate === "maybe-executed" && !(repeatable && budget.take())) return "fail";
+  if (elsewhere && attempt < attemptsAtOnce) return { resendInMs: 0 };
+  return { resendInMs: Math.max(backoffMs(attempt, random), elsewhere ? 0 : (error.retryAfterMs ?? 0)) };
+}
+
+/** Doubles with each attempt, half fixed, half random. */
+export function backoffMs(attempt: number, random: Random): number {
+  const longestMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(attempt - 1, 16));
+  return (longestMs * (1 + random.next())) / 2;
+}
+
+/** A token bucket filled by calls: retries of maybe-executed calls stay a fraction of them, so that they cannot amplify an outage. */
+export class RetryBudget {
+  #tokens: number = retryBudgetMax;
+
+  /** A call was made. */
+  deposit(): void {
+    this.#tokens = Math.min(retryBudgetMax, this.#tokens + retryBudgetRatio);
+  }
+
+  /** True, and one token less, if a retry may be made. */
+  take(): boolean {
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}

@@ -1,0 +1,60 @@
+// Every limit of the service framework, by name and unit. What a user may change says so where it is an option.
+
+/** Bytes of one request's or reply's body. */
+export const bodyBytesMax: number = 8 * 1024 * 1024;
+/** Bytes of one message on the wire, all frames together: a body and its header. */
+export const messageBytesMax: number = bodyBytesMax + 4096;
+/** Bytes of a method name, an idempotency key, a trace parent, a service name: each is prefixed by one length byte. */
+export const textBytesMax = 255;
+
+/** Requests that wait in a server for a free slot; the next one is answered BUSY. Default of the option `queueMax`. */
+export const queueRequestsMaxDefault = 1000;
+/** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
+export const peerQueueMessagesMax = 10_000;
+export const peerQueueBytesMax: number = 64 * 1024 * 1024;
+/** Milliseconds that synchronous handlers may hold the event loop before others (pings, reads, timers) get a turn. */
+export const sliceMs = 2;
+
+/** Credit: requests that one client may have outstanding at one pod. It follows the measured service time. */
+export const creditInitial = 16;
+export const creditMin = 2;
+export const creditMax = 256;
+/** Milliseconds of work that a client's credit should cover: enough to hide a round trip, little enough to lose. */
+export const creditTargetMs = 5;
+/** Milliseconds between two looks at the credit. */
+export const creditIntervalMs = 100;
+
+/** Milliseconds from SIGTERM until what is unanswered is handed back. */
+export const drainTimeoutMsDefault = 5000;
+/** Milliseconds that a pod stays after SIGTERM even if nobody is connected: the time that its endpoint needs to vanish. */
+export const drainMinimumMsInCluster = 1000;
+/** Milliseconds without a message after which a plain ZeroMQ peer, which cannot say BYE, counts as gone. */
+export const rawQuietMs = 100;
+/** Milliseconds between two looks at whether the drain is done. */
+export const drainPollMs = 10;
+/** Milliseconds that replies get to reach the kernel before the process ends: after a drain, and after a crash. */
+export const flushMs = 1000;
+export const crashFlushMs = 500;
+/** Milliseconds past its deadline after which a running request that holds the last free slot makes a service stuck. */
+export const stuckMs = 30_000;
+
+/** Milliseconds a call takes at most, over all attempts, when its caller says nothing. */
+export const deadlineMsDefault = 5000;
+/** Calls that wait in one client for an endpoint with credit; the next one fails with BUSY. */
+export const waitingCallsMax = 10_000;
+/** Attempts of one call, the first included. It travels in one byte. */
+export const attemptsMax = 255;
+/** Milliseconds: first and longest pause before an attempt that did not find another endpoint at once. */
+export const retryFirstMs = 10;
+export const retryMaxMs = 500;
+/** Retries of maybe-executed calls: a tenth of the calls, and this many saved up. */
+export const retryBudgetRatio = 0.1;
+export const retryBudgetMax = 20;
+/** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
+export const pingIntervalMs = 2000;
+export const pingSuspectMs = 1000;
+/** Endpoints that one client connects to. */
+export const endpointsMax = 500;
+/** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
+export const watchRetryFirstMs = 100;
+export const watchRetryMaxMs = 5000;

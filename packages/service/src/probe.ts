@@ -1,0 +1,69 @@
+// The exec probe: one application-level ping through the messaging port, answered by the service's event loop in line with
+// its real requests, but exempt from its queue limit: an overloaded service is alive, a stuck one is not.
+import { type Clock, SystemClock } from "@wherry/core";
+import { dealer, type Message, request } from "@wherry/zmtp";
+import { messageType, serverState } from "./protocol/codes.ts";
+import { decode, encode } from "./protocol/frames.ts";
+
+export interface ProbeOptions {
+  /** Milliseconds from the connection's start to the answer. Default 500. */
+  readonly timeoutMs?: number;
+  /** Instead of a ping: a REQ socket sends `ping`, and any answer counts. For services that are not Wherry's. */
+  readonly raw?: boolean;
+  readonly clock?: Clock;
+}
+
+export type ProbeResult =
+  | {
+      readonly ok: true;
+      readonly latencyMs: number;
+      /** What the service says of itself; `unknown` of a raw one. */
+      readonly state: "starting" | "ready" | "draining" | "unknown";
+      readonly service: string;
+      readonly instance: string;
+    }
+  | { readonly ok: false; readonly latencyMs: number; readonly error: string };
+
+/**
+ * Never throws for the service's sake.
+ * @param endpoint `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`
+ * @throws WherryError ZMTP_ENDPOINT_INVALID
+ */
+export async function probe(endpoint: string, options: ProbeOptions = {}): Promise<ProbeResult> {
+  const { timeoutMs = 500, raw = false, clock = new SystemClock() } = options;
+  const startMs = clock.monotonic();
+  const socket = raw ? request({ clock }) : dealer({ clock });
+  const late = new AbortController();
+  const timer = clock.timer(timeoutMs, () => late.abort());
+  let problem = "no connection";
+  socket.on("retry", (_endpoint, _retryInMs, detail) => (problem = detail));
+  socket.on("drop", (_address, reason, detail) => (problem = `${reason}: ${detail}`));
+  socket.on("connect", () => {
+    problem = "connected, but no answer: its event loop is blocked";
+    socket.send(raw ? "ping" : encode(messageType.ping, { id: 1 }));
+  });
+  try {
+    socket.connect(endpoint.includes("://") ? endpoint : `tcp://${endpoint}`);
+    const answer = await socket.receive(late.signal);
+    return resultOf(answer, raw, clock.monotonic() - startMs);
+  } catch (error) {
+    if (!late.signal.aborted) throw error;
+    const text = `${endpoint} did not answer within ${timeoutMs} ms (${problem})`;
+    return { ok: false, latencyMs: clock.monotonic() - startMs, error: text };
+  } finally {
+    timer.cancel();
+    await socket.close({ lingerMs: 0 });
+  }
+}
+
+const states = ["starting", "ready", "draining"] as const;
+
+function resultOf(answer: Message, raw: boolean, latencyMs: number): ProbeResult {
+  if (raw) return { ok: true, latencyMs, state: "unknown", service: "", instance: "" };
+  const decoded = decode(answer);
+  if (typeof decoded === "string" || decoded.header.type !== messageType.pong)
+    return { ok: false, latencyMs, error: "answered, but not in Wherry's request protocol; try the raw probe" };
+  const { mark, texts } = decoded.header;
+  const [service = "", instance = ""] = texts;
+  return { ok: true, latencyMs, state: states[mark] ?? states[serverState.ready], service, instance };
+}

@@ -1,0 +1,92 @@
+// The admin port: health for probes and metrics for Prometheus, over plain HTTP. Read-only; it never touches a request.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { asError, WherryError } from "@wherry/core";
+import { exposition, metricsContentType } from "../metrics/exposition.ts";
+import type { Server } from "../server/server.ts";
+
+export interface Admin {
+  /** `http://127.0.0.1:9000`, with the port that was taken. */
+  readonly url: string;
+  close(): void;
+}
+
+/** Health as the probes see it. */
+export interface Health {
+  readonly status: number;
+  readonly state: "starting" | "ready" | "draining" | "stuck";
+}
+
+/** Ready: may get new requests. */
+export function readiness(server: Server): Health {
+  const state = server.state === "ended" ? "draining" : server.state;
+  return { status: state === "ready" ? 200 : 503, state };
+}
+
+/** Alive: makes progress. Overloaded, starting and draining services are alive. */
+export function liveness(server: Server): Health {
+  return server.executor.isStuck() ? { status: 503, state: "stuck" } : { ...readiness(server), status: 200 };
+}
+
+/**
+ * Listens on `host:port`; port 0 takes a free one.
+ * @throws WherryError SERVICE_ADMIN_BIND_FAILED
+ */
+export function startAdmin(server: Server, host: string, port: number): Promise<Admin> {
+  const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+    void answer(server, request, response);
+  });
+  http.maxConnections = 256;
+  return new Promise((resolve, reject) => {
+    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.listen(port, host, () => {
+      const { address, port: taken } = http.address() as AddressInfo;
+      const url = `http://${address.includes(":") ? `[${address}]` : address}:${taken}`;
+      const close = (): void => {
+        http.close();
+        http.closeAllConnections();
+      };
+      resolve({ url, close });
+    });
+  });
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): WherryError {
+  const taken = error.code === "EADDRINUSE";
+  const cause = taken ? "is taken by another program" : `cannot be bound (${error.code ?? error.message})`;
+  const todo = taken
+    ? "stop that program, or choose another port with --admin-port or ADMIN_PORT"
+    : "choose another address with --host, HOST or POD_IP, or another port with --admin-port";
+  const details = { host, port };
+  return new WherryError(`admin port ${host}:${port} ${cause}; ${todo}`, {
+    code: "SERVICE_ADMIN_BIND_FAILED",
+    details,
+  });
+}
+
+async function answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", "GET, HEAD");
+    return json(response, 405, { error: `expected GET or HEAD, got ${request.method ?? "nothing"}` });
+  }
+  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+  if (path === "/healthz" || path === "/livez") return health(response, server, liveness(server));
+  if (path === "/readyz") return health(response, server, readiness(server));
+  if (path !== "/metrics")
+    return json(response, 404, { error: `no page ${path}; there are /healthz, /livez, /readyz and /metrics` });
+  try {
+    const text = await exposition(server);
+    response.writeHead(200, { "content-type": metricsContentType }).end(text);
+  } catch (error) {
+    server.log.error({ err: asError(error) }, "metrics could not be written");
+    json(response, 500, { error: "metrics could not be written; see the log" });
+  }
+}
+
+function health(response: ServerResponse, server: Server, { status, state }: Health): void {
+  json(response, status, { status: state, service: server.service.name, instance: server.instance });
+}
+
+function json(response: ServerResponse, status: number, body: Readonly<Record<string, unknown>>): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
+}

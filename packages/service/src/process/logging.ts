@@ -1,0 +1,23 @@
+// The process's logger: pino, JSON on stdout, pretty on a terminal. Writes are synchronous, so that the last record before
+// an exit is really written; there is no worker thread that could lose it.
+import { pino } from "pino";
+import type { ProcessConfig } from "./config.ts";
+
+export type ProcessLogger = ReturnType<typeof pino>;
+
+/** @param terminal whether stdout is one; only then is pino-pretty loaded. */
+export async function createLogger(
+  service: string,
+  config: Pick<ProcessConfig, "logLevel" | "podName">,
+  terminal: boolean,
+): Promise<ProcessLogger> {
+  const options = {
+    level: config.logLevel,
+    base: { service, ...(config.podName === undefined ? {} : { pod: config.podName }) },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  if (!terminal) return pino(options, pino.destination({ fd: 1, sync: true }));
+  const { default: pretty } = await import("pino-pretty");
+  return pino(options, pretty({ sync: true, destination: 1, ignore: "service,pod" }));
+}

@@ -1,0 +1,159 @@
+// The process around a service: options, log, signals, crash, exit code. The only place of this package that touches
+// `process`. It loads the rest of the framework after its signal handlers stand, so that a SIGTERM during start-up is heard.
+import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { asError, WherryError } from "@wherry/core";
+import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
+import type { Ending, Server } from "../server/server.ts";
+import type { Service } from "../service.ts";
+import { type ProcessConfig, parseConfig } from "./config.ts";
+import type { ProcessLogger } from "./logging.ts";
+
+export interface RunOptions {
+  /** Command-line arguments. Default: the process's own. */
+  readonly argv?: readonly string[];
+  /** Milliseconds from SIGTERM until what is unanswered is handed back. Default 5000. */
+  readonly drainTimeoutMs?: number;
+  /** Milliseconds to stay after SIGTERM even if nobody is connected. Default 1000 in a cluster, else 0. */
+  readonly drainMinimumMs?: number;
+}
+
+/** Where a running service can be reached. */
+export interface Running {
+  /** `tcp://127.0.0.1:5555` */
+  readonly endpoint: string;
+  /** `http://127.0.0.1:9000` */
+  readonly adminUrl: string;
+}
+
+const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
+const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * Runs a service as this process: resolves when it listens, and ends the process when it is drained, crashed or told to.
+ * Exit codes: 0 drained, 1 an error or requests cut off, 2 wrong options, 128 + signal for a second signal.
+ */
+export async function run(service: Service, options: RunOptions = {}): Promise<Running> {
+  const config = configure(service, options.argv ?? process.argv.slice(2));
+  const main = new Main(service, config, options);
+  main.installHandlers();
+  return main.start();
+}
+
+function configure(service: Service, argv: readonly string[]): ProcessConfig {
+  try {
+    const parsed = parseConfig(service.name, argv, process.env);
+    if ("config" in parsed) return parsed.config;
+    writeSync(1, parsed.help);
+    return process.exit(exitCode.ok);
+  } catch (error) {
+    if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
+    writeSync(2, `${service.name}: ${error.message}\n`);
+    return process.exit(exitCode.usage);
+  }
+}
+
+class Main {
+  readonly #service: Service;
+  readonly #config: ProcessConfig;
+  readonly #options: RunOptions;
+  #log: ProcessLogger | undefined;
+  #server: Server | undefined;
+  #stopping = false;
+  #fatalWritten = false;
+
+  constructor(service: Service, config: ProcessConfig, options: RunOptions) {
+    this.#service = service;
+    this.#config = config;
+    this.#options = options;
+  }
+
+  installHandlers(): void {
+    process.on("SIGTERM", (signal) => this.#signal(signal as "SIGTERM"));
+    process.on("SIGINT", (signal) => this.#signal(signal as "SIGINT"));
+    // Unhandled rejections come here too: Node raises them as uncaught exceptions.
+    process.on("uncaughtException", (error) => this.#escaped(error));
+  }
+
+  async start(): Promise<Running> {
+    try {
+      const { createLogger } = await import("./logging.ts");
+      this.#log = await createLogger(this.#service.name, this.#config, isatty(1));
+      return await this.#listen(this.#log);
+    } catch (error) {
+      this.#fatal(asError(error), "could not start");
+      return process.exit(exitCode.failed);
+    }
+  }
+
+  async #listen(log: ProcessLogger): Promise<Running> {
+    const { host, port, adminPort, podUid: pod } = this.#config;
+    const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
+    const onCrash = (ending: Ending): void => this.#crashed(ending);
+    const { endpoint, server } = await serve(this.#service, { host, port, pod, log, onCrash });
+    const admin = await startAdmin(server, host, adminPort);
+    this.#server = server;
+    void server.ended.then((ending) => this.#end(ending));
+    const version = this.#service.version === "" ? {} : { version: this.#service.version };
+    const startMs = Math.round(performance.now());
+    log.info({ endpoint, admin: admin.url, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
+    if (this.#stopping) this.#drain(server);
+    return { endpoint, adminUrl: admin.url };
+  }
+
+  #signal(signal: keyof typeof signalNumbers): void {
+    if (this.#stopping) {
+      const left = this.#server?.executor;
+      this.#log?.warn(
+        { signal, queued: left?.queued ?? 0, running: left?.running.size ?? 0 },
+        `second signal, ${signal}: ending now`,
+      );
+      process.exit(128 + signalNumbers[signal]);
+    }
+    this.#stopping = true;
+    if (this.#server === undefined) {
+      this.#log?.info({ signal }, `${signal} before the service listened: nothing to drain`);
+      process.exit(exitCode.ok);
+    }
+    this.#log?.info({ signal }, `${signal}: draining`);
+    this.#drain(this.#server);
+  }
+
+  #drain(server: Server): void {
+    const timeoutMs = this.#options.drainTimeoutMs ?? drainTimeoutMsDefault;
+    const minimumMs = this.#options.drainMinimumMs ?? (this.#config.inCluster ? drainMinimumMsInCluster : 0);
+    void server.drain({ timeoutMs, minimumMs: Math.min(minimumMs, timeoutMs) });
+  }
+
+  #escaped(error: unknown): void {
+    if (this.#server !== undefined && this.#server.state !== "ended") {
+      this.#server.crash(error);
+      return;
+    }
+    this.#fatal(asError(error), "an error escaped");
+    process.exit(exitCode.failed);
+  }
+
+  #crashed({ error, refused, aborted, rawDropped }: Ending): void {
+    this.#fatal(error ?? new Error("unknown"), "an error escaped; ending", { refused, aborted, rawDropped });
+  }
+
+  /** Exactly one record per process: what comes after the first is its consequence. */
+  #fatal(error: Error, message: string, counts: Readonly<Record<string, number>> = {}): void {
+    if (this.#fatalWritten) return;
+    this.#fatalWritten = true;
+    const text = `${message}: ${error.message}`;
+    if (this.#log !== undefined) this.#log.fatal({ err: error, ...counts }, text);
+    else {
+      const err = { type: error.name, message: error.message, stack: error.stack };
+      writeSync(1, `${JSON.stringify({ level: "fatal", service: this.#service.name, err, msg: text })}\n`);
+    }
+  }
+
+  #end({ reason, refused, aborted, rawDropped }: Ending): void {
+    const lost = { refused, aborted, rawDropped };
+    if (reason === "deadline") this.#log?.error(lost, "the drain's deadline passed; the rest was handed back");
+    else if (reason === "drained") this.#log?.info({}, "drained; ending");
+    process.exit(reason === "drained" || reason === "closed" ? exitCode.ok : exitCode.failed);
+  }
+}

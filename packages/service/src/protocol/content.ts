@@ -1,0 +1,51 @@
+// Bodies: how a value becomes a body frame and back. JSON for values, bytes as they are, nothing for undefined.
+import { ServiceError } from "../errors.ts";
+import { bodyBytesMax } from "../limits.ts";
+import { type ContentType, contentType } from "./codes.ts";
+
+export interface Content {
+  readonly content: ContentType;
+  readonly body: Uint8Array | undefined;
+}
+
+const nothing: Content = { content: contentType.none, body: undefined };
+
+/**
+ * A `Uint8Array` travels as it is, undefined as no body, everything else as JSON.
+ * @throws ServiceError TOO_LARGE; TypeError for what JSON cannot hold (a cycle, a bigint, a function): a bug of the caller.
+ */
+export function encodeContent(value: unknown): Content {
+  if (value === undefined) return nothing;
+  if (value instanceof Uint8Array) return checked(contentType.bytes, value);
+  const text = JSON.stringify(value) as string | undefined;
+  if (text === undefined) throw new TypeError(`body: expected a JSON value, bytes or undefined, got a ${typeof value}`);
+  return checked(contentType.json, Buffer.from(text));
+}
+
+function checked(content: ContentType, body: Uint8Array): Content {
+  if (body.length > bodyBytesMax)
+    throw new ServiceError(
+      "TOO_LARGE",
+      `body: expected at most ${bodyBytesMax} bytes, got ${body.length}; send it in parts`,
+    );
+  return { content, body };
+}
+
+/**
+ * The value of a body. Bytes are a copy, safe to keep.
+ * @throws ServiceError INVALID when it is not JSON; TOO_LARGE.
+ */
+export function decodeContent(content: ContentType, body: Uint8Array | undefined): unknown {
+  if (body === undefined || content === contentType.none) return undefined;
+  checked(content, body);
+  if (content === contentType.bytes) return Buffer.from(body);
+  try {
+    return JSON.parse(asBuffer(body).toString("utf8", 0, body.length)) as unknown;
+  } catch (cause) {
+    throw new ServiceError("INVALID", `body: expected JSON, got ${body.length} bytes that are none`, { cause });
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,113 @@
+// Encodes and decodes the header frame of the request protocol (docs/reference/protocol.md). Pure: no socket, no state.
+// A header is 16 fixed bytes and a few short texts; the body is a frame of its own and is never copied here.
+import { textBytesMax } from "../limits.ts";
+import { type ContentType, contentType, type MessageType, magic, messageType, protocolVersion } from "./codes.ts";
+
+const fixedBytes = 16;
+
+/** A message of the protocol. Which fields mean what, by type, is the table in docs/reference/protocol.md. */
+export interface Header {
+  readonly type: MessageType;
+  readonly content: ContentType;
+  /** REQUEST: attempt, from 1. ERROR: fate. PONG: state. Else 0. */
+  readonly mark: number;
+  /** Of the request or ping, chosen by its sender; 0 where there is none. */
+  readonly id: number;
+  /** REQUEST: deadline. ERROR: retry after. GOAWAY: time left (all milliseconds). WELCOME, CREDIT: credit. */
+  readonly number: number;
+  /** REQUEST: method, key, trace parent. ERROR: code. WELCOME, PONG: service, instance. HELLO: client's name. */
+  readonly texts: readonly string[];
+}
+
+export interface Decoded {
+  readonly header: Header;
+  readonly body: Uint8Array | undefined;
+}
+
+/** How many texts each type carries, by its number. */
+const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0];
+/** Which types may have a body: WELCOME, REQUEST, REPLY, ERROR. */
+const mayHaveBody: readonly boolean[] = [false, false, true, true, true, true].concat(
+  new Array<boolean>(6).fill(false),
+);
+
+/** True when a first frame claims to be of this protocol, whatever follows. */
+export function isProtocolFrame(frame: Uint8Array): boolean {
+  return frame[0] === magic[0] && frame[1] === magic[1] && frame[2] === magic[2] && frame[3] === magic[3];
+}
+
+/**
+ * The message's frames, ready to send.
+ * @throws RangeError when a text is longer than its length byte can say: callers check what comes from users.
+ */
+export function encode(
+  type: MessageType,
+  fields: {
+    readonly mark?: number;
+    readonly id?: number;
+    readonly number?: number;
+    readonly texts?: readonly string[];
+    readonly content?: ContentType;
+  },
+  body?: Uint8Array,
+): Uint8Array[] {
+  const texts = fields.texts ?? noTexts;
+  let length = fixedBytes;
+  for (const text of texts) length += 1 + Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(length);
+  frame[0] = magic[0];
+  frame[1] = magic[1];
+  frame[2] = magic[2];
+  frame[3] = magic[3];
+  frame[4] = protocolVersion;
+  frame[5] = type;
+  frame[6] = body === undefined ? contentType.none : (fields.content ?? contentType.bytes);
+  frame[7] = fields.mark ?? 0;
+  frame.writeUInt32BE(fields.id ?? 0, 8);
+  frame.writeUInt32BE(fields.number ?? 0, 12);
+  let at = fixedBytes;
+  for (const text of texts) {
+    const bytes = text === "" ? 0 : frame.write(text, at + 1);
+    if (bytes > textBytesMax) throw new RangeError(`header text: expected at most ${textBytesMax} bytes, got ${bytes}`);
+    frame[at] = bytes;
+    at += 1 + bytes;
+  }
+  return body === undefined ? [frame] : [frame, body];
+}
+
+const noTexts: readonly string[] = [];
+
+/** Why a message is not of this protocol's version 1: `version` is a peer to tell so, `malformed` one to drop. */
+export type Malformed = "malformed" | "version";
+
+/** Reads `[header]` or `[header, body]` from `frames[from]` on. Never throws, whatever the bytes. */
+export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malformed {
+  const frame = frames[from];
+  if (frame === undefined || frame.length < fixedBytes || !isProtocolFrame(frame)) return "malformed";
+  if (frame[4] !== protocolVersion) return "version";
+  const type = frame[5] as MessageType;
+  const count = textCount[type];
+  if (count === undefined || type < messageType.hello) return "malformed";
+  const content = frame[6] as ContentType;
+  const body = frames[from + 1];
+  if (content > contentType.bytes || (content === contentType.none) !== (body === undefined)) return "malformed";
+  if (frames.length > from + 2 || (body !== undefined && mayHaveBody[type] !== true)) return "malformed";
+  const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  const texts = readTexts(view, count);
+  if (texts === undefined) return "malformed";
+  const header = { type, content, mark: view[7] ?? 0, id: view.readUInt32BE(8), number: view.readUInt32BE(12), texts };
+  return { header, body };
+}
+
+/** Exactly `count` texts up to the end of the frame, or undefined. */
+function readTexts(frame: Buffer, count: number): string[] | undefined {
+  const texts: string[] = [];
+  let at = fixedBytes;
+  for (let index = 0; index < count; index++) {
+    const length = frame[at];
+    if (length === undefined || at + 1 + length > frame.length) return undefined;
+    texts.push(length === 0 ? "" : frame.toString("utf8", at + 1, at + 1 + length));
+    at += 1 + length;
+  }
+  return at === frame.length ? texts : undefined;
+}

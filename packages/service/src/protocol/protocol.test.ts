@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ServiceError } from "../errors.ts";
+import { textBytesMax } from "../limits.ts";
+import { contentType, magic, type MessageType, messageType } from "./codes.ts";
+import { decodeContent, encodeContent } from "./content.ts";
+import { decode, encode, isProtocolFrame } from "./frames.ts";
+
+const textsOf: Record<number, number> = { 1: 1, 2: 2, 3: 3, 5: 1, 8: 2 };
+const withBody = new Set<number>([messageType.welcome, messageType.request, messageType.reply, messageType.error]);
+const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const text = fc.string({ unit: "grapheme", maxLength: 60 }).filter((value) => Buffer.byteLength(value) <= textBytesMax);
+
+describe("header frames", () => {
+  test("come back as they went, whatever they hold", () => {
+    const message = fc.constantFrom(...Object.values(messageType)).chain((type) =>
+      fc.record({
+        type: fc.constant<MessageType>(type),
+        mark: fc.integer({ min: 0, max: 255 }),
+        id: uint32,
+        number: uint32,
+        texts: fc.array(text, { minLength: textsOf[type] ?? 0, maxLength: textsOf[type] ?? 0 }),
+        body: withBody.has(type) ? fc.option(fc.uint8Array(), { nil: undefined }) : fc.constant(undefined),
+      }),
+    );
+    fc.assert(
+      fc.property(message, ({ type, body, ...fields }) => {
+        const decoded = decode(encode(type, { ...fields, content: contentType.json }, body));
+        const content = body === undefined ? contentType.none : contentType.json;
+        expect(decoded).toEqual({ header: { type, content, ...fields }, body });
+      }),
+    );
+  });
+
+  test("are refused, never thrown at, when they are garbage behind the magic", () => {
+    const garbage = fc.uint8Array({ maxLength: 80 }).map((rest) => Uint8Array.from([...magic, ...rest]));
+    fc.assert(
+      fc.property(garbage, fc.array(fc.uint8Array({ maxLength: 10 }), { maxLength: 3 }), (first, rest) => {
+        expect(isProtocolFrame(first)).toBe(true);
+        const decoded = decode([first, ...rest]);
+        if (typeof decoded === "string") return;
+        const { type, ...fields } = decoded.header;
+        expect(decode(encode(type, fields, decoded.body))).toEqual(decoded);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("cut anywhere are malformed", () => {
+    const [frame = new Uint8Array()] = encode(messageType.request, {
+      id: 1,
+      number: 5,
+      texts: ["echo", "key", "trace"],
+    });
+    for (let length = 0; length < frame.length; length++) expect(decode([frame.subarray(0, length)])).toBe("malformed");
+  });
+
+  test("of another version are told apart from garbage", () => {
+    const [frame = new Uint8Array()] = encode(messageType.hello, { texts: ["me"] });
+    frame[4] = 2;
+    expect(decode([frame])).toBe("version");
+  });
+
+  test("refuse a text that does not fit its length byte", () => {
+    expect(() => encode(messageType.hello, { texts: ["x".repeat(256)] })).toThrow(/at most 255 bytes, got 256/);
+  });
+});
+
+describe("bodies", () => {
+  test("JSON values and bytes come back as they went", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const { content, body } = encodeContent(value);
+        expect(decodeContent(content, body)).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+    const { content, body } = encodeContent(Uint8Array.of(1, 0, 255));
+    expect(decodeContent(content, body)).toEqual(Buffer.from([1, 0, 255]));
+    expect(encodeContent(undefined).body).toBeUndefined();
+  });
+
+  test("what is no JSON is INVALID, what cannot be JSON is the sender's bug", () => {
+    expect(() => decodeContent(contentType.json, Buffer.from("{no"))).toThrow(ServiceError);
+    expect(() => encodeContent(1n)).toThrow(TypeError);
+    expect(() => encodeContent(() => 1)).toThrow(/expected a JSON value, bytes or undefined, got a function/);
+  });
+});

@@ -1,0 +1,111 @@
+// Runs jobs in order, at most `concurrency` at a time, with a bounded queue before it. It lets the event loop breathe:
+// synchronous handlers hold it for a slice, then pings, reads and timers get their turn. Knows nothing of the protocol.
+import { BoundedQueue, type Clock } from "@wherry/core";
+import { sliceMs, stuckMs } from "../limits.ts";
+import type { Job } from "./job.ts";
+
+export interface ExecutorOptions {
+  readonly concurrency: number;
+  readonly queueMax: number;
+  readonly clock: Clock;
+  /** Runs the job and answers it; undefined when that is done already, else a promise that never rejects. */
+  readonly run: (job: Job) => Promise<void> | undefined;
+}
+
+export class Executor {
+  readonly running: Set<Job> = new Set();
+  /** Jobs ended, and the milliseconds they took, since the last `takeMeasure`. */
+  #finished = 0;
+  #busyMs = 0;
+  #pumping = false;
+  #scheduled = false;
+  #stopped = false;
+  readonly #queue: BoundedQueue<Job>;
+  readonly #options: ExecutorOptions;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    this.#queue = new BoundedQueue(options.queueMax);
+  }
+
+  /** Jobs that wait; those cancelled while waiting count until their turn comes. */
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  /** Queues a job without starting it (see `pump`); false when the queue is full. */
+  submit(job: Job): boolean {
+    return this.#queue.push(job);
+  }
+
+  /** Starts what has room. Called once after each batch of messages, so that pings and cancels in it come first. */
+  pump(): void {
+    if (this.#pumping || this.#scheduled || this.#stopped) return;
+    this.#pumping = true;
+    const { clock, concurrency } = this.#options;
+    let nowMs = clock.monotonic();
+    const untilMs = nowMs + sliceMs;
+    while (this.running.size < concurrency && !this.#stopped) {
+      if (nowMs > untilMs && this.#queue.size > 0) {
+        this.#schedule();
+        break;
+      }
+      const job = this.#queue.shift();
+      if (job === undefined) break;
+      if (job.state === "queued") nowMs = this.#start(job, nowMs);
+    }
+    this.#pumping = false;
+  }
+
+  /** @returns the time after it, so that a run of synchronous jobs reads the clock once each. */
+  #start(job: Job, nowMs: number): number {
+    job.state = "running";
+    job.startedMs = nowMs;
+    this.running.add(job);
+    const pending = this.#options.run(job);
+    if (pending === undefined) return this.#finish(job);
+    void pending.then(() => {
+      this.#finish(job);
+      this.pump();
+    });
+    return this.#options.clock.monotonic();
+  }
+
+  #finish(job: Job): number {
+    const nowMs = this.#options.clock.monotonic();
+    this.running.delete(job);
+    this.#finished++;
+    this.#busyMs += nowMs - job.startedMs;
+    return nowMs;
+  }
+
+  #schedule(): void {
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.pump();
+    });
+  }
+
+  /** What was done since the last call. */
+  takeMeasure(): { readonly finished: number; readonly busyMs: number } {
+    const measure = { finished: this.#finished, busyMs: this.#busyMs };
+    this.#finished = 0;
+    this.#busyMs = 0;
+    return measure;
+  }
+
+  /** All slots are held by jobs that ran far past their deadline: nothing moves any more. */
+  isStuck(): boolean {
+    if (this.running.size < this.#options.concurrency) return false;
+    const limitMs = this.#options.clock.monotonic() - stuckMs;
+    for (const job of this.running) if (job.deadlineMs > limitMs) return false;
+    return true;
+  }
+
+  /** Starts nothing more. @returns what had not started. */
+  stop(): Job[] {
+    this.#stopped = true;
+    return this.#queue.drain().filter((job) => job.state === "queued");
+  }
+}

@@ -1,0 +1,179 @@
+// Takes the messages of all peers apart: which speak the request protocol, which are plain ZeroMQ, which are neither.
+// Each message moves its session one step through the state machine of docs/reference/protocol.md. Runs nothing itself.
+import type { Message, Peer } from "@wherry/zmtp";
+import { ServiceError } from "../errors.ts";
+import { creditMax, stuckMs } from "../limits.ts";
+import { messageType } from "../protocol/codes.ts";
+import { encodeContent } from "../protocol/content.ts";
+import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
+import { JobContext, type RawJob, type RequestJob } from "./job.ts";
+import type { Server, ServerSocket } from "./server.ts";
+import { newSession, type Session } from "./session.ts";
+
+export class Intake {
+  readonly #server: Server;
+  readonly #socket: Pick<ServerSocket, "peer">;
+  readonly #welcomeBody: ReturnType<typeof encodeContent>;
+
+  constructor(server: Server, socket: Pick<ServerSocket, "peer">) {
+    this.#server = server;
+    this.#socket = socket;
+    const { version, methods } = server.service;
+    const named = (flag: "idempotent" | "keyed"): string[] =>
+      [...methods.values()].filter((method) => method[flag]).map((method) => method.name);
+    this.#welcomeBody = encodeContent({
+      version,
+      pod: server.pod,
+      idempotent: named("idempotent"),
+      keyed: named("keyed"),
+    });
+  }
+
+  take(messages: readonly Message[]): undefined {
+    const nowMs = this.#server.clock.monotonic();
+    for (const message of messages) this.#takeOne(message, nowMs);
+    this.#server.executor.pump();
+  }
+
+  /** The peer is gone: its queued requests are not started any more, its running ones are told. */
+  forget(peer: Peer): void {
+    const session = this.#server.sessions.get(peer.id);
+    if (session === undefined) return;
+    this.#server.sessions.delete(peer.id);
+    const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
+    for (const job of session.open.values()) {
+      if (job.state === "queued") this.#server.refuse(job, gone);
+      else job.context.abort(gone);
+    }
+  }
+
+  #takeOne(message: Message, nowMs: number): void {
+    const [routingId, first] = message;
+    if (routingId === undefined || first === undefined) return;
+    const peer = this.#socket.peer(routingId);
+    const session = peer === undefined ? undefined : this.#session(peer, nowMs);
+    if (!isProtocolFrame(first)) this.#raw(session, message, nowMs);
+    else if (session !== undefined) {
+      const decoded = decode(message, 1);
+      if (decoded === "malformed") this.#server.drop(session, "malformed-message");
+      else if (decoded === "version") this.#refuseVersion(session);
+      else this.#protocol(session, decoded, nowMs);
+    }
+  }
+
+  #session(peer: Peer, nowMs: number): Session {
+    let session = this.#server.sessions.get(peer.id);
+    if (session === undefined) {
+      session = newSession(peer, nowMs);
+      this.#server.sessions.set(peer.id, session);
+    }
+    session.lastMessageMs = nowMs;
+    return session;
+  }
+
+  #refuseVersion(session: Session): void {
+    const message = "expected version 1 of the request protocol; use a matching client";
+    this.#server.sendError(session, 0, new ServiceError("VERSION", message, { fate: "not-started" }));
+  }
+
+  #protocol(session: Session, { header, body }: Decoded, nowMs: number): void {
+    switch (header.type) {
+      case messageType.ping:
+        return this.#pong(session, header);
+      case messageType.hello:
+        return this.#hello(session, header);
+      case messageType.request:
+        if (session.phase === "wherry") return this.#request(session, header, body, nowMs);
+        break;
+      case messageType.cancel:
+        if (session.phase === "wherry") return this.#cancel(session, header.id);
+        break;
+      case messageType.bye:
+        session.phase = "bye";
+        return;
+      case messageType.pong:
+        return;
+    }
+    this.#server.drop(session, "protocol-violation");
+  }
+
+  #pong(session: Session, { id }: Header): void {
+    const texts = [this.#server.service.name, this.#server.instance];
+    this.#server.send(session, encode(messageType.pong, { id, mark: this.#server.wireState, texts }));
+  }
+
+  #hello(session: Session, header: Header): void {
+    const server = this.#server;
+    session.phase = "wherry";
+    session.name = header.texts[0] ?? "";
+    const { content, body } = this.#welcomeBody;
+    const texts = [server.service.name, server.instance];
+    server.send(session, encode(messageType.welcome, { number: server.credit.current, texts, content }, body));
+    if (server.state === "draining" || server.state === "ended")
+      server.send(session, encode(messageType.goaway, { number: server.drainLeftMs }));
+  }
+
+  #request(session: Session, header: Header, body: Uint8Array | undefined, nowMs: number): void {
+    const server = this.#server;
+    const { id, texts } = header;
+    if (session.open.has(id)) return server.drop(session, "protocol-violation");
+    const [name = "", key = "", trace = ""] = texts;
+    const method = server.service.methods.get(name);
+    if (method === undefined) {
+      server.metrics.observe("unknown", "NOT_FOUND", 0);
+      const known = [...server.service.methods.keys()].slice(0, 20).join(", ");
+      const message = `service ${server.service.name} has no method ${JSON.stringify(name)}; it has ${known || "none"}`;
+      return server.sendError(session, id, new ServiceError("NOT_FOUND", message));
+    }
+    const deadlineMs = nowMs + header.number;
+    const facts = {
+      method: name,
+      key: key === "" ? undefined : key,
+      attempt: header.mark,
+      trace: trace === "" ? undefined : trace,
+      peer: session.peer.address,
+    };
+    const context = new JobContext(facts, deadlineMs, server.clock, server.log);
+    const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
+    const { content } = header;
+    const job: RequestJob = { kind: "request", session, id, method, content, body, context, ...times, state: "queued" };
+    const full = session.open.size >= creditMax || server.state === "ended" || !server.executor.submit(job);
+    if (full) server.refuse(job, this.#noRoom());
+    else session.open.set(id, job);
+  }
+
+  #noRoom(): ServiceError {
+    const { state, credit, executor, service } = this.#server;
+    if (state === "ended")
+      return new ServiceError("REFUSED", "the service is leaving; the request was not started", {
+        retryable: true,
+        fate: "not-started",
+      });
+    const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
+    const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
+    return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
+  }
+
+  #cancel(session: Session, id: number): void {
+    const job = session.open.get(id);
+    // Answered already: the reply and the cancel crossed on the wire.
+    if (job === undefined) return;
+    const cancelled = new ServiceError("CANCELLED", "the caller cancelled the call", { fate: "not-started" });
+    if (job.state === "queued") this.#server.refuse(job, cancelled);
+    else job.context.abort(cancelled);
+  }
+
+  #raw(session: Session | undefined, message: Message, nowMs: number): void {
+    const server = this.#server;
+    if (session !== undefined) {
+      if (session.phase === "wherry" || session.phase === "bye") return server.drop(session, "protocol-violation");
+      session.phase = "raw";
+      if (server.service.raw === undefined) return server.drop(session, "no-raw-handler");
+    }
+    const delimited = message.length > 2 && message[1]?.length === 0;
+    const frames = message.slice(delimited ? 2 : 1);
+    const times = { arrivedMs: nowMs, deadlineMs: nowMs + stuckMs, startedMs: 0 };
+    const job: RawJob = { kind: "raw", session, frames, delimited, ...times, state: "queued" };
+    if (server.state === "ended" || !server.executor.submit(job)) server.metrics.raw.dropped++;
+  }
+}

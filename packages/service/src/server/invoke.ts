@@ -1,0 +1,56 @@
+// From a request's bytes to its method's result: decode, validate, call, validate. Synchronous as long as all of that is.
+import { WherryError } from "@wherry/core";
+import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
+import { validate } from "../schema.ts";
+import type { Method } from "../service.ts";
+import type { RequestJob } from "./job.ts";
+
+/** The encoded reply. Throws, or rejects with, a `ServiceError` for the caller, or anything else for a bug. */
+export function invoke(job: RequestJob): Content | Promise<Content> {
+  const { method, context } = job;
+  const body = input(job);
+  const result = isThenable(body)
+    ? body.then((valid) => method.handler(valid, context), blame(method))
+    : method.handler(body, context);
+  return isThenable(result) ? Promise.resolve(result).then((value) => output(method, value)) : output(method, result);
+}
+
+function input({ method, content, body }: RequestJob): unknown {
+  try {
+    const value = decodeContent(content, body);
+    return method.input === undefined ? value : validate(method.input, value, "body");
+  } catch (error) {
+    return blame(method)(error);
+  }
+}
+
+/** Whose fault an invalid body is: from inside it is a bug of ours, and no longer an error that a caller handles. */
+function blame(method: Method): (error: unknown) => never {
+  return (error) => {
+    if (method.trust === "external") throw error;
+    throw new WherryError(`method ${method.name}, trusted as internal, got an invalid body: ${String(error)}`, {
+      code: "SERVICE_INTERNAL_CALL_INVALID",
+      cause: error,
+    });
+  };
+}
+
+function output(method: Method, value: unknown): Content | Promise<Content> {
+  if (method.output === undefined) return encodeContent(value);
+  const bug = (error: unknown): never => {
+    throw new WherryError(`method ${method.name} returned what its output schema refuses: ${String(error)}`, {
+      code: "SERVICE_OUTPUT_INVALID",
+      cause: error,
+    });
+  };
+  try {
+    const valid = validate(method.output, value, "reply");
+    return isThenable(valid) ? valid.then(encodeContent, bug) : encodeContent(valid);
+  } catch (error) {
+    return bug(error);
+  }
+}
+
+export function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}

@@ -1,0 +1,99 @@
+// One request, or one raw message, from its arrival to its answer.
+import type { Clock, Logger } from "@wherry/core";
+import type { ContentType } from "../protocol/codes.ts";
+import type { Method, RequestContext } from "../service.ts";
+import type { Session } from "./session.ts";
+
+interface JobCommon {
+  /** Who asked; undefined when a raw peer has left already. */
+  readonly session: Session | undefined;
+  /** By `Clock.monotonic`, milliseconds. Raw messages get the time at which they would make the service stuck. */
+  readonly arrivedMs: number;
+  readonly deadlineMs: number;
+  startedMs: number;
+  /** A request is at all times one of these. */
+  state: "queued" | "running" | "answered";
+}
+
+export interface RequestJob extends JobCommon {
+  readonly kind: "request";
+  readonly session: Session;
+  readonly id: number;
+  readonly method: Method;
+  readonly content: ContentType;
+  readonly body: Uint8Array | undefined;
+  readonly context: JobContext;
+}
+
+export interface RawJob extends JobCommon {
+  readonly kind: "raw";
+  /** Without the delimiter. */
+  readonly frames: readonly Uint8Array[];
+  /** REQ's empty first frame, to be given back. */
+  readonly delimited: boolean;
+}
+
+export type Job = RequestJob | RawJob;
+
+/** The context that a handler sees. What costs something is made when it is first asked for. */
+export class JobContext implements RequestContext {
+  readonly method: string;
+  readonly key: string | undefined;
+  readonly attempt: number;
+  readonly trace: string | undefined;
+  readonly peer: string;
+  readonly #deadlineMs: number;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #abort: AbortController | undefined;
+  #timer: { cancel(): void } | undefined;
+  #aborted: Error | undefined;
+
+  constructor(
+    facts: Pick<RequestContext, "method" | "key" | "attempt" | "trace" | "peer">,
+    deadlineMs: number,
+    clock: Clock,
+    log: Logger,
+  ) {
+    this.method = facts.method;
+    this.key = facts.key;
+    this.attempt = facts.attempt;
+    this.trace = facts.trace;
+    this.peer = facts.peer;
+    this.#deadlineMs = deadlineMs;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.#deadlineMs - this.#clock.monotonic());
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+      else {
+        const late = (): void => this.abort(new DOMException("the caller's deadline passed", "TimeoutError"));
+        this.#timer = this.#clock.timer(this.remainingMs, late, { background: true });
+      }
+    }
+    return this.#abort.signal;
+  }
+
+  get log(): Logger {
+    const fields = { method: this.method, peer: this.peer };
+    return this.#log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace });
+  }
+
+  abort(reason: Error): void {
+    this.#aborted ??= reason;
+    this.#abort?.abort(reason);
+    this.finish();
+  }
+
+  /** Ends the deadline's timer. */
+  finish(): void {
+    this.#timer?.cancel();
+  }
+}

@@ -1,0 +1,65 @@
+// A service on a real ROUTER socket, in this process: what `run` builds on, and what a test of a service starts.
+import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
+import { router } from "@wherry/zmtp";
+import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import type { Service } from "../service.ts";
+import { type Ending, Server } from "./server.ts";
+
+export interface ServeOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  /** The pod's UID, where this process is one. */
+  readonly pod?: string | undefined;
+  readonly clock?: Clock;
+  /** Default: silent. */
+  readonly log?: Logger;
+  /** Called in the turn in which a bug ends the service. Default: the error escapes as an uncaught exception. */
+  readonly onCrash?: (ending: Ending) => void;
+}
+
+export interface Serving {
+  /** `tcp://127.0.0.1:5555`, with the port that was taken. */
+  readonly endpoint: string;
+  readonly server: Server;
+}
+
+/**
+ * Starts serving.
+ * @throws WherryError SERVICE_BIND_FAILED, with the address and what to do.
+ * @example const { endpoint, server } = await serve(echo); … await server.close();
+ */
+export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
+  const { host = "127.0.0.1", port = 0, clock = new SystemClock() } = options;
+  const socket = router({ clock, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax });
+  const server = new Server(socket, service, {
+    clock,
+    log: options.log ?? silentLogger,
+    instance: options.pod ?? new SystemRandom().uuid(),
+    pod: options.pod,
+    onCrash: options.onCrash ?? escape,
+  });
+  try {
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
+    return { endpoint: await server.listen(`tcp://${address}`), server };
+  } catch (error) {
+    await server.close();
+    throw bindError(error, host, port);
+  }
+}
+
+function escape({ error }: Ending): void {
+  queueMicrotask(() => {
+    throw error ?? new Error("the service crashed");
+  });
+}
+
+function bindError(error: unknown, host: string, port: number): unknown {
+  if (!WherryError.is(error)) return error;
+  const taken = error.code === "ZMTP_ADDRESS_IN_USE";
+  const message = taken
+    ? `messaging port ${host}:${port} is taken by another program; stop it, or choose another port with --port or PORT`
+    : `messaging port ${host}:${port} cannot be bound: ${error.message}; choose another with --host, HOST, --port or PORT`;
+  return new WherryError(message, { code: "SERVICE_BIND_FAILED", details: { host, port }, cause: error });
+}
