@@ -1,5 +1,7 @@
 // The Kubernetes object model, pure: no I/O, no timers. Client: `@wherry/kube/client`; loops: `@wherry/kube/controller`.
 export type * from "./types/index.ts";
+export { applyDefaults, decodeAs } from "./defaults/apply.ts";
+export { pullPolicyOf } from "./defaults/table.ts";
 export {
   generateName,
   isConfigKey,
@@ -17,6 +19,18 @@ export { applyPatch, type PlainPatchType } from "./patch/apply.ts";
 export { jsonPatch } from "./patch/json-patch.ts";
 export { mergePatch } from "./patch/merge-patch.ts";
 export { strategicMerge } from "./patch/strategic.ts";
+export {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity,
+  quantityToNumber,
+  subtractQuantities,
+} from "./quantity.ts";
+export { checkFields, type FieldFinding } from "./schema/check-fields.ts";
+export { decodingWarnings, type FieldValidation } from "./schema/decoding.ts";
 export { definitionBelow, type Field, type FieldType, fieldsOf } from "./schema/field-types.ts";
 export { type ListRule, listRule } from "./schema/lists.ts";
 export { type KindInfo, kinds, resources } from "./schema/kinds.ts";
@@ -55,4 +69,6 @@ export {
   unprocessable,
   unsupportedMediaType,
 } from "./status.ts";
+export { age, humanDuration, microTimeText, timeOf, timeText } from "./time.ts";
+export { validateAs, validateCreate, validateUpdate } from "./validate/validate.ts";
 export { cloneJson, deepEqual, deepFreeze, fieldAt, stableJson } from "./value.ts";
