@@ -26,6 +26,7 @@ export class Histogram {
 
   /** @param share 0.5 is the median. @returns milliseconds; 0 of nothing */
   percentile(share: number): number {
+    if (share >= 1) return this.#maxMs;
     const rank = Math.ceil(this.#total * share);
     let seen = 0;
     for (const bucket of [...this.#counts.keys()].sort((a, b) => a - b)) {

@@ -1,0 +1,104 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Deployment } from "@wherry/kube/types";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { planPaths } from "./plan.ts";
+
+let cwd: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), "wherry-plan-"));
+});
+afterEach(() => {
+  rmSync(cwd, { recursive: true, force: true });
+});
+
+const write = (path: string, text: string): void => {
+  mkdirSync(dirname(join(cwd, path)), { recursive: true });
+  writeFileSync(join(cwd, path), text);
+};
+const plan = (...paths: string[]): ReturnType<typeof planPaths> => planPaths(paths, { cwd, env: {} });
+
+describe("a service", () => {
+  test.each([
+    ["a file", "echo.ts", "echo.ts"],
+    ["a package", "echo", "echo/echo.ts"],
+  ])("given as %s becomes a Deployment and a Service, and its image is registered", async (_, path, script) => {
+    write(script, "");
+    if (path === "echo") write("echo/package.json", "{}");
+    const { objects, images, services } = await planPaths([path], { cwd, env: {}, replicas: 3 });
+    expect(objects.map(({ object }) => object.kind)).toEqual(["Deployment", "Service"]);
+    const deployment = objects[0]?.object as Deployment;
+    expect(deployment.spec?.replicas).toBe(3);
+    expect(deployment.spec?.template.spec?.containers[0]).toMatchObject({
+      image: "echo:dev",
+      readinessProbe: { tcpSocket: { port: "messaging" } },
+      livenessProbe: { httpGet: { path: "/livez", port: "admin" } },
+    });
+    expect(images.images["echo:dev"]?.entrypoint).toEqual([process.execPath, join(cwd, script)]);
+    expect(services).toEqual(["echo"]);
+  });
+
+  test("called index or main takes its folder's name, in a DNS label's letters", async () => {
+    write("My_Shop/index.ts", "");
+    expect((await plan("My_Shop/index.ts")).services).toEqual(["my-shop"]);
+  });
+
+  test("whose name is no DNS label, or that is given twice, is refused", async () => {
+    write("1.ts", "");
+    write("a/echo.ts", "");
+    write("b/echo.ts", "");
+    await expect(plan("1.ts")).rejects.toThrow(/DNS name/);
+    await expect(plan("a/echo.ts", "b/echo.ts")).rejects.toThrow(/two services/);
+  });
+});
+
+describe("manifests", () => {
+  test("of a folder are read in the order of names, each document on its own, lists flattened", async () => {
+    write(
+      "k8s/b.yaml",
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: b }\n---\n---\n{apiVersion: v1, kind: Secret}\n",
+    );
+    write("k8s/a.json", '{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Namespace"}]}');
+    write("k8s/notes.txt", "not a manifest");
+    const { objects } = await plan("k8s");
+    expect(objects.map(({ object, source }) => [object.kind, source])).toEqual([
+      ["Namespace", "k8s/a.json, item 1"],
+      ["ConfigMap", "k8s/b.yaml, document 1"],
+      ["Secret", "k8s/b.yaml, document 3"],
+    ]);
+  });
+
+  test.each([
+    ["a tab for indentation", "a:\n\tb: 1\n", /bad\.yaml:2:\d+: /],
+    ["the same key twice", "apiVersion: v1\nkind: Pod\nkind: Pod\n", /bad\.yaml:3:1: .*unique/],
+    ["no kind", "apiVersion: v1\n", /kind are missing/],
+    ["a list", "- 1\n", /expected an object/],
+    [
+      "an alias bomb",
+      "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n",
+      /alias/,
+    ],
+  ])("with %s are refused, and it is said where", async (_, text, message) => {
+    write("bad.yaml", text);
+    await expect(plan("bad.yaml")).rejects.toThrow(message);
+  });
+
+  test("say their own number of replicas", async () => {
+    write("x.yaml", "apiVersion: v1\nkind: ConfigMap\n");
+    await expect(planPaths(["x.yaml"], { cwd, env: {}, replicas: 2 })).rejects.toThrow(/--replicas/);
+  });
+});
+
+test.each([
+  ["no/such/path", /nothing at no\/such\/path/],
+  ["empty", /neither manifests/],
+  ["readme.md", /neither a service/],
+  ["kustom", /kubectl kustomize/],
+])("%s is refused with what to do", async (path, message) => {
+  mkdirSync(join(cwd, "empty"));
+  write("readme.md", "");
+  write("kustom/kustomization.yaml", "");
+  await expect(plan(path)).rejects.toThrow(message);
+  await expect(plan(path)).rejects.toMatchObject({ exitCode: 2 });
+});
