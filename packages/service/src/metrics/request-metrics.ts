@@ -19,13 +19,14 @@ export interface MethodMetrics {
 export type RawOutcome = "answered" | "unanswered" | "dropped";
 
 /** Why this layer, above the socket's own reasons, dropped a peer. */
-export type PeerFault = "malformed-message" | "protocol-violation" | "slow-reader" | "no-raw-handler";
+export type PeerFault = "malformed-message" | "other-version" | "protocol-violation" | "slow-reader" | "no-raw-handler";
 
 export class RequestMetrics {
   readonly methods: Map<string, MethodMetrics> = new Map();
   readonly raw: Record<RawOutcome, number> = { answered: 0, unanswered: 0, dropped: 0 };
   readonly faults: Record<PeerFault, number> = {
     "malformed-message": 0,
+    "other-version": 0,
     "protocol-violation": 0,
     "slow-reader": 0,
     "no-raw-handler": 0,

@@ -52,6 +52,8 @@ export class Intake {
     if (routingId === undefined || first === undefined) return;
     const peer = this.#socket.peer(routingId);
     const session = peer === undefined ? undefined : this.#session(peer, nowMs);
+    // What a dropped peer had on the wire still arrives; it counts for nothing.
+    if (session?.phase === "dropped") return;
     if (!isProtocolFrame(first)) this.#raw(session, message, nowMs);
     else if (session !== undefined) {
       const decoded = decode(message, 1);
@@ -74,6 +76,7 @@ export class Intake {
   #refuseVersion(session: Session): void {
     const message = "expected version 1 of the request protocol; use a matching client";
     this.#server.sendError(session, 0, new ServiceError("VERSION", message, { fate: "not-started" }));
+    this.#server.drop(session, "other-version");
   }
 
   #protocol(session: Session, { header, body }: Decoded, nowMs: number): void {

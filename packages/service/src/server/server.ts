@@ -115,6 +115,8 @@ export class Server {
 
   /** Ends one peer's connection for its own fault; everyone else is served on. */
   drop(session: Session, fault: keyof RequestMetrics["faults"]): void {
+    if (session.phase === "dropped") return;
+    session.phase = "dropped";
     this.metrics.faults[fault]++;
     this.log.debug({ peer: session.peer.address, fault }, "peer dropped");
     session.peer.close(fault);

@@ -4,8 +4,8 @@ import type { RequestJob } from "./job.ts";
 
 export interface Session {
   readonly peer: Peer;
-  /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. */
-  phase: "new" | "wherry" | "raw" | "bye";
+  /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. `dropped`: broke the rules; its connection is closing. */
+  phase: "new" | "wherry" | "raw" | "bye" | "dropped";
   /** What it called itself. */
   name: string;
   /** When its last message came, by `Clock.monotonic`. */

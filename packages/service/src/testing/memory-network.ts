@@ -53,12 +53,14 @@ class Connection {
       if (!this.closed) client.batch?.(messages);
     });
     const idle = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0, queuedMessages: 0, queuedBytes: 0 };
-    const close = (reason?: string): void => this.close("closed-here", reason);
+    // Flushes first, as the real one does.
+    const close = (): void => void setImmediate(() => setImmediate(() => this.close("closed-here")));
     const facts = { address: `memory://${id}`, metadata: new Map<string, string>(), lastActivityMs: 0 };
-    this.peer = { id, routingId, ...facts, ...idle, close };
+    const writable = (): Promise<void> => Promise.resolve();
+    this.peer = { id, routingId, ...facts, ...idle, writable, close };
   }
 
-  close(reason: DropReason, _detail?: string): void {
+  close(reason: DropReason): void {
     if (this.closed) return;
     this.closed = true;
     this.server.connections.delete(this.peer.routingId.at(-1) ?? 0);
@@ -88,7 +90,7 @@ export class MemoryRouter implements ServerSocket {
 
   get counters(): SocketCounters {
     const none = { accepted: 0, connected: 0, disconnected: 0, messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
-    return { ...none, undelivered: 0, drops: {} as SocketCounters["drops"] };
+    return { ...none, undelivered: 0, discarded: 0, drops: {} as SocketCounters["drops"] };
   }
 
   bind(endpoint: string): Promise<string> {
