@@ -1,0 +1,2 @@
+// Decides where pods run.
+export { schedulerName, startScheduler } from "./scheduler.ts";
