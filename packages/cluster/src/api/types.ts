@@ -20,6 +20,8 @@ export interface ApiRequest {
   readonly user: User;
   /** Raw text as it came (HTTP), or an object handed over in process. Absent without a body. */
   readonly body?: { readonly text: string } | { readonly object: unknown };
+  /** True: the caller is in this process and takes objects, shared and frozen, where HTTP takes JSON text. */
+  readonly inProcess?: boolean;
   /** Aborted when the caller goes away. */
   readonly signal: AbortSignal;
 }

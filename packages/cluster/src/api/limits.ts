@@ -1,0 +1,64 @@
+// Every limit of the API server, with its unit. Values without a source are ours.
+
+const mebibyte = 1024 * 1024;
+
+export const limits = {
+  /** A request's body. kube-apiserver: MaxRequestBodyBytes. */
+  bodyBytesMax: 3 * mebibyte,
+  /** An object's JSON text as it is stored. etcd's --max-request-bytes. */
+  objectBytesMax: 1.5 * mebibyte,
+  /** A label or field selector, or a continue token, in characters. */
+  selectorLengthMax: 64 * 1024,
+  continueLengthMax: 4096,
+  /** Attempts of an update that a concurrent writer spoiled. apiserver: handlers/patch.go. */
+  conflictTriesMax: 5,
+  /** Names tried for one `generateName`. apiserver: registry/rest/create.go. */
+  generateNameTriesMax: 8,
+  /** The prefix of a generated name; five characters follow. apiserver: storage/names/generate.go. */
+  generateNamePrefixMax: 58,
+
+  /** Parsed objects kept, over all resources. */
+  parsedObjectsMax: 100_000,
+  /** Events that each resource keeps in memory for watches that reconnect. Older ones come from the store. */
+  watchHistoryEventsMax: 4096,
+  /** Events waiting for one slow watcher, beyond which its watch ends. It reconnects where it was. */
+  watchQueueEventsMax: 16_384,
+  /** Events handed over at once. */
+  watchBatchEventsMax: 256,
+  /** Watches open at once. */
+  watchesMax: 10_000,
+  /** Between two bookmarks. apiserver: cacher's bookmarkFrequency. */
+  bookmarkEveryMs: 60_000,
+  /** A watch without `timeoutSeconds` ends after this to twice this. apiserver: --min-request-timeout. */
+  watchTimeoutMinMs: 30 * 60_000,
+  watchTimeoutMaxMs: 24 * 60 * 60_000,
+  /** Entries read at once by a paged list with a selector. */
+  listChunkEntries: 500,
+
+  /** History older than between this and twice this is forgotten. apiserver: --etcd-compaction-interval. */
+  compactEveryMs: 5 * 60_000,
+  /** Events are removed this long after their last change. apiserver: --event-ttl. */
+  eventTtlMs: 60 * 60_000,
+  eventSweepEveryMs: 5 * 60_000,
+
+  /** Service account tokens. apiserver: serviceaccount token REST. */
+  tokenSecondsDefault: 3600,
+  tokenSecondsMin: 600,
+  tokenSecondsMax: 2 ** 32,
+
+  /** The HTTPS listener. */
+  headerBytesMax: 32 * 1024,
+  headersCountMax: 100,
+  connectionsMax: 2000,
+  requestsInFlightMax: 600,
+  handshakeTimeoutMs: 10_000,
+  headersTimeoutMs: 10_000,
+  /** From the first byte of a request to the last of its body. */
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 90_000,
+  /** Responses below this are sent as they are. apiserver: responsewriters' gzip threshold. */
+  gzipBytesMin: 128 * 1024,
+  /** Warnings of one response, and characters of one. apiserver: warning recorder. */
+  warningsMax: 64,
+  warningLengthMax: 256,
+} as const;

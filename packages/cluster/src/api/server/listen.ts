@@ -1,0 +1,278 @@
+// The HTTPS listener: guards the door (server/guard.ts), authenticates, reads bodies within limits, hands requests to the
+// API and writes answers. Whatever a peer sends, it is that peer's connection that suffers, never the process.
+import { asError, type Logger } from "@wherry/core";
+import {
+  badRequest,
+  serviceUnavailable,
+  type Status,
+  statusOf,
+  tooLarge,
+  tooManyRequests,
+  unauthorized,
+} from "@wherry/kube";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Api } from "../api.ts";
+import type { Authenticator } from "../authenticator.ts";
+import { anonymous } from "../authorizer.ts";
+import { limits } from "../limits.ts";
+import { publicRoots } from "../routes.ts";
+import type { ApiRequest, Method, User } from "../types.ts";
+import { refusalOf } from "./guard.ts";
+import { securityHeaders, writeResponse } from "./respond.ts";
+
+export interface ListenOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** PEM. */
+  readonly tls: { readonly key: string; readonly cert: string };
+  readonly authenticator: Authenticator;
+  /** Names besides loopback's own, without ports: `127.5.0.1`. */
+  readonly allowedHosts?: readonly string[];
+  readonly log: Logger;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no more requests, ends the watches, gives the rest `graceMs` to finish, then cuts them off. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** @throws the bind's error (`EADDRINUSE`, …). */
+export async function listen(api: Api, options: ListenOptions): Promise<Listener> {
+  const door = new Door(api, options);
+  const server = createServer(
+    {
+      ...options.tls,
+      minVersion: "TLSv1.2",
+      handshakeTimeout: limits.handshakeTimeoutMs,
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.headersTimeoutMs / 2,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      // Our own check also answers: Node's would be silent about the reason.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+    },
+    (request, response) => void door.handle(request, response),
+  );
+  server.maxHeadersCount = limits.headersCountMax;
+  server.maxConnections = limits.connectionsMax;
+  door.attach(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port: options.port, host: options.host ?? "127.0.0.1", backlog: 511 }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  return { port: (server.address() as AddressInfo).port, close: (graceMs) => door.close(server, graceMs) };
+}
+
+class Door {
+  readonly #api: Api;
+  readonly #options: ListenOptions;
+  readonly #allowedHosts: ReadonlySet<string>;
+  readonly #closing = new AbortController();
+  #inFlight = 0;
+
+  constructor(api: Api, options: ListenOptions) {
+    this.#api = api;
+    this.#options = options;
+    this.#allowedHosts = new Set((options.allowedHosts ?? []).map((host) => host.toLowerCase()));
+  }
+
+  attach(server: Server): void {
+    const { metrics } = this.#api;
+    server.on("secureConnection", (socket) => {
+      metrics.connections.add({}, 1);
+      socket.once("close", () => metrics.connections.add({}, -1));
+    });
+    server.on("tlsClientError", (problem, socket) => this.#drop(problem, socket));
+    server.on("clientError", (problem, socket) => this.#drop(problem, socket));
+    server.on("drop", () => metrics.dropped.add({ reason: "TOO_MANY_CONNECTIONS" }));
+    // A listener for these keeps Node from treating them as plain requests: they pass the same guard, and are refused.
+    server.on("upgrade", (request, socket) => void this.#refuseUpgrade(request, socket));
+    server.on("connect", (request, socket) => void this.#refuseUpgrade(request, socket));
+    server.on("checkExpectation", (_request, response: ServerResponse) =>
+      this.#refuse(response, statusOf(badRequest("Expect is not supported"))),
+    );
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on("error", () => response.destroy());
+    if (this.#inFlight >= limits.requestsInFlightMax) {
+      this.#api.metrics.refused.add({ reason: "busy" });
+      this.#refuse(response, statusOf(tooManyRequests("too many requests at once, please try again later", 1)));
+      return;
+    }
+    let long = false;
+    this.#inFlight++;
+    try {
+      const checked = await this.#admit(request);
+      if ("refusal" in checked) {
+        this.#refuse(response, checked.refusal);
+        return;
+      }
+      const gone = new AbortController();
+      response.once("close", () => gone.abort(new Error("the client is gone")));
+      const call = await this.#read(request, checked.user, gone.signal);
+      const answer = await this.#api.handle(call);
+      if ("events" in answer.body || "stream" in answer.body) {
+        long = true;
+        this.#inFlight--;
+      }
+      await writeResponse(response, call, answer, this.#api.metrics);
+    } catch (problem) {
+      this.#fail(response, problem);
+    } finally {
+      if (!long) this.#inFlight--;
+    }
+  }
+
+  async close(server: Server, graceMs: number): Promise<void> {
+    this.#closing.abort(new Error("the API server is closing"));
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  /** Host, Origin and target first, on every route and method; then who it is. */
+  async #admit(request: IncomingMessage): Promise<{ readonly user: User } | { readonly refusal: Status }> {
+    const { metrics } = this.#api;
+    if (this.#closing.signal.aborted) return { refusal: statusOf(serviceUnavailable("the API server is closing")) };
+    const { httpVersion, method = "", url = "", rawHeaders, headers } = request;
+    const refusal = refusalOf({ httpVersion, method, url, rawHeaders }, this.#allowedHosts);
+    if (refusal !== undefined) {
+      metrics.refused.add({ reason: refusal.reason });
+      return { refusal: plainStatus(refusal.status, refusal.message) };
+    }
+    const { authorization } = headers;
+    if (authorization === undefined && publicRoots.has(rootOf(url))) return { user: anonymous };
+    const user = await this.#options.authenticator.authenticate(authorization);
+    if (user !== undefined) return { user };
+    metrics.refused.add({ reason: "auth" });
+    return { refusal: statusOf(unauthorized()) };
+  }
+
+  async #read(request: IncomingMessage, user: User, gone: AbortSignal): Promise<ApiRequest> {
+    const { pathname, search } = splitTarget(request.url ?? "/");
+    const text = await readBody(request);
+    const headers = request.headers as Readonly<Record<string, string | undefined>>;
+    return {
+      method: request.method as Method,
+      path: decodePath(pathname),
+      query: new URLSearchParams(search),
+      headers,
+      user,
+      ...(text !== undefined && { body: { text } }),
+      signal: AbortSignal.any([gone, this.#closing.signal]),
+    };
+  }
+
+  async #refuseUpgrade(request: IncomingMessage, socket: Duplex): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    const checked = await this.#admit(request).catch(() => ({ refusal: plainStatus(500, "internal error") }));
+    const status =
+      "refusal" in checked
+        ? checked.refusal
+        : plainStatus(
+            400,
+            "upgrading the connection is not supported: exec, attach and port-forward are not served yet",
+          );
+    const body = JSON.stringify(status);
+    const head = Object.entries({ ...securityHeaders, "content-type": "application/json", connection: "close" });
+    socket.end(
+      `HTTP/1.1 ${status.code ?? 400} Refused\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join("")}` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+
+  #refuse(response: ServerResponse, status: Status): void {
+    const body = JSON.stringify(status);
+    // Without the rest of its body the connection can't be used again.
+    response.writeHead(status.code ?? 500, {
+      ...securityHeaders,
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(body),
+      ...(status.code === 401 && { "www-authenticate": 'Bearer realm="wherry"' }),
+      ...(status.details?.retryAfterSeconds !== undefined && { "retry-after": status.details.retryAfterSeconds }),
+      connection: "close",
+    });
+    response.end(body);
+  }
+
+  #fail(response: ServerResponse, problem: unknown): void {
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    const status = statusOf(problem);
+    if (status.code === 500)
+      this.#options.log.error({ err: asError(problem) }, "a request failed for a reason that is ours");
+    this.#refuse(response, status);
+  }
+
+  #drop(problem: Error & { code?: string }, socket: Socket | Duplex): void {
+    this.#api.metrics.dropped.add({ reason: problem.code ?? "UNKNOWN" });
+    this.#options.log.debug({ code: problem.code }, "dropped a connection");
+    socket.destroy();
+  }
+}
+
+const plainStatus = (code: number, message: string): Status => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  message,
+  reason: code === 403 ? "Forbidden" : "BadRequest",
+  code,
+});
+
+/** Of a target that passed the guard. */
+function splitTarget(target: string): { readonly pathname: string; readonly search: string } {
+  const path = target.replace(/^https?:\/\/[^/?]*/i, "");
+  const question = path.indexOf("?");
+  return question < 0
+    ? { pathname: path, search: "" }
+    : { pathname: path.slice(0, question), search: path.slice(question + 1) };
+}
+
+const rootOf = (target: string): string => splitTarget(target).pathname.split("/", 2)[1] ?? "";
+
+/** A trailing slash names the same thing. @throws StatusError 400 for escapes that are none. */
+function decodePath(pathname: string): string[] {
+  const segments = pathname.replace(/^\//, "").replace(/\/$/, "").split("/");
+  try {
+    return pathname === "/" || pathname === "" ? [] : segments.map(decodeURIComponent);
+  } catch {
+    throw badRequest("the path has a malformed escape");
+  }
+}
+
+/** Undefined without a body. @throws StatusError 400, 413. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const announced = Number(request.headers["content-length"] ?? 0);
+  if (announced > limits.bodyBytesMax) throw tooLarge(`limit is ${limits.bodyBytesMax}`);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limits.bodyBytesMax) throw tooLarge(`limit is ${limits.bodyBytesMax}`);
+    chunks.push(chunk);
+  }
+  if (bytes === 0) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw badRequest("the body is not UTF-8");
+  }
+}
