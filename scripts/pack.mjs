@@ -14,7 +14,8 @@ function published(target) {
   const stem = target.replace("./src/", "./dist/").replace(/\.ts$/, "");
   return { types: `${stem}.d.ts`, default: `${stem}.js` };
 }
-const mapValues = (object, change) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+const mapValues = (object, change) =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 
 execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-b"], { cwd: root, stdio: "inherit" });
 rmSync(build, { recursive: true, force: true });
@@ -27,10 +28,17 @@ for (const name of readdirSync(join(root, "packages"))) {
   mkdirSync(stage, { recursive: true });
   for (const part of [...manifest.files, "README.md"])
     if (existsSync(join(folder, part)))
-      cpSync(join(folder, part), join(stage, part), { recursive: true, filter: (path) => !path.endsWith(".tsbuildinfo") });
+      cpSync(join(folder, part), join(stage, part), {
+        recursive: true,
+        filter: (path) => !path.endsWith(".tsbuildinfo"),
+      });
   cpSync(join(root, "LICENSE"), join(stage, "LICENSE"));
   if (manifest.exports !== undefined) manifest.exports = mapValues(manifest.exports, published);
-  if (manifest.imports !== undefined) manifest.imports = mapValues(manifest.imports, (target) => published(target).default ?? target);
+  if (manifest.imports !== undefined)
+    manifest.imports = mapValues(manifest.imports, (target) => published(target).default ?? target);
   writeFileSync(join(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  execFileSync("npm", ["pack", "--silent", "--pack-destination", build, stage], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  execFileSync("npm", ["pack", "--silent", "--pack-destination", build, stage], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
 }
