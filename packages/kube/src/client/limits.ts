@@ -9,14 +9,14 @@ export const watchLineBytesMax: number = 8 * 1024 * 1024;
 /** One answer's body: a list of 100 000 pods is some 300 MB; ask with `limit` for more. */
 export const answerBytesMax: number = 512 * 1024 * 1024;
 
-/** Watch events parsed and not yet taken; above it, reading from the socket pauses. */
-export const watchEventsBufferedMax = 1024;
-
 /** Connections that a transport opens at most for requests; a watch has its own. */
 export const connectionsMax = 32;
 
 /** Without a byte of an answer for so long, a request (never a watch) has failed. */
 export const requestTimeoutMs = 60_000;
+
+/** How long a watch's connection is silent before TCP asks whether the peer is still there. */
+export const watchProbeMs = 30_000;
 
 /** How long a connection without use is kept. Below common servers' own idle limits, so that they don't race. */
 export const idleConnectionMs = 4_000;
