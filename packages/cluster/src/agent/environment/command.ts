@@ -7,7 +7,11 @@ import { expand } from "./expand.ts";
  * Program and arguments: `command` replaces the image's entrypoint *and* its cmd, `args` its cmd alone.
  * (https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/)
  */
-export function commandOf(container: Container, image: Image, lookup: (name: string) => string | undefined): readonly string[] {
+export function commandOf(
+  container: Container,
+  image: Image,
+  lookup: (name: string) => string | undefined,
+): readonly string[] {
   const command = (container.command ?? []).map((text) => expand(text, lookup));
   const args = (container.args ?? []).map((text) => expand(text, lookup));
   if (command.length > 0) return [...command, ...args];
@@ -36,7 +40,9 @@ export function rewritePaths(text: string, mounts: readonly MountRewrite[]): str
 function rewriteOne(path: string, mounts: readonly MountRewrite[]): string {
   let best: MountRewrite | undefined;
   for (const mount of mounts) {
-    const inside = path === mount.mountPath || path.startsWith(mount.mountPath.endsWith("/") ? mount.mountPath : `${mount.mountPath}/`);
+    const inside =
+      path === mount.mountPath ||
+      path.startsWith(mount.mountPath.endsWith("/") ? mount.mountPath : `${mount.mountPath}/`);
     if (inside && mount.mountPath.length > (best?.mountPath.length ?? 0)) best = mount;
   }
   if (best === undefined) return path;

@@ -36,7 +36,8 @@ export async function assembleEnvironment(input: EnvironmentInput): Promise<Envi
   const declared: Record<string, string> = Object.assign(Object.create(null), input.given) as Record<string, string>;
   for (const source of input.container.envFrom ?? []) {
     const prefix = source.prefix ?? "";
-    for (const [key, value] of Object.entries(await wholeSource(input.references, source))) declared[prefix + key] = value;
+    for (const [key, value] of Object.entries(await wholeSource(input.references, source)))
+      declared[prefix + key] = value;
   }
   for (const variable of input.container.env ?? []) {
     const value = await valueOf(input, variable, declared);
@@ -86,7 +87,11 @@ async function referenced(input: EnvironmentInput, from: EnvVarSource): Promise<
     const found = await input.references.configMap(name);
     const value = ownValue(found?.data, key);
     if (value === undefined && optional !== true)
-      throw configError(found === undefined ? `configmap "${name}" not found` : `couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
+      throw configError(
+        found === undefined
+          ? `configmap "${name}" not found`
+          : `couldn't find key ${key} in ConfigMap ${namespace}/${name}`,
+      );
     return value;
   }
   if (from.secretKeyRef !== undefined) {
@@ -94,14 +99,20 @@ async function referenced(input: EnvironmentInput, from: EnvVarSource): Promise<
     const found = await input.references.secret(name);
     const value = ownValue(found?.data, key);
     if (value === undefined && optional !== true)
-      throw configError(found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${namespace}/${name}`);
+      throw configError(
+        found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${namespace}/${name}`,
+      );
     return value === undefined ? undefined : decode(value);
   }
-  throw configError("env.valueFrom must be one of fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef here: fileKeyRef is not offered");
+  throw configError(
+    "env.valueFrom must be one of fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef here: fileKeyRef is not offered",
+  );
 }
 
 function containerNamed(facts: PodFacts, name: string): Container | undefined {
-  return [...(facts.pod.spec?.containers ?? []), ...(facts.pod.spec?.initContainers ?? [])].find((c) => c.name === name);
+  return [...(facts.pod.spec?.containers ?? []), ...(facts.pod.spec?.initContainers ?? [])].find(
+    (c) => c.name === name,
+  );
 }
 
 function ownValue(map: Readonly<Record<string, string>> | undefined, key: string): string | undefined {

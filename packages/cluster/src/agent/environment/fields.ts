@@ -15,7 +15,8 @@ export interface PodFacts {
 export function fieldValue(facts: PodFacts, path: string): string {
   const { metadata, spec } = facts.pod;
   const keyed = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(path);
-  if (keyed !== null) return own(keyed[1] === "labels" ? metadata?.labels : metadata?.annotations, keyed[2] ?? "") ?? "";
+  if (keyed !== null)
+    return own(keyed[1] === "labels" ? metadata?.labels : metadata?.annotations, keyed[2] ?? "") ?? "";
   switch (path) {
     case "metadata.name":
       return metadata?.name ?? "";
@@ -38,17 +39,29 @@ export function fieldValue(facts: PodFacts, path: string): string {
     case "status.hostIPs":
       return facts.hostIP;
     default:
-      throw configError(`fieldRef ${JSON.stringify(path)} is not a field of the downward API: see kubectl explain pod.spec.containers.env.valueFrom.fieldRef`);
+      throw configError(
+        `fieldRef ${JSON.stringify(path)} is not a field of the downward API: see kubectl explain pod.spec.containers.env.valueFrom.fieldRef`,
+      );
   }
 }
 
 /** A resource amount in units of the divisor, rounded up; a missing limit is what the node can give. */
-export function resourceValue(facts: PodFacts, container: Container | undefined, selector: ResourceFieldSelector): string {
+export function resourceValue(
+  facts: PodFacts,
+  container: Container | undefined,
+  selector: ResourceFieldSelector,
+): string {
   const match = /^(limits|requests)\.(.+)$/.exec(selector.resource);
   const [, kind, name = ""] = match ?? [];
-  if (kind === undefined) throw configError(`resourceFieldRef.resource ${JSON.stringify(selector.resource)} must start with limits. or requests.`);
+  if (kind === undefined)
+    throw configError(
+      `resourceFieldRef.resource ${JSON.stringify(selector.resource)} must start with limits. or requests.`,
+    );
   const limits = own(container?.resources?.limits, name);
-  const amount = kind === "limits" ? (limits ?? facts.allocatable[name] ?? "0") : (own(container?.resources?.requests, name) ?? limits ?? "0");
+  const amount =
+    kind === "limits"
+      ? (limits ?? facts.allocatable[name] ?? "0")
+      : (own(container?.resources?.requests, name) ?? limits ?? "0");
   const divisor = selector.divisor === undefined || selector.divisor === "0" ? 1 : quantity(selector.divisor);
   return String(Math.ceil(quantity(amount) / divisor - 1e-9));
 }
@@ -66,8 +79,22 @@ function lines(map: Readonly<Record<string, string>> | undefined): string {
 }
 
 const suffixes: Readonly<Record<string, number>> = {
-  n: 1e-9, u: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18,
-  Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60,
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
 /** The API has validated it; as a number, which is exact enough for what a container is told. */

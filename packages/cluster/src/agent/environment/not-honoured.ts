@@ -28,9 +28,18 @@ function ofContainer(container: Container, say: (when: unknown, text: string) =>
   say(container.stdin === true || container.tty === true, "containers.stdin, tty");
   say(container.volumeDevices, "containers.volumeDevices");
   const mounts = (container.volumeMounts ?? []).filter((mount) => mount.mountPath !== serviceAccountMountPath);
-  say(mounts, "containers.volumeMounts (not mounted: paths in command, args, env and workingDir lead to the volume, WHERRY_VOLUME_<NAME> names it)");
-  say(mounts.some((mount) => mount.readOnly === true), "containers.volumeMounts.readOnly");
-  say(container.ports?.some((port) => (port.hostPort ?? 0) !== 0), "containers.ports.hostPort");
+  say(
+    mounts,
+    "containers.volumeMounts (not mounted: paths in command, args, env and workingDir lead to the volume, WHERRY_VOLUME_<NAME> names it)",
+  );
+  say(
+    mounts.some((mount) => mount.readOnly === true),
+    "containers.volumeMounts.readOnly",
+  );
+  say(
+    container.ports?.some((port) => (port.hostPort ?? 0) !== 0),
+    "containers.ports.hostPort",
+  );
   for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe])
     say(probe?.grpc, "grpc probes (never succeed: use exec, httpGet or tcpSocket)");
   say(container.restartPolicyRules, "containers.restartPolicyRules");

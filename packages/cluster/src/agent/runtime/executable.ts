@@ -28,7 +28,10 @@ export async function checkExecutable(command: string, path: string, workingDir:
     if (verdict === "not executable") found ??= candidate;
   }
   if (found !== undefined)
-    throw startFailed(`program ${JSON.stringify(found)} is not executable: make it so (chmod +x), or run it through its interpreter`, 126);
+    throw startFailed(
+      `program ${JSON.stringify(found)} is not executable: make it so (chmod +x), or run it through its interpreter`,
+      126,
+    );
   throw startFailed(
     command.includes("/")
       ? `program ${JSON.stringify(command)} does not exist on this machine: mend command, or install it`

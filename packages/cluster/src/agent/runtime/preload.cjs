@@ -26,7 +26,13 @@ function bindToPod(net, dgram) {
       else if (args[1] === undefined || args[1] === null) args.splice(1, args.length > 1 ? 1 : 0, podIP);
       else args.splice(1, 0, podIP);
       if (first === undefined || first === null) args[0] = 0;
-    } else if (typeof first === "object" && "port" in first && first.path === undefined && first.fd === undefined && !("_handle" in first)) {
+    } else if (
+      typeof first === "object" &&
+      "port" in first &&
+      first.path === undefined &&
+      first.fd === undefined &&
+      !("_handle" in first)
+    ) {
       if (unspecified(first.host)) args[0] = { ...first, host: podIP };
     }
     return listen.apply(this, args);
@@ -36,7 +42,8 @@ function bindToPod(net, dgram) {
     const first = args[0];
     if (typeof first === "object" && first !== null) {
       if (unspecified(first.address) && first.fd === undefined) args[0] = { ...first, address: podIP };
-    } else if (typeof first === "number" && (args[1] === undefined || typeof args[1] === "function")) args.splice(1, 0, podIP);
+    } else if (typeof first === "number" && (args[1] === undefined || typeof args[1] === "function"))
+      args.splice(1, 0, podIP);
     else if (typeof first === "number" && unspecified(args[1])) args[1] = podIP;
     return bind.apply(this, args);
   };
@@ -55,7 +62,9 @@ function resolveServices(dns, fs) {
     return {};
   };
   // util.promisify(dns.lookup) must go on answering an object.
-  Object.defineProperty(dns.lookup, require("node:util").promisify.custom, { value: (name, options) => dns.promises.lookup(name, options) });
+  Object.defineProperty(dns.lookup, require("node:util").promisify.custom, {
+    value: (name, options) => dns.promises.lookup(name, options),
+  });
   dns.promises.lookup = async function (hostname, options) {
     const addresses = find(hostname, familyOf(options));
     if (addresses === undefined) return await lookupPromise.call(dns.promises, hostname, options);

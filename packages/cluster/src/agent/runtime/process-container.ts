@@ -73,7 +73,8 @@ export class ProcessContainer implements Container {
   /** An adopted supervisor is nobody's child: its exit file is watched, and its life looked at now and then. */
   #watchAdopted(supervisor: ProcessIdentity): void {
     const check = (): void => {
-      if (isAlive(supervisor)) this.#timer = this.#options.clock.timer(adoptedCheckIntervalMs, check, { background: true });
+      if (isAlive(supervisor))
+        this.#timer = this.#options.clock.timer(adoptedCheckIntervalMs, check, { background: true });
       else void this.#end();
     };
     try {
@@ -96,7 +97,13 @@ export class ProcessContainer implements Container {
     const file = join(this.#options.folder, "exit");
     const code = await readFile(file, "latin1").then(parseExit, () => undefined);
     if (code === undefined) return undefined;
-    return { code, atMs: await stat(file).then((found) => Math.floor(found.mtimeMs), () => this.#options.clock.now()) };
+    return {
+      code,
+      atMs: await stat(file).then(
+        (found) => Math.floor(found.mtimeMs),
+        () => this.#options.clock.now(),
+      ),
+    };
   }
 
   async #end(): Promise<void> {
@@ -124,7 +131,8 @@ export class ProcessContainer implements Container {
     if (!isAlive(this.#options.process)) return;
     send(this.#options.process.pid, "SIGKILL");
     const supervisor = this.#options.supervisor;
-    const group = supervisor === undefined ? undefined : "child" in supervisor ? supervisor.child.pid : supervisor.identity.pid;
+    const group =
+      supervisor === undefined ? undefined : "child" in supervisor ? supervisor.child.pid : supervisor.identity.pid;
     // Its member lived a moment ago, so the group's number can't have been given to anyone else.
     if (group !== undefined && group > 1) send(-group, "SIGKILL");
   }

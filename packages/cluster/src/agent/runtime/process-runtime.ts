@@ -6,12 +6,20 @@ import { closeSync, openSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { asError, type Clock } from "@wherry/core";
 import { execOutputBytesMax, startReportMs } from "../limits.ts";
 import { checkExecutable, startFailed } from "./executable.ts";
 import { killMarked, markerName } from "./escaped.ts";
 import { ProcessContainer } from "./process-container.ts";
-import { bootId, type ProcessIdentity, parseExit, parseProcessRecord, parseStat, supervisorScript } from "./supervisor.ts";
+import {
+  bootId,
+  type ProcessIdentity,
+  parseExit,
+  parseProcessRecord,
+  parseStat,
+  supervisorScript,
+} from "./supervisor.ts";
 import type { Container, ContainerSpec, ExecResult, Runtime } from "./types.ts";
 
 export interface ProcessRuntimeOptions {
@@ -40,12 +48,16 @@ class ProcessRuntime implements Runtime {
     const stderr = join(spec.folder, "stderr");
     const files = [openSync(stdout, "a", 0o600), openSync(stderr, "a", 0o600)];
     try {
-      const child = spawn("/bin/sh", ["-c", supervisorScript, "wherry", spec.folder, this.#bootId, ...withOddNames(spec.argv, env)], {
-        cwd: spec.workingDir,
-        env,
-        detached: true,
-        stdio: ["ignore", files[0], files[1], "pipe"],
-      });
+      const child = spawn(
+        "/bin/sh",
+        ["-c", supervisorScript, "wherry", spec.folder, this.#bootId, ...withOddNames(spec.argv, env)],
+        {
+          cwd: spec.workingDir,
+          env,
+          detached: true,
+          stdio: ["ignore", files[0], files[1], "pipe"],
+        },
+      );
       const process = await this.#started(child);
       return new ProcessContainer({
         id: spec.id,
@@ -107,14 +119,20 @@ class ProcessRuntime implements Runtime {
   /** The identity of the process, as its supervisor reports it right before it becomes the program. */
   async #started(child: ChildProcess): Promise<ProcessIdentity> {
     const pipe = child.stdio[3];
-    if (pipe === null || pipe === undefined || !("setEncoding" in pipe)) throw startFailed("no pipe from the supervisor", 128);
+    if (pipe === null || pipe === undefined || !("setEncoding" in pipe))
+      throw startFailed("no pipe from the supervisor", 128);
     pipe.setEncoding("latin1");
     child.unref();
     return await new Promise((resolve, reject) => {
       let text = "";
       const timer = this.#options.clock.timer(
         startReportMs,
-        () => finish(() => reject(startFailed(`the supervisor did not report within ${startReportMs} ms: is the machine overloaded?`, 128))),
+        () =>
+          finish(() =>
+            reject(
+              startFailed(`the supervisor did not report within ${startReportMs} ms: is the machine overloaded?`, 128),
+            ),
+          ),
         { background: true },
       );
       const finish = (settle: () => void): void => {
@@ -123,7 +141,9 @@ class ProcessRuntime implements Runtime {
         settle();
       };
       child.once("error", (error) => finish(() => reject(error)));
-      pipe.once("close", () => finish(() => reject(startFailed("the supervisor ended before it started the program", 128))));
+      pipe.once("close", () =>
+        finish(() => reject(startFailed("the supervisor ended before it started the program", 128))),
+      );
       pipe.on("error", () => undefined);
       pipe.on("data", (chunk: string) => {
         text += chunk;
@@ -186,3 +206,6 @@ function asStartError(thrown: unknown): Error {
   if ("code" in error && error.code === "RUNTIME_START_FAILED") return error;
   return startFailed(`the program can't be started: ${error.message}`, 128, error);
 }
+
+/** The preload as it is shipped beside this module; hand it to `processRuntime`. */
+export const preloadFile: string = fileURLToPath(new URL("./preload.cjs", import.meta.url));

@@ -78,7 +78,10 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       const adopted = await create().adopt(spec.id, spec.folder);
       if (adopted === undefined) throw new Error("nothing was adopted");
       containers.push(adopted);
-      expect(adopted.state).toMatchObject({ phase: "running", pid: first.state.phase === "running" ? first.state.pid : -1 });
+      expect(adopted.state).toMatchObject({
+        phase: "running",
+        pid: first.state.phase === "running" ? first.state.pid : -1,
+      });
       adopted.signal("SIGTERM");
       expect((await adopted.exited).exitCode).toBe(143);
     });
@@ -97,11 +100,19 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       it("passes arguments and environment literally, never through a shell", async () => {
         const odd = ["$HOME", "`id`", "a; b", "two\nlines", "'\"\\", "", "*", "$(id)", "–"];
         const container = await start(
-          [process.execPath, "-e", "console.log(JSON.stringify([process.argv.slice(1), process.env['A.b'], process.env.C, Object.keys(process.env).length]))", "--", ...odd],
+          [
+            process.execPath,
+            "-e",
+            "console.log(JSON.stringify([process.argv.slice(1), process.env['A.b'], process.env.C, Object.keys(process.env).length]))",
+            "--",
+            ...odd,
+          ],
           { env: { PATH: "/usr/bin:/bin", "A.b": "dot $HOME", C: "`c`" } },
         );
         expect(await container.exited).toMatchObject({ exitCode: 0 });
-        const [argv, dotted, c, names] = JSON.parse(await readFile(container.output?.stdout ?? "", "utf8")) as unknown[];
+        const [argv, dotted, c, names] = JSON.parse(
+          await readFile(container.output?.stdout ?? "", "utf8"),
+        ) as unknown[];
         expect({ argv, dotted, c }).toEqual({ argv: odd, dotted: "dot $HOME", c: "`c`" });
         // PATH, A.b, C, the mark, and PWD, which the shell adds: nothing of this process' own environment.
         expect(names).toBe(5);
@@ -133,7 +144,8 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       });
 
       it("leaves nothing of the container behind: neither its group nor what left the group", async () => {
-        const script = "sleep 300 & echo $!; setsid sleep 301 & echo $!; (setsid sh -c 'echo $$; exec sleep 302' &) ; sleep 0.2; exit 0";
+        const script =
+          "sleep 300 & echo $!; setsid sleep 301 & echo $!; (setsid sh -c 'echo $$; exec sleep 302' &) ; sleep 0.2; exit 0";
         const container = await start(["sh", "-c", script]);
         await container.exited;
         const pids = (await readFile(container.output?.stdout ?? "", "utf8")).trim().split("\n").map(Number);

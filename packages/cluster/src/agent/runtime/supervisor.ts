@@ -36,14 +36,17 @@ export interface ProcessIdentity {
 }
 
 /** Reads one line of `/proc/<pid>/stat` (proc(5)); undefined when it is none. The name in parentheses may hold anything. */
-export function parseStat(line: string): (ProcessIdentity & { readonly group: number; readonly state: string }) | undefined {
+export function parseStat(
+  line: string,
+): (ProcessIdentity & { readonly group: number; readonly state: string }) | undefined {
   const close = line.lastIndexOf(")");
   const pid = Number.parseInt(line, 10);
   const fields = line.slice(close + 2).split(" ");
   // Fields are counted from 1 in proc(5): 3 is the state, 5 the process group, 22 the start time.
   const [state, , group] = fields;
   const startTicks = fields[19];
-  if (close < 0 || !Number.isInteger(pid) || state === undefined || group === undefined || startTicks === undefined) return undefined;
+  if (close < 0 || !Number.isInteger(pid) || state === undefined || group === undefined || startTicks === undefined)
+    return undefined;
   return { pid, startTicks, group: Number(group), state };
 }
 

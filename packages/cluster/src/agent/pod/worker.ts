@@ -1,0 +1,378 @@
+// One pod on its node, from the moment it is bound until nothing of it is left. Level-triggered: whatever happens only wakes it,
+// and each step looks at what is, starts or stops what that asks for, and writes the status if it has changed.
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { asError, type Logger, type Timer } from "@wherry/core";
+import { type Pod, type Stored } from "@wherry/kube";
+import { notHonoured } from "../environment/not-honoured.ts";
+import { configError } from "../errors.ts";
+import { retryFirstMs, retryMaxMs } from "../limits.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { PodVolumes } from "../volumes/volumes.ts";
+import { type ContainerHost, ContainerRunner } from "./container-runner.ts";
+import type { PodContext } from "./context.ts";
+import { decide } from "./decide.ts";
+import { Grace } from "./grace.ts";
+import { recordsOf } from "./record.ts";
+import { PodTokens, referencesOf } from "./references.ts";
+import { podStatus, rfc3339 } from "./status.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { stopPod } from "./stop-pod.ts";
+
+/** How long a status that only says "being created" is held back: most containers run before it is over, and one write is enough. */
+const startHoldMs = 150;
+/** What a pod whose object is gone gets to end: it was deleted by force. */
+const removedGraceMs = 1_000;
+
+export class PodWorker implements ContainerHost {
+  readonly context: PodContext;
+  readonly runtime: Runtime;
+  readonly runners: readonly ContainerRunner[];
+  readonly #log: Logger;
+  readonly #status: StatusWriter;
+  readonly #volumes: PodVolumes;
+  readonly #tokens: PodTokens;
+  readonly #onGone: () => void;
+  readonly #startTime: string;
+  readonly #terminalAtFirst: boolean;
+  #prepared: Promise<{ podIP: string; volumes: PodVolumes }> | undefined;
+  #podIP: string | undefined;
+  #timer: Timer | undefined;
+  #stepping = false;
+  #again = false;
+  /** Let go of: no step, no write any more. */
+  #detached = false;
+  #removed = false;
+  #ending: { readonly grace: Grace; readonly done: Promise<void>; over: boolean } | undefined;
+  #failure: { readonly reason: string; readonly message: string } | undefined;
+  #outcome: "Succeeded" | "Failed" | undefined;
+  #holdUntilMs: number | undefined;
+  #failures = 0;
+
+  constructor(context: PodContext, pod: Stored<Pod>, onGone: () => void) {
+    this.context = context;
+    this.runtime = context.runtimeFor(pod);
+    this.#onGone = onGone;
+    this.#log = context.log.child({ pod: `${pod.metadata.namespace ?? ""}/${pod.metadata.name}` });
+    this.#status = new StatusWriter(context.client, pod);
+    this.#startTime = pod.status?.startTime ?? rfc3339(context.clock.now());
+    this.#terminalAtFirst = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+    this.#tokens = new PodTokens(context.client, context.clock, pod);
+    this.#volumes = new PodVolumes({
+      pod,
+      folder: context.folders.volumes(pod.metadata.uid),
+      forbidden: context.folders.root,
+      rootCa: context.rootCa,
+      sources: {
+        facts: { pod, podIP: "", hostIP: context.node.ip, allocatable: context.node.allocatable },
+        references: referencesOf(context.client, pod.metadata.namespace ?? ""),
+        token: async (audience, lifetime) => await this.#tokens.get(audience, lifetime),
+      },
+    });
+    this.runners = recordsOf(pod).map((record) => new ContainerRunner(this, record));
+  }
+
+  get pod(): Stored<Pod> {
+    return this.#status.pod;
+  }
+
+  /** Takes the pod as new. */
+  start(): void {
+    const ignored = this.runtime.name === "process" && !this.#terminalAtFirst ? notHonoured(this.pod) : [];
+    if (ignored.length > 0)
+      this.context.events.event(
+        this.pod,
+        "Warning",
+        "FieldsNotHonoured",
+        `the process runtime can't honour, or only approximates: ${ignored.join("; ")}`,
+      );
+    this.wake();
+  }
+
+  /** Takes over what an earlier daemon left of the pod. Answers how many containers run. */
+  async adopt(podIP: string | undefined): Promise<number> {
+    const address = podIP ?? this.pod.status?.podIP;
+    if (address !== undefined && !this.#terminalAtFirst) this.#takeAddress(address);
+    await Promise.all(
+      this.runners.map(async (runner) => {
+        const attempt = await this.#newestAttempt(runner.record.name);
+        if (attempt !== undefined) await runner.adopt(attempt);
+      }),
+    );
+    return this.runners.filter((runner) => runner.record.state.phase === "running").length;
+  }
+
+  /** A newer version of the pod's object. */
+  update(pod: Stored<Pod>): void {
+    if (this.#status.accept(pod)) this.wake();
+  }
+
+  /** The object is gone. */
+  removed(): void {
+    this.#removed = true;
+    this.wake();
+  }
+
+  /** Something the pod refers to may have changed: a ConfigMap, a Secret, an image. */
+  refresh(kind?: "ConfigMap" | "Secret", name?: string): void {
+    const waiting = this.runners.filter(({ record }) => record.state.phase === "waiting" && record.failures > 0);
+    for (const { record } of waiting) record.notBeforeMs = 0;
+    if (kind !== undefined && name !== undefined && this.#prepared !== undefined && this.#volumes.shows(kind, name))
+      void this.#refreshVolumes();
+    if (waiting.length > 0) this.wake();
+  }
+
+  /** Stops every container gracefully and lets go of the pod, whose object stays: the cluster goes down. */
+  async stop(): Promise<void> {
+    this.#detached = true;
+    this.#timer?.cancel();
+    const grace = new Grace(this.context.clock, (this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
+    await stopPod(this.runners, grace);
+    for (const runner of this.runners) runner.detach();
+  }
+
+  /** Lets go of the pod; its containers run on. */
+  detach(): void {
+    this.#detached = true;
+    this.#timer?.cancel();
+    for (const runner of this.runners) runner.detach();
+  }
+
+  prepare(): Promise<{ readonly podIP: string; readonly volumes: PodVolumes }> {
+    this.#prepared ??= this.#prepare().catch((error: unknown) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+    return this.#prepared;
+  }
+
+  wake(): void {
+    if (this.#stepping) this.#again = true;
+    else if (!this.#detached) void this.#steps();
+  }
+
+  async #steps(): Promise<void> {
+    this.#stepping = true;
+    do {
+      this.#again = false;
+      try {
+        this.#wakeAt(await this.#step());
+        this.#failures = 0;
+      } catch (error) {
+        this.#failures++;
+        const waitMs = Math.min(retryFirstMs * 2 ** (this.#failures - 1), retryMaxMs);
+        if (!this.#detached)
+          this.#log.warn({ err: asError(error), waitMs }, "a step of a pod failed, again after a pause");
+        this.#wakeAt(this.context.clock.now() + waitMs);
+      }
+    } while (this.#again && !this.#detached);
+    this.#stepping = false;
+  }
+
+  #wakeAt(atMs: number | undefined): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (atMs === undefined || !Number.isFinite(atMs) || this.#detached) return;
+    this.#timer = this.context.clock.timer(Math.max(0, atMs - this.context.clock.now()), () => this.wake(), {
+      background: true,
+    });
+  }
+
+  /** Answers when to look again. */
+  async #step(): Promise<number | undefined> {
+    if (this.#detached) return undefined;
+    if (this.#removed) return await this.#stepRemoved();
+    const deleted = this.pod.metadata.deletionTimestamp !== undefined;
+    if (this.#terminalAtFirst) {
+      if (deleted) await this.#status.remove();
+      return undefined;
+    }
+    const wakeAtMs = deleted || this.#failure !== undefined ? this.#stepEnding() : this.#stepRunning();
+    const holdMs = this.#hold();
+    if (holdMs !== undefined) return holdMs;
+    if ((await this.#writeStatus()) === "gone") {
+      this.removed();
+      return undefined;
+    }
+    if (deleted && this.#outcome !== undefined && (this.#ending?.over ?? true)) await this.#status.remove();
+    return wakeAtMs;
+  }
+
+  /** Starts and stops what the pod needs next. */
+  #stepRunning(): number | undefined {
+    if (this.#outcome !== undefined) return undefined;
+    const nowMs = this.context.clock.now();
+    const spec = this.pod.spec;
+    if (spec === undefined) return undefined;
+    const deadlineMs =
+      spec.activeDeadlineSeconds === undefined
+        ? Number.POSITIVE_INFINITY
+        : Date.parse(this.#startTime) + spec.activeDeadlineSeconds * 1000;
+    if (nowMs >= deadlineMs) {
+      this.#failure = {
+        reason: "DeadlineExceeded",
+        message: "Pod was active on the node longer than the specified deadline",
+      };
+      return this.#stepEnding();
+    }
+    const decision = decide(
+      spec,
+      this.runners.map((runner) => runner.record),
+      nowMs,
+    );
+    this.#podIP ??= this.#takeAddress(undefined);
+    for (const record of decision.start) {
+      this.#holdUntilMs ??= nowMs + startHoldMs;
+      void this.#runnerOf(record.name)?.start();
+    }
+    for (const record of decision.stop) {
+      const grace = new Grace(this.context.clock, (spec.terminationGracePeriodSeconds ?? 30) * 1000);
+      void this.#runnerOf(record.name)?.stop(grace);
+    }
+    if (decision.outcome !== undefined) this.#finish(decision.outcome);
+    this.#reportBackOff(nowMs);
+    const nextMs = Math.min(decision.wakeAtMs ?? Number.POSITIVE_INFINITY, deadlineMs, this.#tokens.renewAtMs);
+    if (this.#tokens.renewAtMs <= nowMs) void this.#refreshVolumes();
+    return nextMs;
+  }
+
+  /** Deleted, or over its deadline: the termination sequence, once. */
+  #stepEnding(): number | undefined {
+    const graceMs =
+      (this.pod.metadata.deletionGracePeriodSeconds ?? this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+    if (this.#ending === undefined) {
+      for (const runner of this.runners) runner.deletionBegan();
+      const grace = new Grace(this.context.clock, graceMs);
+      this.#ending = { grace, over: false, done: stopPod(this.runners, grace) };
+      const ending = this.#ending;
+      void ending.done.then(() => {
+        ending.over = true;
+        this.wake();
+      });
+    } else this.#ending.grace.shortenTo(graceMs);
+    if (this.#ending.over && this.#outcome === undefined) {
+      const apps = this.runners.map((runner) => runner.record).filter((record) => record.kind === "app");
+      const well = apps.every((record) => record.state.phase === "ended" && record.state.terminated.exitCode === 0);
+      this.#finish(well && this.#failure === undefined ? "Succeeded" : "Failed");
+    }
+    return undefined;
+  }
+
+  async #stepRemoved(): Promise<undefined> {
+    if (this.#ending === undefined) {
+      const grace = new Grace(this.context.clock, removedGraceMs);
+      this.#ending = { grace, over: false, done: stopPod(this.runners, grace) };
+      const ending = this.#ending;
+      void ending.done.then(() => {
+        ending.over = true;
+        this.wake();
+      });
+    } else if (!this.#ending.over) this.#ending.grace.shortenTo(removedGraceMs);
+    if (!this.#ending.over) return undefined;
+    this.detach();
+    this.context.addresses.release(this.pod.metadata.uid);
+    if (this.runtime.name === "process") await removeFolders(this.context, this.pod);
+    this.#onGone();
+    return undefined;
+  }
+
+  #finish(outcome: "Succeeded" | "Failed"): void {
+    this.#outcome = outcome;
+    this.context.addresses.release(this.pod.metadata.uid);
+  }
+
+  /** While containers are being started for the first time: until when the status is not worth writing. */
+  #hold(): number | undefined {
+    if (this.#holdUntilMs === undefined) return undefined;
+    const starting = this.runners.some((runner) => runner.record.busy && runner.record.state.phase === "waiting");
+    if (starting && this.context.clock.now() < this.#holdUntilMs) return this.#holdUntilMs;
+    this.#holdUntilMs = undefined;
+    return undefined;
+  }
+
+  async #writeStatus(): Promise<"written" | "gone"> {
+    return await this.#status.write((pod) =>
+      podStatus({
+        pod,
+        records: this.runners.map((runner) => runner.record),
+        podIP: this.#podIP,
+        hostIP: this.context.node.ip,
+        startTime: this.#startTime,
+        nowMs: this.context.clock.now(),
+        outcome: this.#outcome,
+        ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+      }),
+    );
+  }
+
+  #reportBackOff(nowMs: number): void {
+    for (const { record } of this.runners) {
+      if (record.state.phase !== "ended" || record.notBeforeMs <= nowMs || record.reportedAttempt === record.attempt)
+        continue;
+      record.reportedAttempt = record.attempt;
+      this.context.events.event(
+        this.pod,
+        "Warning",
+        "BackOff",
+        `Back-off restarting failed container ${record.name} in pod ${this.pod.metadata.name}`,
+      );
+    }
+  }
+
+  #runnerOf(name: string): ContainerRunner | undefined {
+    return this.runners.find((runner) => runner.record.name === name);
+  }
+
+  #takeAddress(preferred: string | undefined): string | undefined {
+    this.#podIP =
+      this.pod.spec?.hostNetwork === true
+        ? this.context.node.ip
+        : this.context.addresses.take(this.pod.metadata.uid, preferred);
+    return this.#podIP;
+  }
+
+  async #prepare(): Promise<{ podIP: string; volumes: PodVolumes }> {
+    const podIP = this.#podIP ?? this.#takeAddress(undefined);
+    if (podIP === undefined) throw configError("no address is left on this node: delete pods, or add nodes");
+    if (this.runtime.name === "simulated") return { podIP, volumes: this.#volumes };
+    const { uid, name, namespace } = this.pod.metadata;
+    const folder = this.context.folders.pod(uid);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(
+      join(folder, "pod.json"),
+      JSON.stringify({ uid, name, namespace, node: this.context.node.name, podIP }),
+      { mode: 0o600 },
+    );
+    this.#volumes.podIP = podIP;
+    await this.#volumes.setUp();
+    return { podIP, volumes: this.#volumes };
+  }
+
+  async #refreshVolumes(): Promise<void> {
+    await this.#volumes
+      .setUp()
+      .catch((error: unknown) => this.#log.warn({ err: asError(error) }, "the pod's volumes could not be refreshed"));
+    this.wake();
+  }
+
+  async #newestAttempt(container: string): Promise<number | undefined> {
+    if (this.runtime.name === "simulated") {
+      const status = [
+        ...(this.pod.status?.containerStatuses ?? []),
+        ...(this.pod.status?.initContainerStatuses ?? []),
+      ].find((s) => s.name === container);
+      return status?.state?.running === undefined ? undefined : status.restartCount;
+    }
+    const found = await readdir(this.context.folders.container(this.pod.metadata.uid, container)).catch(() => []);
+    const attempts = found.map(Number).filter(Number.isInteger);
+    return attempts.length === 0 ? undefined : Math.max(...attempts);
+  }
+}
+
+/** Removes what the agent keeps of a pod; links in its volumes, never what they point to. */
+export async function removeFolders(context: PodContext, pod: Pod): Promise<void> {
+  await Promise.all([
+    rm(context.folders.pod(pod.metadata?.uid ?? ""), { recursive: true, force: true }),
+    rm(context.folders.logs(pod), { recursive: true, force: true }),
+  ]);
+}
