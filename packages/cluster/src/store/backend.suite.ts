@@ -1,0 +1,448 @@
+// The promises W1–W8 of types.ts, for every backend: a model that is too simple to be wrong, random commands, and after each
+// the whole visible state compared. A failing run prints its seed and the shrunk commands; keep them as a test.
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { Model } from "./model.suite.ts";
+import type { Backend, Page, Revision, WatchBatch } from "./types.ts";
+
+export interface Subject {
+  /** Opens the store; again after `close`, it is the same one where it can survive that. */
+  open(options?: { readonly historyEventsMax?: number }): Promise<Backend>;
+  readonly survivesRestart: boolean;
+  cleanUp(): void;
+}
+
+const keys = ["/r/pods/a/1", "/r/pods/a/2", "/r/pods/ab/1", "/r/pods/b/1", "/r/nodes/1"];
+const prefixes = ["/r/", "/r/pods/", "/r/pods/a/", "/r/nodes/", "/r/pods/b/1"];
+
+const key = fc.constantFrom(...keys);
+const prefix = fc.constantFrom(...prefixes);
+/** 0: as it should be; else that far off. */
+const off = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: -3, max: 3 }) },
+);
+
+const command = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("put" as const), key, off, value: fc.nat(99) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("delete" as const), key, off }) },
+  // Everything before it was started in one turn, and is awaited together.
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("settle" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.nat(6) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("watch" as const), prefix, back: fc.integer({ min: -2, max: 12 }) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("pull" as const), watch: fc.nat(5), batches: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("cancel" as const), watch: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("progress" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("list" as const),
+      prefix,
+      back: fc.integer({ min: -2, max: 12 }),
+      limit: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
+);
+
+type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
+
+export function describeBackend(name: string, makeSubject: () => Subject, runs: number): void {
+  describe(name, () => {
+    const subjects: Subject[] = [];
+    afterEach(() => {
+      for (const subject of subjects.splice(0)) subject.cleanUp();
+    });
+    const subject = (): Subject => {
+      const made = makeSubject();
+      subjects.push(made);
+      return made;
+    };
+
+    test("keeps W1–W8 under random commands", async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
+          const one = makeSubject();
+          try {
+            await new Run(one).all(commands);
+          } finally {
+            one.cleanUp();
+          }
+        }),
+        { numRuns: runs },
+      );
+    });
+
+    test("nothing is visible before the commit, and head sees it at once", async () => {
+      const backend = await subject().open();
+      const abort = new AbortController();
+      const watch = watching(backend.watch({ prefix: "/" }, 0, abort.signal));
+      const first = watch.next();
+      const writing = backend.put("/a", 0, (revision) => `{"r":${revision}}`);
+      expect(backend.revision).toBe(0);
+      expect(backend.get("/a")).toBeUndefined();
+      expect(page(backend, "/").entries).toEqual([]);
+      expect(backend.head("/a")?.value).toBe('{"r":1}');
+      // A second one of the same turn meets the pending head.
+      const second = await backend.put("/a", 0, () => "");
+      expect(second).toMatchObject({ outcome: "conflict", current: { revision: 1 } });
+      expect(await writing).toMatchObject({ outcome: "written", entry: { key: "/a", revision: 1, createRevision: 1 } });
+      expect(backend.get("/a")).toMatchObject({ value: '{"r":1}' });
+      expect((await first).value).toMatchObject({ type: "events", events: [{ revision: 1 }] });
+      abort.abort();
+      expect(await watch.next()).toEqual({ done: true, value: undefined });
+      await backend.close();
+    });
+
+    test("an encoder that throws has written nothing and used no revision", async () => {
+      const backend = await subject().open();
+      const writing = backend.put("/a", 0, () => {
+        throw new Error("no such object");
+      });
+      await expect(writing).rejects.toThrow("no such object");
+      expect(await backend.put("/a", 0, String)).toMatchObject({ entry: { revision: 1 } });
+      await backend.close();
+    });
+
+    test("all writes of a turn that fit together are accepted, each with its own revision", async () => {
+      const backend = await subject().open();
+      const results = await Promise.all(
+        Array.from({ length: 5_000 }, (_, index) => backend.put(`/k/${index}`, 0, String)),
+      );
+      const revisions = results.map((result) => (result.outcome === "written" ? result.entry.revision : 0));
+      expect(revisions).toEqual(Array.from({ length: 5_000 }, (_, index) => index + 1));
+      expect(page(backend, "/k/").entries).toHaveLength(5_000);
+      await backend.close();
+    });
+
+    test("pages of one snapshot show each entry once, whatever is written in between", async () => {
+      const backend = await subject().open();
+      for (let index = 0; index < 1200; index++) void backend.put(`/k/${String(index).padStart(4, "0")}`, 0, String);
+      await backend.put("/z", 0, String);
+      const seen: string[] = [];
+      let after: string | undefined;
+      const at = backend.revision;
+      for (let remaining = 1; remaining > 0; ) {
+        const one = backend.list({ prefix: "/k/" }, { at, limit: 500, ...(after === undefined ? {} : { after }) });
+        if (one.outcome !== "page") throw new Error(one.outcome);
+        remaining = one.remaining;
+        expect(one.revision).toBe(at);
+        seen.push(...one.entries.map((entry) => entry.key));
+        after = seen.at(-1);
+        const last = backend.head(after ?? "");
+        await backend.delete(after ?? "", last?.revision ?? 0, String);
+        await backend.put(`${after}-new`, 0, String);
+      }
+      expect(seen).toHaveLength(1200);
+      expect(new Set(seen).size).toBe(1200);
+      await backend.close();
+    });
+
+    test("a reader that never comes back costs nothing but its place, and ends with gone", async () => {
+      const backend = await subject().open({ historyEventsMax: 10 });
+      const slow = watching(backend.watch({ prefix: "/a" }, 0, new AbortController().signal));
+      const idle = watching(backend.watch({ prefix: "/b" }, 0, new AbortController().signal));
+      const waiting = idle.next();
+      let revision = 0;
+      for (let index = 0; index < 100; index++) {
+        const result = await backend.put("/a", revision, String);
+        if (result.outcome === "written") revision = result.entry.revision;
+      }
+      expect(backend.compactRevision).toBeGreaterThanOrEqual(80);
+      expect((await slow.next()).value).toEqual({ type: "gone", compactRevision: backend.compactRevision });
+      expect((await slow.next()).done).toBe(true);
+      // Nothing was written in its range, so it missed nothing.
+      await backend.put("/b", 0, String);
+      expect((await waiting).value).toMatchObject({ type: "events", events: [{ revision: 101 }] });
+      await backend.close();
+      expect((await idle.next()).done).toBe(true);
+    });
+
+    test("what is closed accepts nothing, and closing waits for what was accepted", async () => {
+      const one = subject();
+      const backend = await one.open();
+      const writing = backend.put("/a", 0, String);
+      await backend.close();
+      expect(await writing).toMatchObject({ outcome: "written" });
+      await expect(backend.put("/a", 1, String)).rejects.toMatchObject({ code: "STORE_CLOSED" });
+      await expect(backend.delete("/a", 1, String)).rejects.toMatchObject({ code: "STORE_CLOSED" });
+      await backend.close();
+      if (!one.survivesRestart) return;
+      const again = await one.open();
+      expect(again.get("/a")).toMatchObject({ revision: 1 });
+      await again.close();
+    });
+
+    test("what can't be compacted, or is too large, is refused without harm", async () => {
+      const backend = await subject().open();
+      await expect(backend.compact(1)).rejects.toMatchObject({ code: "STORE_COMPACT_FUTURE" });
+      const large = "x".repeat(8 * 1024 * 1024 + 1);
+      await expect(backend.put("/a", 0, () => large)).rejects.toMatchObject({ code: "STORE_VALUE_TOO_LARGE" });
+      await expect(backend.put("/".repeat(3000), 0, String)).rejects.toMatchObject({ code: "STORE_KEY_TOO_LONG" });
+      expect(await backend.put("/a", 0, String)).toMatchObject({ outcome: "written" });
+      await backend.close();
+    });
+  });
+}
+
+type Reader = AsyncIterator<WatchBatch, undefined>;
+
+function watching(watch: ReturnType<Backend["watch"]>): Reader {
+  if (!(Symbol.asyncIterator in watch)) throw new Error(`the watch was refused: ${watch.outcome}`);
+  return watch[Symbol.asyncIterator]() as Reader;
+}
+
+function page(backend: Backend, range: string): Page {
+  const result = backend.list({ prefix: range });
+  if (result.outcome !== "page") throw new Error(result.outcome);
+  return result;
+}
+
+interface OpenWatch {
+  readonly prefix: string;
+  readonly reader: Reader;
+  readonly abort: AbortController;
+  /** Everything of its range up to here was delivered. */
+  deliveredThrough: Revision;
+  /** A pull that found nothing, and waits. */
+  waiting: Promise<IteratorResult<WatchBatch, undefined>> | undefined;
+}
+
+/** One sequence of commands, run against the backend and the model. */
+class Run {
+  readonly #subject: Subject;
+  readonly #model = new Model();
+  #backend!: Backend;
+  #watches: OpenWatch[] = [];
+  #pending: Promise<void>[] = [];
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  async all(commands: readonly Command[]): Promise<void> {
+    this.#backend = await this.#subject.open();
+    for (const one of commands) {
+      await this.#run(one);
+      this.#compare();
+    }
+    await this.#settle();
+    for (const watch of this.#watches) await this.#pull(watch, 3);
+    await this.#backend.close();
+  }
+
+  async #run(one: Command): Promise<void> {
+    switch (one.kind) {
+      case "put":
+        return this.#put(one.key, one.off, one.value);
+      case "delete":
+        return this.#delete(one.key, one.off);
+      case "settle":
+        return this.#settle();
+      case "compact":
+        return this.#compact(one.back);
+      case "watch":
+        return this.#watch(one.prefix, this.#backend.revision - one.back);
+      case "pull": {
+        const watch = this.#watches[one.watch % Math.max(1, this.#watches.length)];
+        return watch && this.#pull(watch, one.batches);
+      }
+      case "cancel":
+        return this.#cancel(one.watch);
+      case "progress":
+        return this.#progress();
+      case "list":
+        return this.#list(one.prefix, this.#backend.revision - one.back, one.limit);
+      case "restart":
+        return this.#subject.survivesRestart ? this.#restart() : undefined;
+    }
+  }
+
+  #put(at: string, by: number, data: number): void {
+    const head = this.#model.head(at);
+    expect(this.#backend.head(at)?.revision).toBe(head?.revision);
+    const expected = (head?.revision ?? 0) + by;
+    const encode = (revision: Revision): string => `${data}@${revision}`;
+    const outcome = this.#model.write("put", at, expected, encode);
+    this.#pending.push(
+      this.#backend.put(at, expected, encode).then((result) => {
+        if (outcome.entry === undefined) expect(result).toEqual({ outcome: "conflict", current: outcome.current });
+        else expect(result).toEqual({ outcome: "written", entry: outcome.entry });
+        if (outcome.entry !== undefined) expect(this.#backend.revision).toBeGreaterThanOrEqual(outcome.entry.revision);
+      }),
+    );
+  }
+
+  #delete(at: string, by: number): void {
+    const expected = (this.#model.head(at)?.revision ?? 0) + by;
+    const encode = (revision: Revision): string => `gone@${revision}`;
+    const outcome = this.#model.write("delete", at, expected, encode);
+    this.#pending.push(
+      this.#backend.delete(at, expected, encode).then((result) => {
+        if (outcome.entry === undefined) expect(result).toEqual({ outcome: "conflict", current: outcome.current });
+        else expect(result).toEqual({ outcome: "deleted", entry: outcome.entry, revision: outcome.entry.revision });
+      }),
+    );
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#pending.splice(0));
+    expect(this.#backend.revision).toBe(this.#model.headRevision);
+  }
+
+  async #compact(back: number): Promise<void> {
+    const through = this.#backend.revision - back;
+    if (through < 0) return;
+    await this.#backend.compact(through);
+    expect(this.#backend.compactRevision).toBe(Math.max(through, this.#model.compactRevision));
+    this.#model.compact(through);
+  }
+
+  #watch(range: string, after: Revision): void {
+    const abort = new AbortController();
+    const watch = this.#backend.watch({ prefix: range }, after, abort.signal);
+    if (after > this.#backend.revision)
+      expect(watch).toEqual({ outcome: "future", currentRevision: this.#backend.revision });
+    else if (after < this.#model.compactRevision)
+      expect(watch).toEqual({ outcome: "compacted", compactRevision: this.#model.compactRevision });
+    else if (this.#watches.length < 6)
+      this.#watches.push({
+        prefix: range,
+        reader: watching(watch),
+        abort,
+        deliveredThrough: after,
+        waiting: undefined,
+      });
+    else abort.abort();
+  }
+
+  /** Takes what is there; the pull that finds nothing is kept, as a reader in a loop would have it. */
+  async #pull(watch: OpenWatch, batches: number): Promise<void> {
+    for (let count = 0; count < batches; count++) {
+      watch.waiting ??= watch.reader.next();
+      const step = await Promise.race([watch.waiting, turn()]);
+      if (step === undefined) {
+        this.#expectNothingOwed(watch);
+        return;
+      }
+      watch.waiting = undefined;
+      if (step.done === true) throw new Error("the watch ended by itself");
+      if (!this.#delivered(watch, step.value)) return;
+    }
+  }
+
+  #expectNothingOwed(watch: OpenWatch): void {
+    const owed = this.#model.events(watch.prefix, watch.deliveredThrough, this.#backend.revision);
+    expect(owed).toEqual([]);
+  }
+
+  /** @returns false when it was the last batch. */
+  #delivered(watch: OpenWatch, batch: WatchBatch): boolean {
+    if (batch.type === "gone") {
+      // Only a watch that has missed something may be ended.
+      const missed = this.#model.events(watch.prefix, watch.deliveredThrough, this.#model.compactRevision);
+      expect(missed).not.toEqual([]);
+      this.#watches = this.#watches.filter((one) => one !== watch);
+      return false;
+    }
+    if (batch.type === "progress") {
+      expect(batch.revision).toBeGreaterThanOrEqual(watch.deliveredThrough);
+      expect(batch.revision).toBeLessThanOrEqual(this.#backend.revision);
+      expect(this.#model.events(watch.prefix, watch.deliveredThrough, batch.revision)).toEqual([]);
+      watch.deliveredThrough = batch.revision;
+      return true;
+    }
+    const last = batch.events.at(-1)?.revision ?? 0;
+    expect(last).toBeLessThanOrEqual(this.#backend.revision);
+    expect(batch.events).toEqual(this.#model.events(watch.prefix, watch.deliveredThrough, last));
+    expect(batch.events.length).toBeGreaterThan(0);
+    watch.deliveredThrough = last;
+    return true;
+  }
+
+  async #cancel(index: number): Promise<void> {
+    const watch = this.#watches[index % Math.max(1, this.#watches.length)];
+    if (watch === undefined) return;
+    watch.abort.abort();
+    if (watch.waiting !== undefined) {
+      // What came before the abort may still be delivered; nothing after it.
+      const step = await watch.waiting;
+      if (step.done !== true) this.#delivered(watch, step.value);
+    }
+    expect((await watch.reader.next()).done).toBe(true);
+    this.#watches = this.#watches.filter((one) => one !== watch);
+  }
+
+  /** Each watch confirms what was durable when it was asked, behind all events before that. */
+  async #progress(): Promise<void> {
+    const revision = this.#backend.revision;
+    this.#backend.requestProgress();
+    for (const watch of [...this.#watches]) {
+      for (let confirmed = false; !confirmed && this.#watches.includes(watch); ) {
+        const step = await (watch.waiting ?? watch.reader.next());
+        watch.waiting = undefined;
+        if (step.done === true) throw new Error("the watch ended by itself");
+        this.#delivered(watch, step.value);
+        confirmed = step.value.type === "progress" && step.value.revision >= revision;
+      }
+    }
+  }
+
+  #list(range: string, at: Revision, limit: number): void {
+    const first = this.#backend.list({ prefix: range }, { at, limit });
+    if (at > this.#backend.revision) {
+      expect(first).toEqual({ outcome: "future", currentRevision: this.#backend.revision });
+      return;
+    }
+    if (at < this.#model.compactRevision) {
+      expect(first).toEqual({ outcome: "compacted", compactRevision: this.#model.compactRevision });
+      expect(this.#backend.get(keys[0] as string, at)).toEqual(first);
+      return;
+    }
+    const expected = this.#model.snapshot(range, at);
+    for (let start = 0, one = first; ; ) {
+      expect(one).toEqual({
+        outcome: "page",
+        entries: expected.slice(start, start + limit),
+        revision: at,
+        remaining: Math.max(0, expected.length - start - limit),
+      });
+      start += limit;
+      const after = expected[start - 1]?.key;
+      if (after === undefined) break;
+      one = this.#backend.list({ prefix: range }, { at, limit, after });
+    }
+    for (const entry of expected) expect(this.#backend.get(entry.key, at)).toEqual(entry);
+  }
+
+  /** Closes and opens it again; watches are resumed where they were. */
+  async #restart(): Promise<void> {
+    const watches = this.#watches.splice(0);
+    await this.#backend.close();
+    await this.#settle();
+    for (const { waiting } of watches) await waiting;
+    const before = [this.#backend.revision, this.#backend.compactRevision];
+    this.#backend = await this.#subject.open();
+    expect([this.#backend.revision, this.#backend.compactRevision]).toEqual(before);
+    for (const { prefix: range, deliveredThrough } of watches) this.#watch(range, deliveredThrough);
+  }
+
+  /** What is visible is exactly the model at the durable revision. */
+  #compare(): void {
+    const { revision } = this.#backend;
+    expect(revision).toBeLessThanOrEqual(this.#model.headRevision);
+    const all = this.#model.snapshot("/", revision);
+    expect(page(this.#backend, "/")).toEqual({ outcome: "page", entries: all, revision, remaining: 0 });
+    for (const one of keys) expect(this.#backend.get(one)).toEqual(all.find((entry) => entry.key === one));
+    for (const one of keys) expect(this.#backend.head(one)).toEqual(this.#model.head(one));
+  }
+}
+
+/** Long enough for everything that is ready to come. */
+async function turn(): Promise<undefined> {
+  for (let count = 0; count < 3; count++) await new Promise((resolve) => setImmediate(resolve));
+  return undefined;
+}
