@@ -47,9 +47,9 @@ export const attemptsMax = 255;
 /** Milliseconds: first and longest pause before an attempt that did not find another endpoint at once. */
 export const retryFirstMs = 10;
 export const retryMaxMs = 500;
-/** Retries of maybe-executed calls: a tenth of the calls, and this many saved up. */
+/** Retries of maybe-executed calls: a tenth of the calls, and as many saved up as two dying pods can have outstanding. */
 export const retryBudgetRatio = 0.1;
-export const retryBudgetMax = 20;
+export const retryBudgetMax: number = 2 * creditMax;
 /** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
 export const pingIntervalMs = 2000;
 export const pingSuspectMs = 1000;

@@ -33,23 +33,26 @@ export async function probe(endpoint: string, options: ProbeOptions = {}): Promi
   const { timeoutMs = 500, raw = false, clock = new SystemClock() } = options;
   const startMs = clock.monotonic();
   const socket = raw ? request({ clock }) : dealer({ clock });
-  const late = new AbortController();
-  const timer = clock.timer(timeoutMs, () => late.abort());
   let problem = "no connection";
+  let answered: (answer: Message | undefined) => void = () => undefined;
+  const answer = new Promise<Message | undefined>((resolve) => (answered = resolve));
+  const timer = clock.timer(timeoutMs, () => answered(undefined));
   socket.on("retry", (_endpoint, _retryInMs, detail) => (problem = detail));
   socket.on("drop", (_address, reason, detail) => (problem = `${reason}: ${detail}`));
   socket.on("connect", () => {
-    problem = "connected, but no answer: its event loop is blocked";
+    problem = "connected, but nothing came back: its event loop is blocked, or it does not speak this protocol";
     socket.send(raw ? "ping" : encode(messageType.ping, { id: 1 }));
+  });
+  socket.onMessages((messages) => {
+    answered(messages[0]);
+    return undefined;
   });
   try {
     socket.connect(endpoint.includes("://") ? endpoint : `tcp://${endpoint}`);
-    const answer = await socket.receive(late.signal);
-    return resultOf(answer, raw, clock.monotonic() - startMs);
-  } catch (error) {
-    if (!late.signal.aborted) throw error;
-    const text = `${endpoint} did not answer within ${timeoutMs} ms (${problem})`;
-    return { ok: false, latencyMs: clock.monotonic() - startMs, error: text };
+    const message = await answer;
+    const latencyMs = clock.monotonic() - startMs;
+    if (message !== undefined) return resultOf(message, raw, latencyMs);
+    return { ok: false, latencyMs, error: `${endpoint} did not answer within ${timeoutMs} ms (${problem})` };
   } finally {
     timer.cancel();
     await socket.close({ lingerMs: 0 });

@@ -2,7 +2,7 @@
 // `process`. It loads the rest of the framework after its signal handlers stand, so that a SIGTERM during start-up is heard.
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
-import { asError, WherryError } from "@wherry/core";
+import { asError, SystemClock, WherryError } from "@wherry/core";
 import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
 import type { Ending, Server } from "../server/server.ts";
 import type { Service } from "../service.ts";
@@ -95,7 +95,7 @@ class Main {
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
-    const startMs = Math.round(performance.now());
+    const startMs = Math.round(new SystemClock().monotonic());
     log.info({ endpoint, admin: admin.url, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
     if (this.#stopping) this.#drain(server);
     return { endpoint, adminUrl: admin.url };
