@@ -19,10 +19,6 @@ export const limits = {
   missingNodeGraceMs: 40_000,
   /** Between two sweeps of the pod garbage collector (upstream gcCheckPeriod). */
   podSweepMs: 20_000,
-  /** An event not touched for this long is deleted (upstream --event-ttl). */
-  eventAgeMaxMs: 3_600_000,
-  /** Between two sweeps for old events. */
-  eventSweepMs: 300_000,
   /** Between two looks at a namespace that waits for its content to go, should no deletion be told. */
   namespaceRecheckMs: 5_000,
   /** Objects of one page where a loop lists. */

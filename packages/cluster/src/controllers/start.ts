@@ -3,7 +3,6 @@ import { createEventRecorder, type Controller, type LoopEnvironment } from "@whe
 import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import type { ControllerEnvironment } from "./environment.ts";
-import { eventExpiryController } from "./events/controller.ts";
 import { garbageController } from "./garbage/controller.ts";
 import { indexByOwner } from "./indexes.ts";
 import { namespaceController } from "./namespace/controller.ts";
@@ -17,7 +16,7 @@ export interface ControllersEnvironment extends LoopEnvironment {
 }
 
 /**
- * Runs the Deployment, ReplicaSet, Endpoints, Namespace, garbage collection, pod and event clean-up loops. Starts the
+ * Runs the Deployment, ReplicaSet, Endpoints, Namespace, garbage collection and pod clean-up loops. Starts the
  * informers that it needs (those of `env.informers` that are started already stay as they are).
  * @returns resolves when the signal has aborted and every loop has finished what it had in hand. It never rejects for what a
  *          loop meets: that is logged and tried again.
@@ -42,6 +41,5 @@ function makeControllers(env: ControllersEnvironment): readonly Controller[] {
     namespaceController({ ...as("namespace-controller"), rootCa: env.rootCa }),
     garbageController(as("garbage-collector-controller")),
     podGarbageController(as("pod-garbage-collector-controller")),
-    eventExpiryController(as("event-expiry-controller")),
   ];
 }

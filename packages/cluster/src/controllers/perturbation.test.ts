@@ -1,0 +1,134 @@
+// Level-triggered means: whichever write fails, is lost on the way back, or is the last one before a crash, the world ends up
+// the same. Every write of a roll-out is tried, one by one.
+import { WherryError } from "@wherry/core";
+import { type Deployment, resources } from "@wherry/kube";
+import type { Transport } from "@wherry/kube/client";
+import { describe, expect, test } from "vitest";
+import { startTestCluster, type TestCluster } from "./cluster.suite.ts";
+
+const namespace = "default";
+
+function echo(image: string): Deployment {
+  return {
+    metadata: { name: "echo", namespace },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: { app: "echo" } },
+      template: { metadata: { labels: { app: "echo" } }, spec: { containers: [{ name: "echo", image }] } },
+    },
+  };
+}
+
+type Mishap = "refused before" | "lost after" | "crash before" | "crash after";
+
+/** Hits the `at`-th write (events aside). After a crash every request fails. */
+function perturbed(inner: Transport, at: number, mishap: Mishap, onHit: () => void): Transport {
+  let writes = 0;
+  let dead = false;
+  const unreachable = (): WherryError =>
+    new WherryError("expected an answer of the API server, the connection broke", {
+      code: "KUBE_UNREACHABLE",
+      retryable: true,
+    });
+  return {
+    ...inner,
+    async request(request) {
+      if (dead) throw unreachable();
+      if (request.method === "GET" || request.path.includes("events") || ++writes !== at) return inner.request(request);
+      onHit();
+      dead = mishap.startsWith("crash");
+      if (mishap.endsWith("after")) await inner.request(request);
+      throw unreachable();
+    },
+  };
+}
+
+async function worldAfter(cluster: TestCluster): Promise<unknown> {
+  const { client } = cluster;
+  await cluster.until(
+    "the rollout",
+    async () => {
+      const { status, metadata } = await client.get(resources.deployments, "echo", namespace);
+      return (
+        status?.observedGeneration === metadata.generation &&
+        status?.updatedReplicas === 3 &&
+        status.availableReplicas === 3 &&
+        status.replicas === 3
+      );
+    },
+    300_000,
+  );
+  await cluster.settle();
+  const deployment = await client.get(resources.deployments, "echo", namespace);
+  const sets = await client.list(resources.replicasets, { namespace });
+  const pods = await client.list(resources.pods, { namespace });
+  const slices = await client.list(resources.endpointslices, { namespace });
+  const endpoints = await client.get(resources.endpoints, "echo", namespace);
+  return {
+    revision: deployment.metadata.annotations?.["deployment.kubernetes.io/revision"],
+    conditions: deployment.status?.conditions
+      ?.map(({ type, status, reason }) => `${type} ${status} ${reason ?? ""}`)
+      .sort(),
+    collisions: deployment.status?.collisionCount,
+    sets: sets.items.map(({ metadata, spec, status }) => [
+      metadata.name,
+      metadata.annotations?.["deployment.kubernetes.io/revision"],
+      spec?.replicas,
+      status?.availableReplicas ?? 0,
+    ]),
+    pods: pods.items.map(({ spec, status }) => [spec?.containers[0]?.image, status?.phase]),
+    slices: slices.items.map((slice) => (slice.endpoints ?? []).filter(({ conditions }) => conditions?.ready).length),
+    endpoints: endpoints.subsets?.map(({ addresses }) => addresses?.length),
+  };
+}
+
+/** Creates, rolls to another image, and tells what is there in the end. */
+async function rollout(at: number, mishap: Mishap): Promise<{ readonly world: unknown; readonly hit: boolean }> {
+  let hit = false;
+  const crash = Promise.withResolvers<void>();
+  await using cluster = await startTestCluster({
+    wrap: (inner) =>
+      perturbed(inner, at, mishap, () => {
+        hit = true;
+        crash.resolve();
+      }),
+  });
+  if (mishap.startsWith("crash")) void crash.promise.then(() => cluster.startControllers());
+  await cluster.client.create(resources.services, {
+    metadata: { name: "echo", namespace },
+    spec: { selector: { app: "echo" }, ports: [{ port: 5555 }] },
+  });
+  await cluster.client.create(resources.deployments, echo("echo:1"));
+  await cluster.settle();
+  const containers = [{ name: "echo", image: "echo:2" }];
+  const body = { spec: { template: { spec: { containers } } } };
+  await cluster.client.patch(resources.deployments, { name: "echo", namespace }, "strategic", body);
+  return { world: await worldAfter(cluster), hit };
+}
+
+describe.each<Mishap>(["refused before", "lost after", "crash before", "crash after"])(
+  "a write that is %s",
+  (mishap) => {
+    test("changes nothing in the end, whichever write it is", async () => {
+      const { world: expected } = await rollout(0, mishap);
+      expect(expected).toMatchObject({
+        revision: "2",
+        pods: [
+          ["echo:2", "Running"],
+          ["echo:2", "Running"],
+          ["echo:2", "Running"],
+        ],
+        slices: [3],
+        endpoints: [3],
+      });
+      let at = 1;
+      for (; ; at++) {
+        const { world, hit } = await rollout(at, mishap);
+        if (!hit) break;
+        expect(world, `write ${at}`).toEqual(expected);
+      }
+      // A roll-out of three pods takes far more writes than this.
+      expect(at).toBeGreaterThan(30);
+    });
+  },
+);
