@@ -24,7 +24,7 @@ export interface InboxLimits {
 
 interface Receiver {
   readonly resolve: (message: Message) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class Inbox {
@@ -120,10 +120,16 @@ export class Inbox {
   }
 
   /** Everyone who waits in `receive` is told. */
-  reject(error: unknown): void {
+  reject(error: Error): void {
     const receivers = [...this.#receivers];
     this.#receivers.clear();
     for (const receiver of receivers) receiver.reject(error);
+  }
+
+  /** Lets the rules judge what waits, and throws away what they let pass. */
+  skip(): void {
+    while (this.#next() !== undefined) this.discarded++;
+    this.#judgePause();
   }
 
   get waiting(): boolean {

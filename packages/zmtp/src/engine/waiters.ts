@@ -3,7 +3,7 @@
 
 interface Waiter {
   readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class Waiters {
@@ -41,7 +41,7 @@ export class Waiters {
     if (waiting !== undefined) for (const waiter of waiting) waiter.resolve();
   }
 
-  reject(error: unknown): void {
+  reject(error: Error): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) for (const waiter of waiting) waiter.reject(error);

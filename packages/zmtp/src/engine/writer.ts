@@ -1,6 +1,6 @@
 // One peer's output: frames are encoded into pooled buffers (large bodies stay where they lie), and at most one write is
 // with the kernel at a time, so that what was and what was not handed over is known exactly. Never reads, never closes.
-import type { Socket as NetSocket } from "node:net";
+import type { Writable } from "node:stream";
 import { limits } from "../limits.ts";
 import { flagMore, longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
@@ -29,7 +29,7 @@ export class Writer implements Flushable {
   messagesOut = 0;
   bytesOut = 0;
 
-  readonly #socket: NetSocket;
+  readonly #socket: Writable;
   readonly #flusher: Flusher;
   readonly #limits: WriterLimits;
   /** Called when the queue has room again after it had none (at half its limits), and when it has become empty. */
@@ -50,7 +50,7 @@ export class Writer implements Flushable {
   /** Write callbacks to come for batches that are settled already. */
   #settledEarly = 0;
 
-  constructor(socket: NetSocket, flusher: Flusher, writerLimits: WriterLimits, onProgress: () => void) {
+  constructor(socket: Writable, flusher: Flusher, writerLimits: WriterLimits, onProgress: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#limits = writerLimits;

@@ -41,6 +41,8 @@ export class Request extends BaseSocket<"REQ"> {
     if (this.#peers.size === 0) return "no-peer";
     const connection = this.#peers.take();
     if (connection === undefined) return "full";
+    // What came unasked before this request cannot be its reply.
+    this.hub.inbox.skip();
     connection.writer.leading(delimiter);
     connection.writer.message(frames, 0);
     this.#exchange.awaited = connection;

@@ -1,0 +1,76 @@
+// For the tests of this package: peers that speak bytes instead of ZMTP, and conditions to wait for.
+import { connect, type Socket as NetSocket } from "node:net";
+import { expect } from "vitest";
+import type { Socket } from "./types.ts";
+import { encodeReady } from "./wire/command.ts";
+import { encodeGreeting } from "./wire/greeting.ts";
+
+/** A TCP connection that sends and records raw bytes. */
+export class RawPeer {
+  readonly socket: NetSocket;
+  received: Buffer = Buffer.alloc(0);
+  ended = false;
+
+  private constructor(socket: NetSocket) {
+    this.socket = socket;
+    socket.on("data", (chunk) => {
+      this.received = Buffer.concat([this.received, chunk]);
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      this.ended = true;
+    });
+  }
+
+  static async connect(endpoint: string): Promise<RawPeer> {
+    const url = new URL(endpoint.replace("tcp:", "http:"));
+    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    return new RawPeer(socket);
+  }
+
+  send(...bytes: (Uint8Array | readonly number[])[]): void {
+    this.socket.write(Buffer.concat(bytes.map((part) => Uint8Array.from(part))));
+  }
+
+  /** Greeting and READY as a peer of that socket type. */
+  introduce(socketType: string, identity = ""): void {
+    this.send(encodeGreeting("NULL", false), ready(socketType, identity));
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+export function ready(socketType: string, identity = ""): Buffer {
+  return encodeReady(
+    new Map([
+      ["Socket-Type", Buffer.from(socketType)],
+      ["Identity", Buffer.from(identity)],
+    ]),
+  );
+}
+
+export function text(message: readonly Uint8Array[]): string[] {
+  return message.map((frame) => Buffer.from(frame).toString());
+}
+
+/** Each message goes back to where it came from. */
+export function echo(socket: Socket): void {
+  socket.onMessages((messages) => {
+    for (const message of messages) expect(socket.send(message)).toBe("sent");
+    return undefined;
+  });
+}
+
+/** Waits until `condition` holds (at most 5 s). */
+export async function until(condition: () => boolean): Promise<void> {
+  await expect.poll(condition, { timeout: 5_000, interval: 5 }).toBe(true);
+}
+
+/** A connected client still gets its echo: everyone else is served. */
+export async function expectServed(client: Socket, body: string): Promise<void> {
+  expect(client.send(body)).toBe("sent");
+  expect(text(await client.receive(AbortSignal.timeout(5_000)))).toEqual([body]);
+}

@@ -1,0 +1,235 @@
+// Peers that are broken or mean harm: each is dropped with a reason and a count, and a good peer is served all the while.
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SeededRandom, VirtualClock } from "@wherry/core/testing";
+import { echo, expectServed, RawPeer, ready, until } from "./harness.suite.ts";
+import { dealer, type DropReason, router, type RouterSocket, type Socket, type SocketOptions } from "./index.ts";
+import { encodeCommand, encodeError } from "./wire/command.ts";
+import { encodeGreeting } from "./wire/greeting.ts";
+
+let server: RouterSocket;
+let endpoint: string;
+let good: Socket;
+let drops: { reason: DropReason; detail: string }[];
+const peers: RawPeer[] = [];
+
+async function start(options: SocketOptions = {}): Promise<void> {
+  server = router(options);
+  drops = [];
+  server.on("drop", (_address, reason, detail) => drops.push({ reason, detail }));
+  server.on("disconnect", (_peer, reason) => drops.push({ reason, detail: "" }));
+  echo(server);
+  endpoint = await server.bind("tcp://127.0.0.1:*");
+  good = dealer();
+  good.connect(endpoint);
+  await good.writable();
+}
+
+async function raw(): Promise<RawPeer> {
+  const peer = await RawPeer.connect(endpoint);
+  peers.push(peer);
+  return peer;
+}
+
+beforeEach(() => start());
+afterEach(async () => {
+  for (const peer of peers.splice(0)) peer.destroy();
+  await Promise.all([good.close({ lingerMs: 50 }), server.close({ lingerMs: 50 })]);
+});
+
+const greeting = encodeGreeting("NULL", false);
+const introduced = Buffer.concat([greeting, ready("DEALER")]);
+
+describe("is dropped, others are served:", () => {
+  it.each<[string, Uint8Array, DropReason]>([
+    ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "protocol-error"],
+    ["random bytes", new SeededRandom(7).bytes(10_000), "protocol-error"],
+    ["a ZMTP 1.0 peer", Uint8Array.of(1, 0), "protocol-error"],
+    ["a ZMTP 2.0 peer", Uint8Array.of(0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5), "protocol-error"],
+    ["a PLAIN peer", encodeGreeting("PLAIN", false), "mechanism-mismatch"],
+    ["a CURVE peer", encodeGreeting("CURVE", true), "mechanism-mismatch"],
+    ["a SUB socket", Buffer.concat([greeting, ready("SUB")]), "socket-type-mismatch"],
+    ["a peer without a socket type", Buffer.concat([greeting, encodeCommand("READY")]), "socket-type-mismatch"],
+    [
+      "READY with half a property",
+      Buffer.concat([greeting, encodeCommand("READY", Uint8Array.of(3, 65))]),
+      "protocol-error",
+    ],
+    ["a routing id that begins with a zero", Buffer.concat([greeting, ready("DEALER", "\0abc")]), "protocol-error"],
+    ["a routing id of 256 bytes", Buffer.concat([greeting, ready("DEALER", "x".repeat(256))]), "protocol-error"],
+    ["a message in place of READY", Buffer.concat([greeting, Uint8Array.of(0, 1, 65)]), "protocol-error"],
+    ["PING in place of READY", Buffer.concat([greeting, encodeCommand("PING", Uint8Array.of(0, 0))]), "protocol-error"],
+    ["ERROR in place of READY", Buffer.concat([greeting, encodeError("no\nthanks")]), "refused-by-peer"],
+    ["reserved bits", Buffer.concat([introduced, Uint8Array.of(0x10, 0)]), "protocol-error"],
+    ["a command with MORE", Buffer.concat([introduced, Uint8Array.of(5, 1, 65)]), "protocol-error"],
+    ["PING without a time to live", Buffer.concat([introduced, encodeCommand("PING")]), "protocol-error"],
+    ["a petabyte", Buffer.concat([introduced, Uint8Array.of(2, 0, 4, 0, 0, 0, 0, 0, 0)]), "frame-too-large"],
+    ["ERROR after READY", Buffer.concat([introduced, encodeError("over")]), "refused-by-peer"],
+  ])("%s", async (_, bytes, reason) => {
+    const peer = await raw();
+    peer.send(bytes);
+    await until(() => peer.ended);
+    await until(() => drops.length === 1);
+    expect(drops[0]?.reason).toBe(reason);
+    expect(drops[0]?.detail).not.toMatch(/[^ -~]/);
+    expect(server.counters.drops[reason]).toBe(1);
+    expect(server.peers.size).toBe(1);
+    await expectServed(good, "still here");
+  });
+});
+
+it("a mismatched socket type is told so in an ERROR command", async () => {
+  const peer = await raw();
+  peer.introduce("PUB");
+  await until(() => peer.ended);
+  expect(peer.received.toString("latin1")).toMatch(/\x05ERROR.*"PUB" peer cannot talk to ROUTER/);
+});
+
+it("our own socket is told too, and says it in its drop event", async () => {
+  const other = router();
+  const pair = dealer();
+  const refusals: string[] = [];
+  // REQ cannot talk to DEALER: both sides find out by themselves, or by the other's ERROR.
+  const { request } = await import("./index.ts");
+  const client = request();
+  client.on("drop", (_address, reason) => refusals.push(reason));
+  client.connect(await pair.bind("tcp://127.0.0.1:*"));
+  await until(() => refusals.length > 0);
+  expect(["socket-type-mismatch", "refused-by-peer"]).toContain(refusals[0]);
+  await Promise.all([client.close(), pair.close(), other.close()]);
+});
+
+it("unknown commands are ignored, and PING is answered with its context", async () => {
+  const peer = await raw();
+  peer.introduce("DEALER");
+  await until(() => server.peers.size === 2);
+  const before = peer.received.length;
+  peer.send(encodeCommand("WHATEVER", Uint8Array.of(1, 2, 3)), encodeCommand("PONG"));
+  peer.send(encodeCommand("PING", Buffer.from("\0\0context")), Uint8Array.of(0, 1, 65));
+  const expected = Buffer.concat([encodeCommand("PONG", Buffer.from("context")), Uint8Array.of(0, 1, 65)]);
+  await until(() => peer.received.length >= before + expected.length);
+  expect(peer.received.subarray(before)).toEqual(expected);
+});
+
+it("a handshake that never ends is ended", async () => {
+  await Promise.all([good.close(), server.close()]);
+  const clock = new VirtualClock();
+  await start({ clock, handshakeTimeoutMs: 1_000 });
+  const silent = await raw();
+  const slow = await raw();
+  slow.send(greeting.subarray(0, 30));
+  await until(() => server.counters.accepted === 3);
+  // A byte now and then does not buy time.
+  await clock.advance(600);
+  slow.send(greeting.subarray(30, 60));
+  await clock.advance(600);
+  await until(() => silent.ended && slow.ended);
+  expect(server.counters.drops["handshake-timeout"]).toBe(2);
+  await expectServed(good, "still here");
+});
+
+it("a peer that falls silent is dropped when heartbeats are on, and one that named its time to live also when off", async () => {
+  await Promise.all([good.close(), server.close()]);
+  const clock = new VirtualClock();
+  await start({ clock, heartbeatMs: 1_000 });
+  const silent = await raw();
+  silent.introduce("DEALER");
+  const mortal = await raw();
+  mortal.introduce("DEALER");
+  mortal.send(encodeCommand("PING", Uint8Array.of(0, 5)));
+  await until(() => server.peers.size === 3 && [...server.peers.values()].every((peer) => peer.bytesIn > 100));
+  await until(() => mortal.received.includes("PONG"));
+  await clock.advance(600, 20);
+  await until(() => mortal.ended);
+  expect(silent.ended).toBe(false);
+  for (let second = 0; second < 4; second++) {
+    await clock.advance(1_000, 20);
+    await expectServed(good, "still here");
+  }
+  await until(() => silent.ended);
+  expect(server.counters.drops["heartbeat-timeout"]).toBe(2);
+  expect(server.peers.size).toBe(1);
+});
+
+it("a connection reset at any byte of a conversation harms nobody else", async () => {
+  const conversation = Buffer.concat([
+    introduced,
+    Uint8Array.of(1, 1, 65, 0, 3, 66, 67, 68),
+    encodeCommand("PING", Uint8Array.of(0, 9)),
+  ]);
+  for (let length = 0; length <= conversation.length; length += 1) {
+    const peer = await raw();
+    if (length > 0) peer.send(conversation.subarray(0, length));
+    await new Promise((resolve) => setImmediate(resolve));
+    peer.socket.resetAndDestroy();
+  }
+  await until(() => server.counters.accepted === conversation.length + 2 && server.peers.size === 1);
+  await expectServed(good, "still here");
+});
+
+it("a peer that reads nothing fills its own queue only, and is told apart from the others", async () => {
+  await Promise.all([good.close(), server.close()]);
+  await start({ peerQueueBytesMax: 100_000 });
+  const deaf = await raw();
+  deaf.introduce("DEALER", "deaf");
+  await until(() => server.peers.size === 2);
+  deaf.socket.pause();
+  const chunk = new Uint8Array(60_000);
+  let answer = server.send(["deaf", chunk]);
+  for (let n = 0; n < 2_000 && answer === "sent"; n++) {
+    answer = server.send(["deaf", chunk]);
+    if (n % 20 === 0) await expectServed(good, String(n));
+  }
+  expect(answer).toBe("full");
+  const peer = server.peer(Buffer.from("deaf"));
+  expect(peer?.queuedBytes).toBeLessThan(100_000 + 2 * 60_100);
+  await expectServed(good, "still here");
+  deaf.destroy();
+  await until(() => server.peers.size === 1);
+  expect(server.counters.undelivered).toBeGreaterThan(0);
+});
+
+it("a peer that pings and reads nothing does not make memory grow", async () => {
+  await Promise.all([good.close(), server.close()]);
+  await start({ peerQueueBytesMax: 50_000 });
+  const deaf = await raw();
+  deaf.introduce("DEALER", "deaf");
+  await until(() => server.peers.size === 2);
+  deaf.socket.pause();
+  const pings = Buffer.concat(Array.from({ length: 10_000 }, () => encodeCommand("PING", Buffer.alloc(18))));
+  for (let n = 0; n < 40; n++) deaf.send(pings);
+  const deafPeer = server.peer(Buffer.from("deaf"));
+  await until(() => (deafPeer?.bytesIn ?? 0) > pings.length * 30);
+  expect(deafPeer?.queuedBytes).toBeLessThan(200_000);
+  await expectServed(good, "still here");
+});
+
+it("more connections than allowed are closed at once, and seen", async () => {
+  await Promise.all([good.close(), server.close()]);
+  await start({ peersMax: 2 });
+  const second = await raw();
+  second.introduce("DEALER");
+  await until(() => server.peers.size === 2);
+  const third = await raw();
+  await until(() => third.ended);
+  expect(drops).toEqual([{ reason: "too-many-peers", detail: "there are 2 connections already" }]);
+  await expectServed(good, "still here");
+});
+
+it("hundreds that connect and vanish leave nothing behind", async () => {
+  const { port } = new URL(endpoint.replace("tcp:", "http:"));
+  const gone: Promise<unknown>[] = [];
+  for (let n = 0; n < 300; n++) {
+    const socket = connect(Number(port), "127.0.0.1");
+    gone.push(new Promise((resolve) => socket.once("close", resolve)));
+    socket.on("error", () => undefined);
+    socket.once("connect", () => (n % 2 === 0 ? socket.resetAndDestroy() : socket.end(introduced)));
+    socket.resume();
+  }
+  await Promise.all(gone);
+  await until(() => server.peers.size === 1);
+  await expectServed(good, "still here");
+  const { accepted, connected, disconnected } = server.counters;
+  expect(accepted).toBeLessThanOrEqual(301);
+  expect(connected - disconnected).toBe(1);
+});

@@ -1,0 +1,244 @@
+// Against real libzmq, both ways round: the native binding zeromq.js, and pyzmq where Debian's python3-zmq is installed.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import * as zmq from "zeromq";
+import { echo, text, until } from "./harness.suite.ts";
+import { dealer, reply, request, router, type Socket } from "./index.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "zmtp-"));
+const open: (() => unknown)[] = [];
+const keep = <T extends { close: () => unknown }>(socket: T): T => {
+  open.push(() => socket.close());
+  return socket;
+};
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+let sockets = 0;
+const endpoints = { tcp: () => "tcp://127.0.0.1:*", ipc: () => `ipc://${join(directory, `${++sockets}.sock`)}` };
+
+/** Frames of every size where something changes: empty, one byte, short and long lengths, copied or not, many reads. */
+const bodies: Buffer[][] = [
+  [Buffer.from("x")],
+  [Buffer.alloc(255, 1)],
+  [Buffer.alloc(256, 2)],
+  [Buffer.from("a"), Buffer.alloc(0), Buffer.from("b")],
+  [Buffer.alloc(0)],
+  [Buffer.alloc(8_192, 3), Buffer.alloc(8_193, 4)],
+  [Buffer.alloc(1 << 20, 5)],
+  [Buffer.alloc(1 << 20, 6), Buffer.alloc(0), Buffer.alloc(300_000, 7)],
+];
+
+const same = (got: readonly Uint8Array[], sent: readonly Uint8Array[]): void => {
+  expect(got.map((frame) => frame.length)).toEqual(sent.map((frame) => frame.length));
+  expect(Buffer.concat(got).equals(Buffer.concat(sent))).toBe(true);
+};
+
+async function exchangeOurs(client: Socket): Promise<void> {
+  await client.writable();
+  for (const body of bodies) {
+    expect(client.send(body)).toBe("sent");
+    same(await client.receive(AbortSignal.timeout(5_000)), body);
+  }
+}
+
+async function exchangeTheirs(client: zmq.Request | zmq.Dealer): Promise<void> {
+  client.receiveTimeout = 5_000;
+  for (const body of bodies) {
+    await client.send(body);
+    same(await client.receive(), body);
+  }
+}
+
+async function echoTheirs(server: zmq.Reply | zmq.Router | zmq.Dealer): Promise<void> {
+  try {
+    for await (const message of server) await server.send(message);
+  } catch {
+    // The test has ended and closed it.
+  }
+}
+
+describe.each(["tcp", "ipc"] as const)("over %s", (transport) => {
+  it.each([
+    ["REQ", "REP", () => new zmq.Request(), () => reply()],
+    ["REQ", "ROUTER", () => new zmq.Request(), () => router()],
+    ["DEALER", "ROUTER", () => new zmq.Dealer(), () => router()],
+    ["DEALER", "DEALER", () => new zmq.Dealer(), () => dealer()],
+  ] as const)("libzmq's %s talks to our %s", async (_client, _server, makeClient, makeServer) => {
+    const server = keep(makeServer());
+    const endpoint = await server.bind(endpoints[transport]());
+    echo(server);
+    const client = keep(makeClient());
+    client.connect(endpoint);
+    await exchangeTheirs(client);
+  });
+
+  it.each([
+    ["REQ", "REP", () => request(), () => new zmq.Reply()],
+    ["REQ", "ROUTER", () => request(), () => new zmq.Router()],
+    ["DEALER", "ROUTER", () => dealer(), () => new zmq.Router()],
+    ["DEALER", "DEALER", () => dealer(), () => new zmq.Dealer()],
+  ] as const)("our %s talks to libzmq's %s", async (_client, _server, makeClient, makeServer) => {
+    const server = keep(makeServer());
+    await server.bind(endpoints[transport]());
+    void echoTheirs(server);
+    const client = keep(makeClient());
+    client.connect(server.lastEndpoint ?? "");
+    await exchangeOurs(client);
+  });
+
+  it.each([
+    ["REQ", "REP", () => request(), () => reply()],
+    ["REQ", "ROUTER", () => request(), () => router()],
+    ["DEALER", "ROUTER", () => dealer(), () => router()],
+    ["DEALER", "DEALER", () => dealer(), () => dealer()],
+  ] as const)("our %s talks to our %s", async (_client, _server, makeClient, makeServer) => {
+    const server = keep(makeServer());
+    echo(server);
+    const endpoint = await server.bind(endpoints[transport]());
+    const client = keep(makeClient());
+    client.connect(endpoint);
+    await exchangeOurs(client);
+  });
+});
+
+it("a DEALER sends REP its envelope, both ways", async () => {
+  const ours = keep(reply());
+  const theirs = keep(new zmq.Dealer({ receiveTimeout: 5_000 }));
+  theirs.connect(await ours.bind("tcp://127.0.0.1:*"));
+  echo(ours);
+  await theirs.send(["hop", "", "question"]);
+  expect(text(await theirs.receive())).toEqual(["hop", "", "question"]);
+
+  const rep = keep(new zmq.Reply());
+  await rep.bind("tcp://127.0.0.1:*");
+  void echoTheirs(rep);
+  const client = keep(dealer());
+  client.connect(rep.lastEndpoint ?? "");
+  await client.writable();
+  client.send(["hop", "", "question"]);
+  expect(text(await client.receive())).toEqual(["hop", "", "question"]);
+});
+
+it("routing ids are announced to libzmq and understood from it", async () => {
+  const theirs = keep(new zmq.Router());
+  await theirs.bind("tcp://127.0.0.1:*");
+  const client = keep(dealer({ routingId: "wherry-1" }));
+  client.connect(theirs.lastEndpoint ?? "");
+  await client.writable();
+  client.send("hello");
+  expect(text(await theirs.receive())).toEqual(["wherry-1", "hello"]);
+
+  const ours = keep(router());
+  const native = keep(new zmq.Dealer({ routingId: "native-1" }));
+  native.connect(await ours.bind("tcp://127.0.0.1:*"));
+  await native.send("hello");
+  expect(text(await ours.receive())).toEqual(["native-1", "hello"]);
+  expect(ours.send(["native-1", "back"])).toBe("sent");
+  expect(text(await native.receive())).toEqual(["back"]);
+  expect([...ours.peers.values()].map((peer) => peer.metadata.get("Socket-Type"))).toEqual(["DEALER"]);
+});
+
+it("libzmq's heartbeats are answered, and ours by it", async () => {
+  const ours = keep(router({ heartbeatMs: 30 }));
+  const endpoint = await ours.bind("tcp://127.0.0.1:*");
+  const theirs = keep(new zmq.Dealer({ heartbeatInterval: 20, heartbeatTimeout: 200, heartbeatTimeToLive: 200 }));
+  theirs.connect(endpoint);
+  await until(() => ours.peers.size === 1);
+  const [peer] = ours.peers.values();
+  const bytesAtStart = peer?.bytesIn ?? 0;
+  // Many intervals, and still the same connection.
+  await until(() => (peer?.bytesIn ?? 0) > bytesAtStart + 300 && (peer?.bytesOut ?? 0) > 300);
+  expect([...ours.peers.values()]).toEqual([peer]);
+  expect(ours.counters.disconnected).toBe(0);
+});
+
+it("thousands of messages keep their order through libzmq", async () => {
+  const theirs = keep(new zmq.Router());
+  await theirs.bind("tcp://127.0.0.1:*");
+  void echoTheirs(theirs);
+  const client = keep(dealer());
+  client.connect(theirs.lastEndpoint ?? "");
+  await client.writable();
+  const got: number[] = [];
+  client.onMessages((messages) => {
+    for (const [frame] of messages) got.push(Number(Buffer.from(frame ?? []).toString()));
+    return undefined;
+  });
+  for (let n = 0; n < 5_000; n++) {
+    while (client.send(String(n)) !== "sent") await client.writable();
+    // libzmq's ROUTER drops what goes beyond its own queue limit: stay below it.
+    if (n % 500 === 499) await until(() => got.length === n + 1);
+  }
+  expect(got).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
+});
+
+const python = ["python3", "/usr/bin/python3"].find(
+  (command) => spawnSync(command, ["-c", "import zmq"], { stdio: "ignore" }).status === 0,
+);
+if (python === undefined)
+  console.warn(
+    "SKIPPED: interoperability with pyzmq, because python3-zmq is not installed (apt-get install python3-zmq)",
+  );
+
+describe.skipIf(python === undefined)("with pyzmq", () => {
+  const program = `
+import sys, zmq
+kind, how, endpoint = sys.argv[1:4]
+socket = zmq.Context().socket(getattr(zmq, kind))
+socket.linger = 0
+if how == "serve":
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    print(port, flush=True)
+    while True:
+        socket.send_multipart(socket.recv_multipart())
+socket.connect(endpoint)
+for body in [[b"x"], [b""], [b"a", b"", b"b"], [b"y" * 256], [b"z" * (1 << 20)]]:
+    socket.send_multipart(body)
+    assert socket.poll(5000), "no reply"
+    assert socket.recv_multipart() == body
+print("same", flush=True)
+`;
+  let children: ReturnType<typeof spawn>[] = [];
+  beforeAll(() => {
+    children = [];
+  });
+  afterAll(() => {
+    for (const child of children) child.kill("SIGKILL");
+  });
+
+  const run = async (kind: string, how: string, endpoint: string): Promise<string> => {
+    const child = spawn(python ?? "", ["-c", program, kind, how, endpoint], { stdio: ["ignore", "pipe", "inherit"] });
+    children.push(child);
+    for await (const line of createInterface(child.stdout)) return line;
+    throw new Error("the Python peer ended without a word");
+  };
+
+  it.each([
+    ["REQ", "REP", () => reply()],
+    ["REQ", "ROUTER", () => router()],
+    ["DEALER", "ROUTER", () => router()],
+    ["DEALER", "DEALER", () => dealer()],
+  ] as const)("its %s talks to our %s", async (kind, _ours, make) => {
+    const server = keep(make());
+    echo(server);
+    expect(await run(kind, "connect", await server.bind("tcp://127.0.0.1:*"))).toBe("same");
+  });
+
+  it.each([
+    ["REQ", "REP", () => request()],
+    ["REQ", "ROUTER", () => request()],
+    ["DEALER", "ROUTER", () => dealer()],
+    ["DEALER", "DEALER", () => dealer()],
+  ] as const)("our %s talks to its %s", async (_ours, kind, make) => {
+    const client = keep(make());
+    client.connect(`tcp://127.0.0.1:${await run(kind, "serve", "")}`);
+    await exchangeOurs(client);
+  });
+});
