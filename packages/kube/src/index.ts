@@ -69,6 +69,9 @@ export {
   unprocessable,
   unsupportedMediaType,
 } from "./status.ts";
+export type { Cell, TableColumn } from "./tables/column.ts";
+export { podSummary } from "./tables/pod.ts";
+export { tableColumns, tableRow, tableRowConditions } from "./tables/table.ts";
 export { age, humanDuration, microTimeText, timeOf, timeText } from "./time.ts";
 export { validateAs, validateCreate, validateUpdate } from "./validate/validate.ts";
 export { cloneJson, deepEqual, deepFreeze, fieldAt, stableJson } from "./value.ts";
