@@ -85,12 +85,12 @@ async function worldAfter(cluster: TestCluster): Promise<unknown> {
 /** Creates, rolls to another image, and tells what is there in the end. */
 async function rollout(at: number, mishap: Mishap): Promise<{ readonly world: unknown; readonly hit: boolean }> {
   let hit = false;
-  const crash = Promise.withResolvers<void>();
+  const crash = Promise.withResolvers<"crashed">();
   await using cluster = await startTestCluster({
     wrap: (inner) =>
       perturbed(inner, at, mishap, () => {
         hit = true;
-        crash.resolve();
+        crash.resolve("crashed");
       }),
   });
   if (mishap.startsWith("crash")) void crash.promise.then(() => cluster.startControllers());

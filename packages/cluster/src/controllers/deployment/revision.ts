@@ -29,7 +29,8 @@ export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec 
 }
 
 function withoutHash(template: PodTemplateSpec | undefined): unknown {
-  const { [hashLabel]: _hash, ...labels } = template?.metadata?.labels ?? {};
+  const labels = { ...template?.metadata?.labels };
+  delete labels[hashLabel];
   return { ...template, metadata: { ...template?.metadata, labels } };
 }
 

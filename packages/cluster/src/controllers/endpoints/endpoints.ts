@@ -32,7 +32,9 @@ export function planEndpoints(
   present: Stored<Endpoints> | undefined,
 ): Endpoints | undefined {
   const { subsets, truncated } = subsetsOf(service, pods);
-  const { [overCapacity]: _previous, ...annotations } = present?.metadata.annotations ?? {};
+  const annotations = { ...present?.metadata.annotations };
+  delete annotations[overCapacity];
+  if (truncated) annotations[overCapacity] = "truncated";
   const labels = {
     ...service.metadata.labels,
     [managedByLabel]: "endpoint-controller",
@@ -47,7 +49,7 @@ export function planEndpoints(
       name: service.metadata.name,
       namespace: service.metadata.namespace ?? "",
       labels,
-      annotations: truncated ? { ...annotations, [overCapacity]: "truncated" } : annotations,
+      annotations,
     },
     subsets,
   };
@@ -55,7 +57,7 @@ export function planEndpoints(
     present !== undefined &&
     deepEqual(present.subsets ?? [], subsets) &&
     deepEqual(present.metadata.labels ?? {}, labels) &&
-    deepEqual(present.metadata.annotations ?? {}, next.metadata?.annotations);
+    deepEqual(present.metadata.annotations ?? {}, annotations);
   return isSame ? undefined : next;
 }
 
