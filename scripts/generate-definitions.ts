@@ -2,13 +2,15 @@
 // @kubernetes/client-node: names, types and which fields are required. Those files hold facts only; the prose of the
 // upstream descriptions is left out. Merge keys, defaults and validation rules are ours, in packages/kube/src/schema.
 //
-//   npm run generate
+//   npm run generate            writes the two files
+//   npm run generate -- --out D  writes them below the folder D instead
 //
 // Never run at install or start-up: the output is committed, and a test compares it with this program's.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 /** The kinds that the API serves; everything they reach is generated too. */
 const roots = [
@@ -44,7 +46,8 @@ const models = join(
   dirname(createRequire(import.meta.url).resolve("@kubernetes/client-node/package.json")),
   "dist/gen/models",
 );
-const out = join(dirname(fileURLToPath(import.meta.url)), "../packages/kube/src");
+const { values: options } = parseArgs({ options: { out: { type: "string" } } });
+const out = options.out ?? join(dirname(fileURLToPath(import.meta.url)), "../packages/kube/src");
 
 /** V1PodSpec → PodSpec, CoreV1Event → Event, DiscoveryV1EndpointPort → DiscoveryEndpointPort. */
 const plainName = (model: string): string => model.replace(/^CoreV1/, "").replace(/V1/, "");
@@ -56,7 +59,8 @@ function typeText(attribute: Attribute, reach: (model: string) => void): string 
   if (array?.[1] !== undefined) return `[]${typeText({ ...attribute, type: array[1] }, reach)}`;
   const map = /^\{ \[key: string\]: (.+?);? \}$/.exec(type);
   if (map?.[1] !== undefined) {
-    const quantities = ["limits", "requests", "capacity", "allocatable", "allocatedResources", "hard", "used"];
+    // The model calls them strings; in Kubernetes they are ResourceLists.
+    const quantities = ["limits", "requests", "capacity", "allocatable", "allocatedResources", "overhead", "resources"];
     if (map[1] === "string" && quantities.includes(attribute.baseName)) return "map[string]Quantity";
     return `map[string]${typeText({ ...attribute, type: map[1], baseName: "" }, reach)}`;
   }

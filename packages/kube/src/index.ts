@@ -1,5 +1,12 @@
 // The Kubernetes object model, pure: no I/O, no timers. Client: `@wherry/kube/client`; loops: `@wherry/kube/controller`.
 export type * from "./types/index.ts";
+export {
+  type Condition as AnyCondition,
+  conditionIsTrue,
+  findCondition,
+  removeCondition,
+  setCondition,
+} from "./conditions.ts";
 export { applyDefaults, decodeAs } from "./defaults/apply.ts";
 export { pullPolicyOf } from "./defaults/table.ts";
 export {
@@ -14,6 +21,7 @@ export {
   nameSuffix,
   templateHash,
 } from "./names.ts";
+export { openApiV2, openApiV3, openApiV3Index } from "./openapi/documents.ts";
 export { type Parsed, parseJson, parseYaml, parseYamlDocuments } from "./parse/parse.ts";
 export { applyPatch, type PlainPatchType } from "./patch/apply.ts";
 export { jsonPatch } from "./patch/json-patch.ts";

@@ -60,9 +60,7 @@ export function fieldsOf(definition: string): ReadonlyMap<string, Field> {
   const fields = new Map<string, Field>();
   for (const [name, text] of Object.entries(definitions[definition] ?? {})) {
     const required = text.endsWith("!");
-    // PodSpec.overhead is a ResourceList; the metadata that the table is made from doesn't say so.
-    const type = definition === "PodSpec" && name === "overhead" ? "map[string]Quantity" : text;
-    fields.set(name, { name, type: typeOf(required ? text.slice(0, -1) : type), required });
+    fields.set(name, { name, type: typeOf(required ? text.slice(0, -1) : text), required });
   }
   parsed.set(definition, fields);
   return fields;

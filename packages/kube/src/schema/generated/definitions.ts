@@ -631,7 +631,7 @@ export const definitions: { readonly [definition: string]: { readonly [field: st
   NodeAllocatableResourceClaimStatus: {
     containers: "[]string",
     resourceClaimName: "string!",
-    resources: "map[string]string!",
+    resources: "map[string]Quantity!",
   },
   NodeCondition: {
     lastHeartbeatTime: "Time",
@@ -892,7 +892,7 @@ export const definitions: { readonly [definition: string]: { readonly [field: st
     nodeName: "string",
     nodeSelector: "map[string]string",
     os: "PodOS",
-    overhead: "map[string]string",
+    overhead: "map[string]Quantity",
     preemptionPolicy: "string",
     priority: "int32",
     priorityClassName: "string",
