@@ -7,6 +7,7 @@ import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../program.ts";
+import { Timings } from "../timings.ts";
 import { Interrupt } from "../up/interrupt.ts";
 import { planPaths } from "../up/plan.ts";
 import { Run } from "../up/run.ts";
@@ -36,6 +37,8 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     env: context.env,
     ...(replicas === undefined ? {} : { replicas }),
   });
+  const timings = new Timings();
+  timings.mark("planned");
   prepareState(paths);
   registerImages(paths.images, plan.images);
   const interrupt = new Interrupt(context.clock);
@@ -54,6 +57,7 @@ export async function up(given: readonly string[], options: UpOptions, context: 
           context,
         )
       : undefined;
+  timings.mark("listening");
   const info = started?.info ?? running;
   if (info === undefined) throw usageError("unreachable");
   const run = new Run({
@@ -63,6 +67,7 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     plan,
     timeoutMs,
     detach: options.detach === true,
+    timings,
     context,
   });
   return supervise(run, interrupt, paths, context);

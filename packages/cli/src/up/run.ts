@@ -7,6 +7,7 @@ import type { ClusterApi } from "../client.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
+import type { Timings } from "../timings.ts";
 import type { Applied } from "./apply.ts";
 import type { Plan } from "./plan.ts";
 import type { Trouble } from "./readiness.ts";
@@ -20,6 +21,7 @@ export interface RunOptions {
   readonly plan: Plan;
   readonly timeoutMs: number;
   readonly detach: boolean;
+  readonly timings: Timings;
   readonly context: Context;
 }
 
@@ -86,6 +88,7 @@ export class Run {
       applyObjects(api.transport, plan.objects),
       openView(api.client, context, this.#abort.signal),
     ]);
+    this.#options.timings.mark("applied");
     const targets = new Targets(view, applied);
     const progress = (line: string): void => {
       context.terminal.progress(line);
@@ -96,6 +99,7 @@ export class Run {
       progress,
     });
     progress("");
+    this.#options.timings.mark("ready");
     if (result.outcome === "ready") {
       await this.#summarize(applied, targets);
       return detach ? 0 : this.#stream(api, view);
@@ -126,6 +130,7 @@ export class Run {
       },
       context,
     );
+    this.#options.timings.print(context);
     for (const { kind, object, outcome } of applied)
       if (outcome !== "created") context.terminal.note(`${kind.kind.toLowerCase()}/${object.metadata.name} ${outcome}`);
   }

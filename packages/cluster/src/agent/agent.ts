@@ -100,9 +100,9 @@ class NodeAgent implements Agent {
     for (const worker of this.#workers.values()) worker.refresh();
   }
 
-  async stopAll(): Promise<void> {
+  async stopAll(graceMsMax: number = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stop.abort();
-    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop(graceMsMax)));
     this.#workers.clear();
     await this.#context.events.flush();
   }

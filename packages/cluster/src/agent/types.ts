@@ -41,8 +41,11 @@ export interface Agent {
   readonly adopted: number;
   /** An image may have been added: pods that wait for one try again. */
   imagesChanged(): void;
-  /** Stops every container of the node within its pod's grace period; the pods' objects stay. No process is left. */
-  stopAll(): Promise<void>;
+  /**
+   * Stops every container of the node within its pod's grace period; the pods' objects stay. No process is left.
+   * @param graceMsMax none gets longer than this; called again, a shorter one holds from then on
+   */
+  stopAll(graceMsMax?: number): Promise<void>;
   /** Lets go of everything; containers run on, for the next agent to adopt. */
   detach(): Promise<void>;
 }

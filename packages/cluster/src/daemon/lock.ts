@@ -1,6 +1,7 @@
 // One daemon a cluster. The lock is the kernel's, taken through SQLite's file locking on an empty database: it goes when
 // its process goes, however that ended, so there is no stale lock to recognise and no race in taking one over.
 // (https://www.sqlite.org/lockingv3.html) Never writes into the file, never signals anyone.
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { WherryError } from "@wherry/core";
 import { type ClusterPaths, readDaemonInfo } from "./state.ts";
@@ -11,6 +12,7 @@ export interface Lock {
 
 /** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it */
 export function takeLock(paths: ClusterPaths): Lock {
+  closeSync(openSync(paths.lock, "a", 0o600));
   const database = new DatabaseSync(paths.lock, { timeout: 0 });
   try {
     database.exec("BEGIN EXCLUSIVE");

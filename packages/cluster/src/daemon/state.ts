@@ -26,7 +26,12 @@ export interface ClusterPaths {
   /** The cluster's own folder; everything below is in it. */
   readonly folder: string;
   readonly kubeconfig: string;
+  /** There while a daemon runs, and after one that was killed. */
   readonly daemonFile: string;
+  /** Slot and port, kept from start to start. */
+  readonly placeFile: string;
+  /** Names of Services, for the pods. */
+  readonly hosts: string;
   readonly log: string;
   readonly lock: string;
   readonly store: string;
@@ -69,6 +74,8 @@ export function clusterPaths(home: string, name: string): ClusterPaths {
     folder,
     kubeconfig: join(folder, "kubeconfig"),
     daemonFile: join(folder, "daemon.json"),
+    placeFile: join(folder, "place.json"),
+    hosts: join(folder, "hosts"),
     log: join(folder, "daemon.log"),
     lock: join(folder, "lock"),
     store: join(folder, "store.db"),

@@ -42,6 +42,8 @@ export class PodWorker implements ContainerHost {
   #again = false;
   /** Let go of: no step, no write any more. */
   #detached = false;
+  #stopGrace: Grace | undefined;
+  #stopped: Promise<void> | undefined;
   #removed = false;
   #ending: { readonly grace: Grace; readonly done: Promise<void>; over: boolean } | undefined;
   #failure: { readonly reason: string; readonly message: string } | undefined;
@@ -123,10 +125,17 @@ export class PodWorker implements ContainerHost {
   }
 
   /** Stops every container gracefully and lets go of the pod, whose object stays: the cluster goes down. */
-  async stop(): Promise<void> {
+  stop(graceMsMax: number): Promise<void> {
+    this.#stopGrace ??= new Grace(this.context.clock, (this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
+    this.#stopGrace.shortenTo(graceMsMax);
+    this.#ending?.grace.shortenTo(graceMsMax);
+    this.#stopped ??= this.#stop(this.#stopGrace);
+    return this.#stopped;
+  }
+
+  async #stop(grace: Grace): Promise<void> {
     this.#detached = true;
     this.#timer?.cancel();
-    const grace = new Grace(this.context.clock, (this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
     await stopPod(this.runners, grace);
     for (const runner of this.runners) runner.detach();
   }
@@ -173,9 +182,15 @@ export class PodWorker implements ContainerHost {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (atMs === undefined || !Number.isFinite(atMs) || this.#detached) return;
-    this.#timer = this.context.clock.timer(Math.max(0, atMs - this.context.clock.now()), () => this.wake(), {
-      background: true,
-    });
+    this.#timer = this.context.clock.timer(
+      Math.max(0, atMs - this.context.clock.now()),
+      () => {
+        this.wake();
+      },
+      {
+        background: true,
+      },
+    );
   }
 
   /** Answers when to look again. */
