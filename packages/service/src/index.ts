@@ -11,6 +11,7 @@ export { type ServeOptions, type Serving, serve } from "./server/serve.ts";
 export type { Ending, Server } from "./server/server.ts";
 export {
   type AnyMethod,
+  type AnyMethodDefinition,
   type Handler,
   type InputOf,
   type MethodDefinition,

@@ -58,7 +58,14 @@ export interface MethodDefinition<Input = never, Output = unknown> {
   readonly keyed?: boolean;
 }
 
-export type AnyMethod = Handler | MethodDefinition;
+/** What a method may be written as. */
+export type AnyMethod = Handler | AnyMethodDefinition;
+/** A `MethodDefinition` of any types. */
+export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed"> {
+  readonly handler: Handler;
+  readonly input?: Schema;
+  readonly output?: Schema;
+}
 export type Methods = Readonly<Record<string, AnyMethod>>;
 
 export interface ServiceDefinition<M extends Methods = Methods> {
@@ -132,7 +139,7 @@ export function service<const M extends Methods>(name: string, definition: Servi
 
 function toMethod(name: string, value: AnyMethod): Method {
   check(/^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/.test(name), "methods", "a name of letters, digits, `_`, `-` and `.`", name);
-  const definition: MethodDefinition = typeof value === "function" ? { handler: value } : value;
+  const definition: AnyMethodDefinition = typeof value === "function" ? { handler: value } : value;
   check(typeof definition.handler === "function", `methods.${name}`, "a function or { handler }", typeof value);
   return {
     name,

@@ -76,7 +76,10 @@ export class ClientCore {
       this.#counts.calls++;
       this.#budget.deposit();
       this.#live.add(call);
-      if (this.#stop.signal.aborted) return this.#fail(call, closedError());
+      if (this.#stop.signal.aborted) {
+        this.#fail(call, closedError());
+        return;
+      }
       call.timer = this.#clock.timer(withinMs, () => this.#late(call, withinMs));
       this.#listen(call, signal);
       this.#listen(call, parent?.signal);
@@ -138,7 +141,10 @@ export class ClientCore {
       const fate = call.at === undefined ? "not-started" : "maybe-executed";
       this.#fail(call, new ServiceError("CANCELLED", "the caller cancelled the call", { fate, cause: signal.reason }));
     };
-    if (signal.aborted) return cancel();
+    if (signal.aborted) {
+      cancel();
+      return;
+    }
     signal.addEventListener("abort", cancel, { once: true });
     const before = call.unlisten;
     call.unlisten = () => {
@@ -150,7 +156,12 @@ export class ClientCore {
   /** Sends the call, or lets it wait for an endpoint with room; calls that wait already go first. */
   #dispatch(call: Call): void {
     if (this.#waiting.size === 0 && this.#trySend(call)) return;
-    if (this.#waiting.push(call)) return this.#wakeWhenRoom();
+    // In the queue it may not be choosy: those behind it would wait for what it avoids.
+    call.avoid = undefined;
+    if (this.#waiting.push(call)) {
+      this.#wakeWhenRoom();
+      return;
+    }
     const message = `${waitingCallsMax} calls wait already; slow down, or add replicas`;
     this.#fail(call, new ServiceError("BUSY", message, { retryable: true, fate: "not-started" }));
   }
@@ -173,7 +184,10 @@ export class ClientCore {
 
   #pump(): void {
     for (let call = this.#waiting.peek(); call !== undefined; call = this.#waiting.peek()) {
-      if (!call.settled && !this.#trySend(call)) return this.#wakeWhenRoom();
+      if (!call.settled && !this.#trySend(call)) {
+        this.#wakeWhenRoom();
+        return;
+      }
       this.#waiting.shift();
     }
   }
@@ -212,9 +226,15 @@ export class ClientCore {
     const repeatable = endpoint.isRepeatable(call);
     const { random } = this.#options;
     const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, random);
-    if (decision === "fail") return this.#fail(call, error);
+    if (decision === "fail") {
+      this.#fail(call, error);
+      return;
+    }
     if (elsewhere) call.avoid = endpoint;
-    if (decision.resendInMs === 0) return this.#dispatch(call);
+    if (decision.resendInMs === 0) {
+      this.#dispatch(call);
+      return;
+    }
     call.retryTimer = this.#clock.timer(decision.resendInMs, () => {
       // By now the place where it failed may be the only one left.
       call.avoid = undefined;

@@ -11,7 +11,7 @@ type Conditions = { readonly ready?: boolean; readonly serving?: boolean; readon
 
 function slice(
   name: string,
-  endpoints: readonly (readonly [string, Conditions?])[],
+  endpoints: readonly (readonly [string, (Conditions | undefined)?])[],
   ports = [{ name: "messaging", port: 5555 }],
 ): Slice {
   return {
@@ -27,7 +27,7 @@ function slice(
 }
 
 describe("what the conditions mean", () => {
-  test.each<[string, Conditions | undefined, boolean, boolean]>([
+  test.each<readonly [string, Conditions | undefined, boolean, boolean]>([
     ["none: ready", undefined, true, true],
     ["ready", { ready: true, serving: true, terminating: false }, true, true],
     ["not ready", { ready: false, serving: false, terminating: false }, false, false],

@@ -37,13 +37,14 @@ type Tell = (targets: readonly Target[]) => void;
 
 async function follow(options: EndpointSliceOptions, tell: Tell, signal: AbortSignal): Promise<void> {
   const { clock, random, log, service, namespace } = options;
+  const isStopped = (): boolean => signal.aborted;
   let failures = 0;
-  while (!signal.aborted) {
+  while (!isStopped()) {
     try {
       const client = await options.client();
       await listAndWatch(client, options, tell, signal, () => (failures = 0));
     } catch (error) {
-      if (signal.aborted) return;
+      if (isStopped()) return;
       failures++;
       log.warn(
         { err: asError(error), service, namespace },

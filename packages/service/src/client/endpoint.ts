@@ -4,7 +4,7 @@ import type { Clock, Logger } from "@wherry/core";
 import type { Message, Socket } from "@wherry/zmtp";
 import { fateOf, ServiceError } from "../errors.ts";
 import { pingSuspectMs } from "../limits.ts";
-import { messageType } from "../protocol/codes.ts";
+import { messageType, serverState } from "../protocol/codes.ts";
 import { decodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import type { Call } from "./call.ts";
@@ -119,25 +119,29 @@ export class Endpoint {
     const { header, body } = message;
     switch (header.type) {
       case messageType.reply:
-        return this.#answer(header.id, message, false);
+        this.#answer(header.id, message, false);
+        break;
       case messageType.error:
-        if (header.id === 0)
-          this.#log.warn({ address: this.target.address, code: header.texts[0] }, "refused by the service");
-        else this.#answer(header.id, message, true);
-        return;
+        if (header.id !== 0) this.#answer(header.id, message, true);
+        else this.#log.warn({ address: this.target.address, code: header.texts[0] }, "refused by the service");
+        break;
       case messageType.welcome:
-        return this.#welcome(header.number, body, header.content);
+        this.#welcome(header.number, body, header.content);
+        break;
       case messageType.credit:
         this.#credit = header.number;
-        return this.#events.changed();
+        this.#events.changed();
+        break;
       case messageType.goaway:
         if (this.state === "open") this.state = "leaving";
         this.#leaveWhenIdle();
-        return this.#events.changed();
-      case messageType.ping: {
-        const texts = ["", ""];
-        this.#socket.send(encode(messageType.pong, { id: header.id, mark: 1, texts }));
-      }
+        this.#events.changed();
+        break;
+      case messageType.ping:
+        this.#socket.send(encode(messageType.pong, { id: header.id, mark: serverState.ready, texts: ["", ""] }));
+        break;
+      default:
+      // A PONG has done its work by coming; a client's message from a service means nothing.
     }
   }
 

@@ -65,15 +65,18 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Wh
 }
 
 async function answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
+  const { method = "", url = "/" } = request;
+  const [path = "/"] = url.split("?", 1);
+  if (method !== "GET" && method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    return json(response, 405, { error: `expected GET or HEAD, got ${request.method ?? "nothing"}` });
-  }
-  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-  if (path === "/healthz" || path === "/livez") return health(response, server, liveness(server));
-  if (path === "/readyz") return health(response, server, readiness(server));
-  if (path !== "/metrics")
-    return json(response, 404, { error: `no page ${path}; there are /healthz, /livez, /readyz and /metrics` });
+    json(response, 405, { error: `expected GET or HEAD, got ${method}` });
+  } else if (path === "/healthz" || path === "/livez") health(response, server, liveness(server));
+  else if (path === "/readyz") health(response, server, readiness(server));
+  else if (path === "/metrics") await metrics(response, server);
+  else json(response, 404, { error: `no page ${path}; there are /healthz, /livez, /readyz and /metrics` });
+}
+
+async function metrics(response: ServerResponse, server: Server): Promise<void> {
   try {
     const text = await exposition(server);
     response.writeHead(200, { "content-type": metricsContentType }).end(text);

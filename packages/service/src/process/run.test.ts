@@ -56,7 +56,10 @@ describe("the echo example", () => {
     const { endpoint } = await startChild().listening;
     const request = new Request({ linger: 0 });
     const dealer = new Dealer({ linger: 0 });
-    cleanups.push(() => [request.close(), dealer.close()]);
+    cleanups.push(
+      () => request.close(),
+      () => dealer.close(),
+    );
     request.connect(endpoint);
     dealer.connect(endpoint);
     await request.send("hi");
@@ -121,7 +124,7 @@ describe("options", () => {
     const port = await freePort();
     const child = startChild({
       args: [...args, "--admin-port", "0"],
-      env: { ...env, PORT: String(port) } as Record<string, string>,
+      env: { ...env, PORT: String(port) },
     });
     await expect.poll(() => probe(`tcp://127.0.0.1:${port}`)).toMatchObject({ ok: true });
     child.process.kill("SIGTERM");
@@ -135,7 +138,7 @@ describe("options", () => {
     { args: ["--log-level", "loud"], env: {}, line: /^echo: --log-level: expected one of trace, .*, got "loud"$/ },
     { args: ["--prot", "1"], env: {}, line: /^echo: Unknown option '--prot'.*; see --help$/ },
   ])("a bad value is one line on stderr, and code 2: $args $env", async ({ args, env, line }) => {
-    const child = startChild({ args, env: env as Record<string, string> });
+    const child = startChild({ args, env: env });
     expect(await child.exit).toEqual({ code: 2, signal: null });
     expect(child.stderr().trimEnd()).toMatch(line);
     expect(child.stderr().trimEnd().split("\n")).toHaveLength(1);

@@ -45,7 +45,7 @@ export class Executor {
     const { clock, concurrency } = this.#options;
     let nowMs = clock.monotonic();
     const untilMs = nowMs + sliceMs;
-    while (this.running.size < concurrency && !this.#stopped) {
+    while (this.#mayStart(concurrency)) {
       if (nowMs > untilMs && this.#queue.size > 0) {
         this.#schedule();
         break;
@@ -55,6 +55,10 @@ export class Executor {
       if (job.state === "queued") nowMs = this.#start(job, nowMs);
     }
     this.#pumping = false;
+  }
+
+  #mayStart(concurrency: number): boolean {
+    return this.running.size < concurrency && !this.#stopped;
   }
 
   /** @returns the time after it, so that a run of synchronous jobs reads the clock once each. */

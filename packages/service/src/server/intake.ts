@@ -80,24 +80,14 @@ export class Intake {
   }
 
   #protocol(session: Session, { header, body }: Decoded, nowMs: number): void {
-    switch (header.type) {
-      case messageType.ping:
-        return this.#pong(session, header);
-      case messageType.hello:
-        return this.#hello(session, header);
-      case messageType.request:
-        if (session.phase === "wherry") return this.#request(session, header, body, nowMs);
-        break;
-      case messageType.cancel:
-        if (session.phase === "wherry") return this.#cancel(session, header.id);
-        break;
-      case messageType.bye:
-        session.phase = "bye";
-        return;
-      case messageType.pong:
-        return;
-    }
-    this.#server.drop(session, "protocol-violation");
+    const { type } = header;
+    const greeted = session.phase === "wherry";
+    if (type === messageType.request && greeted) this.#request(session, header, body, nowMs);
+    else if (type === messageType.cancel && greeted) this.#cancel(session, header.id);
+    else if (type === messageType.ping) this.#pong(session, header);
+    else if (type === messageType.hello) this.#hello(session, header);
+    else if (type === messageType.bye) session.phase = "bye";
+    else if (type !== messageType.pong) this.#server.drop(session, "protocol-violation");
   }
 
   #pong(session: Session, { id }: Header): void {
@@ -119,14 +109,18 @@ export class Intake {
   #request(session: Session, header: Header, body: Uint8Array | undefined, nowMs: number): void {
     const server = this.#server;
     const { id, texts } = header;
-    if (session.open.has(id)) return server.drop(session, "protocol-violation");
+    if (session.open.has(id)) {
+      server.drop(session, "protocol-violation");
+      return;
+    }
     const [name = "", key = "", trace = ""] = texts;
     const method = server.service.methods.get(name);
     if (method === undefined) {
       server.metrics.observe("unknown", "NOT_FOUND", 0);
       const known = [...server.service.methods.keys()].slice(0, 20).join(", ");
       const message = `service ${server.service.name} has no method ${JSON.stringify(name)}; it has ${known || "none"}`;
-      return server.sendError(session, id, new ServiceError("NOT_FOUND", message));
+      server.sendError(session, id, new ServiceError("NOT_FOUND", message));
+      return;
     }
     const deadlineMs = nowMs + header.number;
     const facts = {
@@ -169,9 +163,15 @@ export class Intake {
   #raw(session: Session | undefined, message: Message, nowMs: number): void {
     const server = this.#server;
     if (session !== undefined) {
-      if (session.phase === "wherry" || session.phase === "bye") return server.drop(session, "protocol-violation");
+      if (session.phase === "wherry" || session.phase === "bye") {
+        server.drop(session, "protocol-violation");
+        return;
+      }
       session.phase = "raw";
-      if (server.service.raw === undefined) return server.drop(session, "no-raw-handler");
+      if (server.service.raw === undefined) {
+        server.drop(session, "no-raw-handler");
+        return;
+      }
     }
     const delimited = message.length > 2 && message[1]?.length === 0;
     const frames = message.slice(delimited ? 2 : 1);

@@ -8,7 +8,7 @@ import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, type ServerState, serverState } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { encode } from "../protocol/frames.ts";
-import type { Service } from "../service.ts";
+import type { RawReply, Service } from "../service.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
 import { Intake } from "./intake.ts";
@@ -189,7 +189,7 @@ export class Server {
     const { raw } = this.service;
     if (raw === undefined) return undefined;
     const peer = job.session?.peer.address ?? "gone";
-    const answer = (reply: Awaited<ReturnType<typeof raw>>): void => {
+    const answer = (reply: RawReply): void => {
       job.state = "answered";
       const frames = reply === undefined ? undefined : typeof reply === "string" ? [reply] : reply;
       this.metrics.raw[frames === undefined || job.session === undefined ? "unanswered" : "answered"]++;
@@ -201,7 +201,7 @@ export class Server {
     const fail = (error: unknown): void => this.crash(error);
     try {
       const reply = raw(job.frames, { peer, log: this.log });
-      if (isThenable(reply)) return reply.then(answer, fail) as Promise<void>;
+      if (isThenable(reply)) return reply.then(answer, fail);
       answer(reply);
     } catch (error) {
       fail(error);

@@ -72,7 +72,7 @@ class Connection {
 }
 
 export class MemoryRouter implements ServerSocket {
-  readonly connections = new Map<number, Connection>();
+  readonly connections: Map<number, Connection> = new Map();
   readonly listeners: Partial<SocketEvents> = {};
   readonly #network: MemoryNetwork;
   #endpoint: string | undefined;
@@ -199,8 +199,8 @@ export class MemoryDealer implements ClientSocket {
 }
 
 export class MemoryNetwork {
-  readonly routers = new Map<string, MemoryRouter>();
-  readonly dealers = new Set<MemoryDealer>();
+  readonly routers: Map<string, MemoryRouter> = new Map();
+  readonly dealers: Set<MemoryDealer> = new Set();
   #lastId = 0;
 
   router(): MemoryRouter {
