@@ -1,7 +1,6 @@
 // The answer in the form that the client asked for: as stored, as metadata alone, or as rows of a table
 // (https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables).
-import { badRequest, type KindInfo, type Pod, resources } from "@wherry/kube";
-import { tableColumns, tableRow } from "./landing.ts";
+import { badRequest, type KindInfo, tableColumns, tableRow, tableRowConditions } from "@wherry/kube";
 import type { Presentation } from "./negotiate.ts";
 import type { StoredObject } from "./registry/objects.ts";
 import type { ApiWatchEvent } from "./types.ts";
@@ -21,6 +20,12 @@ export function includeObject(query: URLSearchParams): IncludeObject {
   if (text === "") return "Metadata";
   if (text === "None" || text === "Metadata" || text === "Object") return text;
   throw badRequest(`includeObject: expected "None", "Metadata" or "Object", got ${JSON.stringify(text.slice(0, 64))}`);
+}
+
+/** Lets `kubectl get` tell finished pods from running ones. */
+function conditionsOf(kind: KindInfo, object: StoredObject): object {
+  const conditions = tableRowConditions(kind, object);
+  return conditions.length === 0 ? {} : { conditions };
 }
 
 const metadataOf = (object: StoredObject, apiVersion: string): object => ({
@@ -75,25 +80,9 @@ function tableOf(
     columnDefinitions: columns ? tableColumns(kind) : [],
     rows: objects.map((object) => ({
       cells: tableRow(kind, object, nowMs),
-      ...conditionsOf(object, kind),
+      ...conditionsOf(kind, object),
       ...(include !== "None" && { object: include === "Object" ? object : metadataOf(object, metaVersion) }),
     })),
-  };
-}
-
-/** Lets `kubectl get` tell finished pods from running ones. */
-function conditionsOf(object: StoredObject, kind: KindInfo): object {
-  const phase = kind === resources.pods ? (object as Pod).status?.phase : undefined;
-  if (phase !== "Succeeded" && phase !== "Failed") return {};
-  return {
-    conditions: [
-      {
-        type: "Completed",
-        status: "True",
-        reason: phase,
-        message: `The pod has ${phase === "Failed" ? "failed" : "completed"}.`,
-      },
-    ],
   };
 }
 

@@ -197,13 +197,14 @@ class Door {
 
   #refuse(response: ServerResponse, status: Status): void {
     const body = JSON.stringify(status);
+    const retryAfter = status.details?.retryAfterSeconds;
     // Without the rest of its body the connection can't be used again.
     response.writeHead(status.code ?? 500, {
       ...securityHeaders,
       "content-type": "application/json",
       "content-length": Buffer.byteLength(body),
       ...(status.code === 401 && { "www-authenticate": 'Bearer realm="wherry"' }),
-      ...(status.details?.retryAfterSeconds !== undefined && { "retry-after": status.details.retryAfterSeconds }),
+      ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
       connection: "close",
     });
     response.end(body);

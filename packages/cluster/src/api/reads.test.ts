@@ -1,0 +1,347 @@
+// Lists and watches: snapshots, pages, versions, selections, bookmarks, and what happens when history is gone.
+import { type ConfigMap, resources, StatusError } from "@wherry/kube";
+import type { WatchOptions } from "@wherry/kube/client";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Harness, root, startApi } from "./test-harness.ts";
+import type { ApiResponse, ApiWatchEvent } from "./types.ts";
+
+let harness: Harness;
+let abort: AbortController;
+beforeEach(async () => {
+  abort = new AbortController();
+  harness = await startApi();
+  await harness.client.create(resources.namespaces, { metadata: { name: "default" } });
+});
+afterEach(async () => {
+  abort.abort();
+  await harness.close();
+});
+
+const configMap = (name: string, labels: Record<string, string> = {}, data: Record<string, string> = {}): ConfigMap => ({
+  metadata: { name, namespace: "default", labels },
+  data,
+});
+
+const create = (name: string, labels?: Record<string, string>): Promise<unknown> =>
+  harness.client.create(resources.configmaps, configMap(name, labels));
+
+/** A raw GET of the ConfigMaps of `default`, as HTTP would see it. */
+const get = (query: string, accept = "application/json"): Promise<ApiResponse> =>
+  harness.api.handle({
+    method: "GET",
+    path: ["api", "v1", "namespaces", "default", "configmaps"],
+    query: new URLSearchParams(query),
+    headers: { accept },
+    user: root,
+    signal: abort.signal,
+  });
+
+interface ListBody {
+  readonly kind: string;
+  readonly message: string;
+  readonly reason: string;
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
+  readonly items: readonly { readonly metadata: { readonly name: string } }[];
+}
+
+const bodyOf = ({ body }: ApiResponse): ListBody => {
+  if ("json" in body) return JSON.parse(body.json) as ListBody;
+  if ("object" in body) return body.object as ListBody;
+  throw new Error("expected JSON");
+};
+
+const names = (list: ListBody): string[] => list.items.map(({ metadata }) => metadata.name);
+
+interface Seen {
+  readonly type: string;
+  readonly object: { readonly metadata: { readonly name?: string; readonly resourceVersion: string; readonly annotations?: Record<string, string> }; readonly code?: number };
+}
+
+/** Collects a raw watch's events until the test ends. */
+async function watching(query: string): Promise<Seen[]> {
+  const { body, status } = await get(`watch=true&${query}`);
+  if (!("events" in body)) throw new StatusError({ ...(bodyOf({ status, body }) as object), code: status });
+  const seen: Seen[] = [];
+  void (async () => {
+    for await (const batch of body.events) for (const { json } of batch) seen.push(JSON.parse(json) as Seen);
+    seen.push({ type: "END", object: { metadata: { resourceVersion: "" } } });
+  })();
+  return seen;
+}
+
+const told = (seen: readonly Seen[]): string[] => seen.map(({ type, object }) => `${type} ${object.metadata.name ?? ""}`.trim());
+
+describe("list", () => {
+  it("shows the objects by name, with the version of the snapshot", async () => {
+    await create("b");
+    await create("a");
+    const list = bodyOf(await get(""));
+    expect(list.kind).toBe("ConfigMapList");
+    expect(names(list)).toEqual(["a", "b"]);
+    expect(list.metadata.resourceVersion).toBe(String(harness.backend.revision));
+  });
+
+  it("has an empty list of items, never null", async () => {
+    const response = await get("");
+    expect("json" in response.body && response.body.json).toContain('"items":[]');
+  });
+
+  it("selects by labels and by fields", async () => {
+    await create("a", { tier: "web" });
+    await create("b", { tier: "db" });
+    expect(names(bodyOf(await get("labelSelector=tier%3Dweb")))).toEqual(["a"]);
+    expect(names(bodyOf(await get("fieldSelector=metadata.name%3Db")))).toEqual(["b"]);
+    expect((await get("fieldSelector=spec.nonsense%3Db")).status).toBe(400);
+    expect((await get("labelSelector=%3D%3D")).status).toBe(400);
+  });
+
+  it("pages through one snapshot, whatever changes meanwhile", async () => {
+    for (const name of ["a", "b", "c", "d", "e"]) await create(name);
+    const first = bodyOf(await get("limit=2"));
+    expect(first.metadata.remainingItemCount).toBe(3);
+    await create("aa");
+    await harness.client.delete(resources.configmaps, { name: "d", namespace: "default" });
+    const second = bodyOf(await get(`limit=2&continue=${first.metadata.continue ?? ""}`));
+    const third = bodyOf(await get(`limit=2&continue=${second.metadata.continue ?? ""}`));
+    expect([...names(first), ...names(second), ...names(third)]).toEqual(["a", "b", "c", "d", "e"]);
+    expect(third.metadata.continue).toBeUndefined();
+    expect(third.metadata.remainingItemCount).toBeUndefined();
+    expect(new Set([first, second, third].map(({ metadata }) => metadata.resourceVersion)).size).toBe(1);
+  });
+
+  it("goes on with the newest snapshot when a token has expired", async () => {
+    for (const name of ["a", "b", "c"]) await create(name);
+    const first = bodyOf(await get("limit=1"));
+    await create("d");
+    await harness.backend.compact(harness.backend.revision);
+    const late = await get(`limit=1&continue=${first.metadata.continue ?? ""}`);
+    const status = bodyOf(late);
+    expect(late.status).toBe(410);
+    expect(status.reason).toBe("Expired");
+    const rest = bodyOf(await get(`continue=${status.metadata.continue ?? ""}`));
+    expect(names(rest)).toEqual(["b", "c", "d"]);
+    expect(rest.metadata.resourceVersion).not.toBe(first.metadata.resourceVersion);
+  });
+
+  it("lets tokens expire after two turns of compaction", async () => {
+    for (const name of ["a", "b"]) await create(name);
+    const first = bodyOf(await get("limit=1"));
+    await create("c");
+    await harness.clock.advance(10 * 60_000 + 1000);
+    expect((await get(`limit=1&continue=${first.metadata.continue ?? ""}`)).status).toBe(410);
+  });
+
+  it("counts a page after selecting", async () => {
+    for (let index = 0; index < 20; index++) await create(`c${10 + index}`, { even: String(index % 2 === 0) });
+    const first = bodyOf(await get("limit=4&labelSelector=even%3Dtrue"));
+    expect(names(first)).toHaveLength(4);
+    expect(first.metadata.remainingItemCount).toBeUndefined();
+    const rest = bodyOf(await get(`labelSelector=even%3Dtrue&continue=${first.metadata.continue ?? ""}`));
+    expect(names(rest)).toHaveLength(6);
+  });
+
+  it("reads a past version exactly, and refuses one that is to come", async () => {
+    await create("a");
+    const { resourceVersion } = bodyOf(await get("")).metadata;
+    await create("b");
+    expect(names(bodyOf(await get(`resourceVersion=${resourceVersion}&resourceVersionMatch=Exact`)))).toEqual(["a"]);
+    expect(names(bodyOf(await get(`resourceVersion=${resourceVersion}`)))).toEqual(["a", "b"]);
+    const future = await get("resourceVersion=999999");
+    expect(future.status).toBe(504);
+    expect(future.headers?.["retry-after"]).toBe("1");
+  });
+
+  it.each([
+    ["resourceVersion=-1", 400],
+    ["resourceVersion=abc", 400],
+    ["resourceVersion=99999999999999999999", 400],
+    ["limit=-1", 400],
+    ["limit=many", 400],
+    ["continue=nonsense", 400],
+    [`continue=${Buffer.from('{"v":1,"rv":-4,"after":"x"}').toString("base64url")}`, 400],
+    [`continue=${"A".repeat(10_000)}`, 400],
+    [`labelSelector=${"a".repeat(100_000)}`, 400],
+    ["resourceVersionMatch=Exact", 422],
+    ["resourceVersion=0&resourceVersionMatch=Exact", 422],
+    ["resourceVersion=5&resourceVersionMatch=Maybe", 422],
+    ["sendInitialEvents=true", 422],
+    ["watch=true&timeoutSeconds=soon", 400],
+    ["watch=true&sendInitialEvents=true", 422],
+    ["watch=true&sendInitialEvents=true&resourceVersionMatch=Exact&resourceVersion=1", 422],
+    ["watch=true&resourceVersion=999999", 504],
+  ])("refuses %s with %i", async (query, status) => {
+    expect((await get(query)).status).toBe(status);
+  });
+
+  it("does not let a token reach outside of its own list", async () => {
+    await harness.client.create(resources.namespaces, { metadata: { name: "zzz" } });
+    await harness.client.create(resources.secrets, { metadata: { name: "s", namespace: "zzz" }, stringData: { a: "b" } });
+    const token = Buffer.from(JSON.stringify({ v: 1, rv: 0, after: "../../secrets/" })).toString("base64url");
+    expect(names(bodyOf(await get(`continue=${token}`)))).toEqual([]);
+  });
+});
+
+describe("tables and metadata", () => {
+  it("answers rows with all columns", async () => {
+    await create("a");
+    const table = bodyOf(await get("", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")) as unknown as {
+      kind: string;
+      columnDefinitions: { name: string }[];
+      rows: { cells: unknown[]; object: { kind: string } }[];
+    };
+    expect(table.kind).toBe("Table");
+    expect(table.columnDefinitions.map(({ name }) => name)).toEqual(["Name", "Data", "Age"]);
+    expect(table.rows[0]?.cells).toEqual(["a", 0, "0s"]);
+    expect(table.rows[0]?.object.kind).toBe("PartialObjectMetadata");
+  });
+
+  it("answers metadata alone", async () => {
+    await create("a");
+    const list = bodyOf(await get("", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"));
+    expect(list.kind).toBe("PartialObjectMetadataList");
+    expect(list.items[0]).not.toHaveProperty("data");
+  });
+
+  it("refuses what it can't make", async () => {
+    const response = await get("", "application/vnd.kubernetes.protobuf");
+    expect(response.status).toBe(406);
+  });
+});
+
+describe("watch", () => {
+  it("shows the current state and then every change, in order, each once", async () => {
+    await create("a");
+    const seen = await watching("");
+    await create("b");
+    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { data: { x: "1" } });
+    await harness.client.delete(resources.configmaps, { name: "b", namespace: "default" });
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "ADDED b", "MODIFIED a", "DELETED b"]));
+    const versions = seen.map(({ object }) => Number(object.metadata.resourceVersion));
+    expect(versions).toEqual([...versions].sort((x, y) => x - y));
+    expect(versions.at(-1)).toBe(harness.backend.revision);
+  });
+
+  it("goes on from a version, told again to nobody", async () => {
+    await create("a");
+    const { resourceVersion } = bodyOf(await get("")).metadata;
+    await create("b");
+    const seen = await watching(`resourceVersion=${resourceVersion}`);
+    await create("c");
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED b", "ADDED c"]));
+  });
+
+  it("gives a thousand watchers the same text, encoded once", async () => {
+    const responses = await Promise.all(Array.from({ length: 1000 }, () => get("watch=true&resourceVersion=1")));
+    const firsts = responses.map(async ({ body }) => {
+      if (!("events" in body)) throw new Error("expected events");
+      for await (const batch of body.events) return batch[0];
+      return undefined;
+    });
+    await create("a");
+    const events = new Set(await Promise.all<ApiWatchEvent | undefined>(firsts));
+    expect(events.size).toBe(1);
+  });
+
+  it("tells of objects that enter and leave a selection as added and deleted", async () => {
+    const seen = await watching("labelSelector=tier%3Dweb");
+    await create("a", { tier: "db" });
+    const label = (tier: string): Promise<unknown> =>
+      harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { metadata: { labels: { tier } } });
+    await label("web");
+    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { data: { x: "1" } });
+    await label("db");
+    const left = String(harness.backend.revision);
+    await harness.client.delete(resources.configmaps, { name: "a", namespace: "default" });
+    await create("z", { tier: "web" });
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "MODIFIED a", "DELETED a", "ADDED z"]));
+    expect(seen[2]?.object.metadata.resourceVersion).toBe(left);
+  });
+
+  it("ends the initial events with a bookmark that says so (watch-list)", async () => {
+    await create("a");
+    const seen = await watching("sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "BOOKMARK"]));
+    expect(seen[1]?.object.metadata.annotations).toEqual({ "k8s.io/initial-events-end": "true" });
+    expect(seen[1]?.object.metadata.resourceVersion).toBe(String(harness.backend.revision));
+    await create("b");
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "BOOKMARK", "ADDED b"]));
+  });
+
+  it("sends a bookmark about once a minute when other kinds change, and one before it times out", async () => {
+    const seen = await watching("allowWatchBookmarks=true&timeoutSeconds=90");
+    const quiet = await watching("timeoutSeconds=90");
+    await harness.client.create(resources.secrets, { metadata: { name: "s", namespace: "default" } });
+    const first = String(harness.backend.revision);
+    await harness.clock.advance(60_000);
+    await vi.waitFor(() => expect(told(seen)).toEqual(["BOOKMARK"]));
+    expect(seen[0]?.object.metadata.resourceVersion).toBe(first);
+    await harness.clock.advance(30_000);
+    await vi.waitFor(() => expect(told(seen).at(-1)).toBe("END"));
+    await vi.waitFor(() => expect(told(quiet)).toEqual(["END"]));
+  });
+
+  it("says that a version is too old as an ERROR event with 410", async () => {
+    await create("a");
+    await create("b");
+    await harness.backend.compact(harness.backend.revision);
+    const seen = await watching("resourceVersion=1");
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ERROR", "END"]));
+    expect(seen[0]?.object.code).toBe(410);
+  });
+
+  it("shows one object alone", async () => {
+    const seen = await watching("fieldSelector=metadata.name%3Db");
+    await create("a");
+    await create("b");
+    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED b"]));
+  });
+
+  it("forgets a watcher that goes away", async () => {
+    await watching("");
+    await create("a");
+    abort.abort();
+    await vi.waitFor(async () => {
+      const { body } = await harness.api.handle({
+        method: "GET",
+        path: ["metrics"],
+        query: new URLSearchParams(),
+        headers: {},
+        user: root,
+        signal: new AbortController().signal,
+      });
+      expect("text" in body && body.text).toContain("apiserver_longrunning_requests 0");
+    });
+  });
+
+  it("hands components the same frozen object that a get returns", async () => {
+    const options: WatchOptions = { namespace: "default", signal: abort.signal };
+    const watch = harness.client.watch<ConfigMap>(resources.configmaps, options)[Symbol.asyncIterator]();
+    const next = watch.next();
+    await create("a");
+    const event = (await next).value as { object: ConfigMap };
+    expect(event.object).toBe(await harness.client.get(resources.configmaps, "a", "default"));
+    expect(Object.isFrozen(event.object.metadata)).toBe(true);
+    abort.abort();
+    expect((await watch.next()).done).toBe(true);
+  });
+});
+
+describe("events", () => {
+  it("are removed an hour after they were last seen", async () => {
+    const { client, clock } = harness;
+    const event = (name: string): Promise<unknown> =>
+      client.create(resources.events, {
+        metadata: { name, namespace: "default" },
+        involvedObject: { kind: "Pod", namespace: "default", name: "p" },
+        reason: "Tested",
+        lastTimestamp: new Date(clock.now()).toISOString().replace(/\.\d+/, ""),
+      } as never);
+    await event("old");
+    await clock.advance(55 * 60_000);
+    await event("young");
+    await clock.advance(10 * 60_000);
+    const left = await client.list(resources.events, { namespace: "default" });
+    expect(left.items.map(({ metadata }) => metadata.name)).toEqual(["young"]);
+  });
+});
+
