@@ -63,7 +63,10 @@ describe("create", () => {
 
   it("says everything that is wrong with an object", async () => {
     const problem = await refusal(
-      harness.client.create(resources.pods, { metadata: { name: "A_B", namespace: "default" }, spec: { containers: [] } }),
+      harness.client.create(resources.pods, {
+        metadata: { name: "A_B", namespace: "default" },
+        spec: { containers: [] },
+      }),
     );
     expect(problem.httpStatus).toBe(422);
     const fields = problem.status.details?.causes?.map((cause) => cause.field) ?? [];
@@ -95,11 +98,15 @@ describe("create", () => {
 
   it("refuses objects in a namespace that is not there, and in one that goes away", async () => {
     const { client } = harness;
-    const nowhere = await refusal(client.create(resources.pods, { ...pod("a"), metadata: { name: "a", namespace: "no" } }));
+    const nowhere = await refusal(
+      client.create(resources.pods, { ...pod("a"), metadata: { name: "a", namespace: "no" } }),
+    );
     expect(nowhere.message).toBe('namespaces "no" not found');
     await client.create(resources.namespaces, { metadata: { name: "old" } });
     await client.delete(resources.namespaces, { name: "old" });
-    const late = await refusal(client.create(resources.pods, { ...pod("a"), metadata: { name: "a", namespace: "old" } }));
+    const late = await refusal(
+      client.create(resources.pods, { ...pod("a"), metadata: { name: "a", namespace: "old" } }),
+    );
     expect(late.reason).toBe("Forbidden");
     expect(late.status.details?.causes?.[0]?.reason).toBe("NamespaceTerminating");
   });
@@ -133,9 +140,14 @@ describe("update", () => {
   it("refuses a stale version and takes the current one", async () => {
     const { client } = harness;
     const first = await client.create(resources.deployments, deployment("echo"));
-    const second = await client.update(resources.deployments, { ...first, spec: { ...first.spec, replicas: 2 } as never });
+    const second = await client.update(resources.deployments, {
+      ...first,
+      spec: { ...first.spec, replicas: 2 } as never,
+    });
     expect(second.spec?.replicas).toBe(2);
-    const stale = await refusal(client.update(resources.deployments, { ...first, spec: { ...first.spec, replicas: 9 } as never }));
+    const stale = await refusal(
+      client.update(resources.deployments, { ...first, spec: { ...first.spec, replicas: 9 } as never }),
+    );
     expect(stale.reason).toBe("Conflict");
     expect(stale.message).toBe(
       'Operation cannot be fulfilled on deployments.apps "echo": the object has been modified; please apply your changes to the latest version and try again',
@@ -150,7 +162,10 @@ describe("update", () => {
       metadata: { ...first.metadata, labels: { a: "b" } },
     });
     expect(labelled.metadata.generation).toBe(1);
-    const scaled = await client.update(resources.deployments, { ...labelled, spec: { ...labelled.spec, replicas: 3 } as never });
+    const scaled = await client.update(resources.deployments, {
+      ...labelled,
+      spec: { ...labelled.spec, replicas: 3 } as never,
+    });
     expect(scaled.metadata.generation).toBe(2);
   });
 
@@ -281,7 +296,10 @@ describe("delete", () => {
     const sooner = await client.get(resources.pods, "a", "default");
     expect(sooner.metadata.deletionGracePeriodSeconds).toBe(5);
     expect(Date.parse(sooner.metadata.deletionTimestamp ?? "")).toBe(clock.now() + 5000);
-    await client.delete(resources.pods, at("a"), { gracePeriodSeconds: 0, preconditions: { uid: created.metadata.uid } });
+    await client.delete(resources.pods, at("a"), {
+      gracePeriodSeconds: 0,
+      preconditions: { uid: created.metadata.uid },
+    });
     expect((await refusal(client.get(resources.pods, "a", "default"))).reason).toBe("NotFound");
   });
 
@@ -307,7 +325,9 @@ describe("delete", () => {
     await client.create(resources.deployments, deployment("b"));
     await client.delete(resources.deployments, at("a"), { propagationPolicy: "Foreground" });
     await client.delete(resources.deployments, at("b"), { propagationPolicy: "Orphan" });
-    expect((await client.get(resources.deployments, "a", "default")).metadata.finalizers).toEqual(["foregroundDeletion"]);
+    expect((await client.get(resources.deployments, "a", "default")).metadata.finalizers).toEqual([
+      "foregroundDeletion",
+    ]);
     expect((await client.get(resources.deployments, "b", "default")).metadata.finalizers).toEqual(["orphan"]);
   });
 
@@ -358,12 +378,9 @@ describe("scale", () => {
   it("reads and writes the replicas alone", async () => {
     const { client } = harness;
     await client.create(resources.deployments, deployment("echo"));
-    const scaled = await client.patch(
-      resources.deployments,
-      { ...at("echo"), subresource: "scale" },
-      "merge",
-      { spec: { replicas: 5 } },
-    );
+    const scaled = await client.patch(resources.deployments, { ...at("echo"), subresource: "scale" }, "merge", {
+      spec: { replicas: 5 },
+    });
     expect(scaled.kind).toBe("Scale");
     expect((scaled as { status?: { selector?: string } }).status?.selector).toBe("app=echo");
     expect((await client.get(resources.deployments, "echo", "default")).spec?.replicas).toBe(5);

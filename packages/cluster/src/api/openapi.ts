@@ -1,8 +1,7 @@
 // `/openapi/v2` and `/openapi/v3`: the documents of @wherry/kube as they are served, made once. JSON only; clients that ask
 // for protobuf fall back (kubectl uses v3, as JSON).
 import { createHash } from "node:crypto";
-import { notAcceptable } from "@wherry/kube";
-import { openApiV2, openApiV3, openApiV3Index } from "./landing.ts";
+import { notAcceptable, openApiV2, openApiV3, openApiV3Index } from "@wherry/kube";
 import { parseAccept } from "./negotiate.ts";
 import type { ApiResponse } from "./types.ts";
 

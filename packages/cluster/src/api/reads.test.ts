@@ -17,7 +17,11 @@ afterEach(async () => {
   await harness.close();
 });
 
-const configMap = (name: string, labels: Record<string, string> = {}, data: Record<string, string> = {}): ConfigMap => ({
+const configMap = (
+  name: string,
+  labels: Record<string, string> = {},
+  data: Record<string, string> = {},
+): ConfigMap => ({
   metadata: { name, namespace: "default", labels },
   data,
 });
@@ -40,7 +44,11 @@ interface ListBody {
   readonly kind: string;
   readonly message: string;
   readonly reason: string;
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
   readonly items: readonly { readonly metadata: { readonly name: string } }[];
 }
 
@@ -54,7 +62,14 @@ const names = (list: ListBody): string[] => list.items.map(({ metadata }) => met
 
 interface Seen {
   readonly type: string;
-  readonly object: { readonly metadata: { readonly name?: string; readonly resourceVersion: string; readonly annotations?: Record<string, string> }; readonly code?: number };
+  readonly object: {
+    readonly metadata: {
+      readonly name?: string;
+      readonly resourceVersion: string;
+      readonly annotations?: Record<string, string>;
+    };
+    readonly code?: number;
+  };
 }
 
 /** Collects a raw watch's events until the test ends. */
@@ -69,7 +84,8 @@ async function watching(query: string): Promise<Seen[]> {
   return seen;
 }
 
-const told = (seen: readonly Seen[]): string[] => seen.map(({ type, object }) => `${type} ${object.metadata.name ?? ""}`.trim());
+const told = (seen: readonly Seen[]): string[] =>
+  seen.map(({ type, object }) => `${type} ${object.metadata.name ?? ""}`.trim());
 
 describe("list", () => {
   it("shows the objects by name, with the version of the snapshot", async () => {
@@ -175,7 +191,10 @@ describe("list", () => {
 
   it("does not let a token reach outside of its own list", async () => {
     await harness.client.create(resources.namespaces, { metadata: { name: "zzz" } });
-    await harness.client.create(resources.secrets, { metadata: { name: "s", namespace: "zzz" }, stringData: { a: "b" } });
+    await harness.client.create(resources.secrets, {
+      metadata: { name: "s", namespace: "zzz" },
+      stringData: { a: "b" },
+    });
     const token = Buffer.from(JSON.stringify({ v: 1, rv: 0, after: "../../secrets/" })).toString("base64url");
     expect(names(bodyOf(await get(`continue=${token}`)))).toEqual([]);
   });
@@ -213,7 +232,9 @@ describe("watch", () => {
     await create("a");
     const seen = await watching("");
     await create("b");
-    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { data: { x: "1" } });
+    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", {
+      data: { x: "1" },
+    });
     await harness.client.delete(resources.configmaps, { name: "b", namespace: "default" });
     await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "ADDED b", "MODIFIED a", "DELETED b"]));
     const versions = seen.map(({ object }) => Number(object.metadata.resourceVersion));
@@ -246,9 +267,13 @@ describe("watch", () => {
     const seen = await watching("labelSelector=tier%3Dweb");
     await create("a", { tier: "db" });
     const label = (tier: string): Promise<unknown> =>
-      harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { metadata: { labels: { tier } } });
+      harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", {
+        metadata: { labels: { tier } },
+      });
     await label("web");
-    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", { data: { x: "1" } });
+    await harness.client.patch(resources.configmaps, { name: "a", namespace: "default" }, "merge", {
+      data: { x: "1" },
+    });
     await label("db");
     const left = String(harness.backend.revision);
     await harness.client.delete(resources.configmaps, { name: "a", namespace: "default" });
@@ -344,4 +369,3 @@ describe("events", () => {
     expect(left.items.map(({ metadata }) => metadata.name)).toEqual(["young"]);
   });
 });
-

@@ -99,8 +99,8 @@ class Door {
     // A listener for these keeps Node from treating them as plain requests: they pass the same guard, and are refused.
     server.on("upgrade", (request, socket) => void this.#refuseUpgrade(request, socket));
     server.on("connect", (request, socket) => void this.#refuseUpgrade(request, socket));
-    server.on("checkExpectation", (_request, response: ServerResponse) =>
-      this.#refuse(response, statusOf(badRequest("Expect is not supported"))),
+    server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
+      this.#refuse(request, response, statusOf(badRequest("Expect is not supported"))),
     );
   }
 
@@ -108,7 +108,11 @@ class Door {
     response.on("error", () => response.destroy());
     if (this.#inFlight >= limits.requestsInFlightMax) {
       this.#api.metrics.refused.add({ reason: "busy" });
-      this.#refuse(response, statusOf(tooManyRequests("too many requests at once, please try again later", 1)));
+      this.#refuse(
+        request,
+        response,
+        statusOf(tooManyRequests("too many requests at once, please try again later", 1)),
+      );
       return;
     }
     let long = false;
@@ -116,7 +120,7 @@ class Door {
     try {
       const checked = await this.#admit(request);
       if ("refusal" in checked) {
-        this.#refuse(response, checked.refusal);
+        this.#refuse(request, response, checked.refusal);
         return;
       }
       const gone = new AbortController();
@@ -129,7 +133,7 @@ class Door {
       }
       await writeResponse(response, call, answer, this.#api.metrics);
     } catch (problem) {
-      this.#fail(response, problem);
+      this.#fail(request, response, problem);
     } finally {
       if (!long) this.#inFlight--;
     }
@@ -195,22 +199,22 @@ class Door {
     );
   }
 
-  #refuse(response: ServerResponse, status: Status): void {
+  #refuse(request: IncomingMessage, response: ServerResponse, status: Status): void {
     const body = JSON.stringify(status);
     const retryAfter = status.details?.retryAfterSeconds;
-    // Without the rest of its body the connection can't be used again.
     response.writeHead(status.code ?? 500, {
       ...securityHeaders,
       "content-type": "application/json",
       "content-length": Buffer.byteLength(body),
       ...(status.code === 401 && { "www-authenticate": 'Bearer realm="wherry"' }),
       ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
-      connection: "close",
+      // With a body that nobody read the connection can't be used again.
+      ...(!request.complete && hasBody(request) && { connection: "close" }),
     });
     response.end(body);
   }
 
-  #fail(response: ServerResponse, problem: unknown): void {
+  #fail(request: IncomingMessage, response: ServerResponse, problem: unknown): void {
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
@@ -218,7 +222,7 @@ class Door {
     const status = statusOf(problem);
     if (status.code === 500)
       this.#options.log.error({ err: asError(problem) }, "a request failed for a reason that is ours");
-    this.#refuse(response, status);
+    this.#refuse(request, response, status);
   }
 
   #drop(problem: Error & { code?: string }, socket: Socket | Duplex): void {
@@ -237,6 +241,9 @@ const plainStatus = (code: number, message: string): Status => ({
   reason: code === 403 ? "Forbidden" : "BadRequest",
   code,
 });
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
 
 /** Of a target that passed the guard. */
 function splitTarget(target: string): { readonly pathname: string; readonly search: string } {
