@@ -29,7 +29,7 @@ export async function registerNode(options: AgentOptions, signal: AbortSignal): 
     const timer = options.clock.timer(
       delayMs,
       () => {
-        signal.removeEventListener("abort", timer.cancel);
+        signal.removeEventListener("abort", cancel);
         writeNode(options).then(
           () => beat(nodeStatusIntervalMs),
           (error: unknown) => {
@@ -41,8 +41,9 @@ export async function registerNode(options: AgentOptions, signal: AbortSignal): 
       },
       { background: true },
     );
-    signal.addEventListener("abort", timer.cancel, { once: true });
-    if (signal.aborted) timer.cancel();
+    const cancel = (): void => timer.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    if (signal.aborted) cancel();
   };
   beat(nodeStatusIntervalMs);
 }

@@ -58,7 +58,7 @@ async function* follow(
         offset = next;
         const chunk = limited(Buffer.concat(lines.flatMap(show)), budget);
         if (chunk.length > 0) yield chunk;
-        if (budget.bytes <= 0 || options.signal.aborted) return;
+        if (budget.bytes <= 0) return;
       }
       if (ended) return;
       await changed.promise;

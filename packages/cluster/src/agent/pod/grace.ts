@@ -25,15 +25,15 @@ export class Grace {
   /** True once the promise has settled, false when the time, or the longer `atLeastMs`, is over before. */
   async covers(promise: Promise<unknown>, atLeastMs: number = 0): Promise<boolean> {
     const least = this.#clock.monotonic() + atLeastMs;
-    let settled = false;
-    const done = promise.then(
-      () => void (settled = true),
-      () => void (settled = true),
-    );
+    const state = { settled: false };
+    const settle = (): void => {
+      state.settled = true;
+    };
+    const done = promise.then(settle, settle);
     // So that a promise which has settled already counts even without any time left.
     await Promise.race([done, Promise.resolve().then(() => undefined)]);
     for (;;) {
-      if (settled) return true;
+      if (state.settled) return true;
       const leftMs = Math.max(this.leftMs, least - this.#clock.monotonic());
       if (leftMs <= 0) return false;
       const stop = new AbortController();

@@ -24,14 +24,10 @@ export function podStatus(facts: StatusFacts): PodStatus {
   const { pod, records, podIP, hostIP } = facts;
   const previous = pod.status ?? {};
   const phase = facts.outcome ?? phaseOf(facts);
-  const failure =
-    facts.failure ??
-    (previous.reason === undefined ? undefined : { reason: previous.reason, message: previous.message ?? "" });
-  const { reason: _reason, message: _message, ...kept } = previous;
   const init = records.filter((record) => record.kind !== "app");
   return {
-    ...kept,
-    ...(failure === undefined ? {} : failure),
+    ...previous,
+    ...facts.failure,
     phase,
     conditions: conditionsOf(facts, phase),
     hostIP,

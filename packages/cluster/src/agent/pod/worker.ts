@@ -162,7 +162,7 @@ export class PodWorker implements ContainerHost {
 
   async #steps(): Promise<void> {
     this.#stepping = true;
-    do {
+    for (this.#again = true; this.#again && !this.#detached; ) {
       this.#again = false;
       try {
         this.#wakeAt(await this.#step());
@@ -174,7 +174,7 @@ export class PodWorker implements ContainerHost {
           this.#log.warn({ err: asError(error), waitMs }, "a step of a pod failed, again after a pause");
         this.#wakeAt(this.context.clock.now() + waitMs);
       }
-    } while (this.#again && !this.#detached);
+    }
     this.#stepping = false;
   }
 

@@ -11,11 +11,11 @@ export interface ContainerProbesOptions {
   readonly startedAtMs: number;
   /** An earlier daemon started it: what the record says of started and ready holds until a probe says otherwise. */
   readonly adopted: boolean;
-  run(action: Probe, timeoutMs: number): Promise<ProbeResult>;
-  event(type: "Normal" | "Warning", reason: string, message: string): void;
+  readonly run: (action: Probe, timeoutMs: number) => Promise<ProbeResult>;
+  readonly event: (type: "Normal" | "Warning", reason: string, message: string) => void;
   /** `record.started` or `record.ready` has changed. */
-  changed(): void;
-  kill(reason: string, graceSeconds: number | undefined): void;
+  readonly changed: () => void;
+  readonly kill: (reason: string, graceSeconds: number | undefined) => void;
 }
 
 const titles: Readonly<Record<ProbeType, string>> = {

@@ -137,19 +137,22 @@ async function httpProbe(
   }
 }
 
-function headersOf(action: HTTPGetAction): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { "user-agent": "kube-probe/1.35", accept: "*/*" };
+function headersOf(action: HTTPGetAction): Record<string, string> {
+  const headers = new Map([
+    ["user-agent", "kube-probe/1.35"],
+    ["accept", "*/*"],
+  ]);
   for (const { name, value } of action.httpHeaders ?? []) {
     const key = name.toLowerCase();
-    if (value === "" && (key === "accept" || key === "user-agent")) delete headers[key];
-    else headers[key] = value;
+    if (value === "" && (key === "accept" || key === "user-agent")) headers.delete(key);
+    else headers.set(key, value);
   }
-  return headers;
+  return Object.fromEntries(headers);
 }
 
 async function request(
   url: URL,
-  headers: Record<string, string | string[]>,
+  headers: Record<string, string>,
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly location: string | undefined; readonly body: string }> {
   const options: RequestOptions & { rejectUnauthorized?: boolean } = {

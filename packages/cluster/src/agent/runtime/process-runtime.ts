@@ -187,7 +187,7 @@ class ProcessRuntime implements Runtime {
         setImmediate(() => {
           child.stdout?.destroy();
           child.stderr?.destroy();
-          const exitCode = code ?? 128 + (signal === null ? 0 : (constants.signals[signal] ?? 0));
+          const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
           resolve({ exitCode, output: Buffer.concat(chunks).toString("utf8"), timedOut });
         });
       });
