@@ -43,6 +43,8 @@ const introduced = Buffer.concat([greeting, ready("DEALER")]);
 describe("is dropped, others are served:", () => {
   it.each<[string, Uint8Array, DropReason]>([
     ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "protocol-error"],
+    ["a mechanism of unprintable bytes", encodeGreeting("\u0001\u0007\u00ff", false), "mechanism-mismatch"],
+    ["a socket type of a kilobyte", Buffer.concat([greeting, ready("\u00ff".repeat(1_000))]), "socket-type-mismatch"],
     ["random bytes", new SeededRandom(7).bytes(10_000), "protocol-error"],
     ["a ZMTP 1.0 peer", Uint8Array.of(1, 0), "protocol-error"],
     ["a ZMTP 2.0 peer", Uint8Array.of(0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5), "protocol-error"],
@@ -71,7 +73,7 @@ describe("is dropped, others are served:", () => {
     await until(() => peer.ended);
     await until(() => drops.length === 1);
     expect(drops[0]?.reason).toBe(reason);
-    expect(drops[0]?.detail).not.toMatch(/[^ -~]/);
+    expect(drops[0]?.detail).toMatch(/^[ -~]{0,200}$/);
     expect(server.counters.drops[reason]).toBe(1);
     expect(server.peers.size).toBe(1);
     await expectServed(good, "still here");
@@ -149,6 +151,24 @@ it("a peer that falls silent is dropped when heartbeats are on, and one that nam
   await until(() => silent.ended);
   expect(server.counters.drops["heartbeat-timeout"]).toBe(2);
   expect(server.peers.size).toBe(1);
+});
+
+it("a ZMTP 3.0 peer is served, and not judged by heartbeats that it does not know", async () => {
+  await Promise.all([good.close(), server.close()]);
+  const clock = new VirtualClock();
+  await start({ clock, heartbeatMs: 1_000 });
+  const old = await raw();
+  const greeting30 = Buffer.from(greeting);
+  greeting30[11] = 0;
+  old.send(greeting30, ready("DEALER", "old"), Uint8Array.of(0, 1, 65));
+  await until(() => old.received.subarray(-3).equals(Buffer.from([0, 1, 65])));
+  const length = old.received.length;
+  for (let second = 0; second < 5; second++) {
+    await clock.advance(1_000, 20);
+    await expectServed(good, "still here");
+  }
+  expect(server.peer(Buffer.from("old"))).toBeDefined();
+  expect(old.received.length).toBe(length);
 });
 
 it("a connection reset at any byte of a conversation harms nobody else", async () => {

@@ -1,51 +1,18 @@
 // One TCP or ipc connection, from its start to its end: handshake, decoding, output, closing. Whatever the peer does ends at
 // most this connection, with a reason; nothing is thrown for its sake.
 import type { Socket as NetSocket } from "node:net";
-import type { Clock, Timer } from "@wherry/core";
+import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
 import { peerGoneError } from "../errors.ts";
-import type { Mechanism } from "../mechanism/mechanism.ts";
-import type { DropReason, Message, Peer, PeerCloseOptions } from "../types.ts";
+import type { Message, Peer, PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
 import { Decoder } from "../wire/decoder.ts";
 import type { Problem } from "../wire/problem.ts";
-import type { Flusher } from "./flusher.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import type { Settings } from "./settings.ts";
+import type { ConnectionOwner } from "./owner.ts";
 import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
-
-/** What a connection tells the socket that owns it. */
-export interface ConnectionOwner {
-  readonly type: string;
-  readonly settings: Settings;
-  readonly clock: Clock;
-  readonly flusher: Flusher;
-  makeMechanism(): Mechanism;
-  /** A routing id for a peer that announced none. */
-  generateRoutingId(connection: Connection): Uint8Array;
-  /** Is each message to begin with the sender's routing id? */
-  readonly prefixesMessages: boolean;
-  onReady(connection: Connection): void;
-  onMessages(connection: Connection, messages: Message[]): void;
-  /** The output queue has room again. */
-  onRoom(connection: Connection): void;
-  /** No more can be sent to it: it is closing. Only after `onReady`. */
-  onLeaving(connection: Connection, reason: DropReason, detail: string): void;
-  /** It is over; the last call. */
-  onGone(connection: Connection, end: ConnectionEnd): void;
-}
-
-export interface ConnectionEnd {
-  readonly reason: DropReason;
-  readonly detail: string;
-  readonly undelivered: number;
-  /** Was the transport connected? */
-  readonly wasOpen: boolean;
-  /** Had `onReady` been called? */
-  readonly wasReady: boolean;
-}
 
 type State = "handshake" | "ready" | "closing" | "gone";
 
@@ -218,11 +185,8 @@ export class Connection implements Peer {
   #onData(chunk: Buffer): void {
     this.bytesIn += chunk.length;
     this.lastActivityMs = this.#owner.clock.monotonic();
-    if (this.#state === "ready") {
-      this.#decode(chunk);
-      return;
-    }
-    if (this.#state === "closing" && this.#wasReady) {
+    // While closing too: what the peer sent before it noticed is not thrown away.
+    if (this.#wasReady) {
       this.#decode(chunk);
       return;
     }
@@ -254,7 +218,8 @@ export class Connection implements Peer {
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#state = "ready";
-    this.#heartbeat.start();
+    // A ZMTP 3.0 peer need not know PING: its silence would prove nothing.
+    if ((this.#handshake.introduction?.minor ?? 0) > 0) this.#heartbeat.start();
     this.#owner.onReady(this);
   }
 

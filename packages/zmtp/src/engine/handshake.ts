@@ -4,7 +4,7 @@ import type { Mechanism } from "../mechanism/mechanism.ts";
 import { type Command, encodeError, isProblem, type Metadata, property } from "../wire/command.ts";
 import { checkGreeting, encodeGreeting, greetingBytes, parseGreeting } from "../wire/greeting.ts";
 import { limits } from "../limits.ts";
-import type { Problem } from "../wire/problem.ts";
+import { type Problem, quoted } from "../wire/problem.ts";
 
 /** RFC 28 (and 29 to 31, when those types come): which socket types may talk to which. */
 const partners: Readonly<Record<string, readonly string[]>> = {
@@ -57,7 +57,7 @@ export class Handshake {
     if (mechanism !== this.#mechanism.name)
       return {
         reason: "mechanism-mismatch",
-        detail: `the peer wants mechanism ${JSON.stringify(mechanism)}, this side ${this.#mechanism.name}`,
+        detail: `the peer wants mechanism ${quoted(mechanism)}, this side ${this.#mechanism.name}`,
       };
     this.#minor = minor;
     const { send } = this.#mechanism.start();
@@ -73,7 +73,7 @@ export class Handshake {
     if (step.ready === undefined) return undefined;
     const socketType = property(step.ready, "Socket-Type")?.toString("latin1") ?? "";
     if (partners[this.#socketType]?.includes(socketType) !== true) {
-      const detail = `a ${JSON.stringify(socketType)} peer cannot talk to ${this.#socketType}`;
+      const detail = `a ${quoted(socketType)} peer cannot talk to ${this.#socketType}`;
       this.#send(encodeError(detail));
       return { reason: "socket-type-mismatch", detail };
     }

@@ -9,13 +9,14 @@ import type { Mechanism } from "../mechanism/mechanism.ts";
 import { nullMechanism } from "../mechanism/null.ts";
 import type { DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
 import { writeUint32 } from "../wire/frame.ts";
-import { Connection, type ConnectionEnd, type ConnectionOwner } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { Counters } from "./counters.ts";
 import { Events } from "./events.ts";
 import { Flusher } from "./flusher.ts";
 import { Inbox, type Turn } from "./inbox.ts";
 import { Listener } from "./listener.ts";
+import type { ConnectionEnd, ConnectionOwner } from "./owner.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { Waiters } from "./waiters.ts";
 

@@ -167,6 +167,33 @@ describe("REQ", () => {
     await expect(client.receive()).rejects.toMatchObject({ code: "ZMTP_STATE" });
   });
 
+  it("is told as well when all that came from the peer was malformed", async () => {
+    const server = keep(router());
+    const client = keep(request());
+    client.connect(await bound(server));
+    await client.writable();
+    client.send("question");
+    const [from = ""] = await server.receive();
+    server.send([from, "no delimiter"]);
+    await until(() => client.counters.messagesIn === 1);
+    await server.close();
+    await until(() => client.counters.disconnected === 1);
+    await expect(client.receive()).rejects.toMatchObject({ code: "ZMTP_REPLY_LOST" });
+  });
+
+  it("still gets a reply that had come before the peer left", async () => {
+    const server = keep(reply());
+    echo(server);
+    const client = keep(request());
+    client.connect(await bound(server));
+    await client.writable();
+    client.send("question");
+    await until(() => client.counters.messagesIn === 1);
+    await server.close();
+    await until(() => client.counters.disconnected === 1);
+    expect(text(await client.receive())).toEqual(["question"]);
+  });
+
   it("discards replies that nobody asked for, and malformed ones", async () => {
     const server = keep(router());
     const client = keep(request());

@@ -51,13 +51,18 @@ export class Request extends BaseSocket<"REQ"> {
   }
 
   #ended(connection: Connection): void {
-    if (this.#exchange.awaited !== connection || connection.inbox.length > 0) return;
+    if (this.#exchange.awaited !== connection || connection.inbox.some(isReply)) return;
     const error = replyLostError(connection.address);
     this.#exchange.awaited = undefined;
     if (this.hub.inbox.waiting) this.hub.inbox.reject(error);
     else this.#exchange.lost = error;
     this.hub.roomChanged();
   }
+}
+
+/** It has the empty delimiter, and something behind it. */
+function isReply(message: Message): boolean {
+  return message.length > 1 && message[0]?.length === 0;
 }
 
 /** Whose reply is awaited. */
@@ -73,7 +78,7 @@ class Exchange implements Turn {
   }
 
   take(connection: Connection, message: Message): Message | undefined {
-    if (connection !== this.awaited || message.length < 2 || message[0]?.length !== 0) return undefined;
+    if (connection !== this.awaited || !isReply(message)) return undefined;
     this.awaited = undefined;
     this.onReply();
     return message.slice(1);

@@ -1,7 +1,7 @@
 // Command frames (RFC 23 §Commands, RFC 37 §Heartbeating): READY, ERROR, PING, PONG. Encodes and parses; holds no state.
 import { limits } from "../limits.ts";
 import { flagCommand, longHeaderBytes, readUint32, writeFrameHeader, writeUint32 } from "./frame.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, quoted } from "./problem.ts";
 
 export interface Command {
   readonly name: string;
@@ -80,10 +80,9 @@ export function encodeError(reason: string): Buffer {
   return encodeCommand("ERROR", data);
 }
 
-/** What an ERROR command says, for a log: printable ASCII only. */
+/** What an ERROR command says, for a log. */
 export function parseError(data: Buffer): string {
-  const text = data.toString("latin1", 1, 1 + (data[0] ?? 0));
-  return text.replaceAll(/[^ -~]/g, "?");
+  return quoted(data.subarray(1, 1 + (data[0] ?? 0)));
 }
 
 /** @param ttlMs how long the other side may hear nothing before it drops us; sent in tenths of a second. */

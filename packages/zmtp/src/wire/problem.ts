@@ -6,3 +6,10 @@ export interface Problem {
   /** For the log: what was expected and what came. Never the peer's payload. */
   readonly detail: string;
 }
+
+/** Text of a peer, for a log: quoted, printable ASCII only, not long. */
+export function quoted(bytes: Uint8Array | string): string {
+  const text = typeof bytes === "string" ? bytes : Buffer.from(bytes).toString("latin1");
+  const printable = text.slice(0, 100).replaceAll(/[^ -~]/g, "?");
+  return `"${printable}${text.length > 100 ? "..." : ""}"`;
+}
