@@ -106,7 +106,8 @@ export class ContainerRunner {
 
   /** Takes over what an earlier daemon started. */
   async adopt(attempt: number): Promise<void> {
-    const { record, runtime, pod, context } = { record: this.record, ...this.#host };
+    const { record } = this;
+    const { runtime, pod, context } = this.#host;
     const uid = pod.metadata.uid;
     record.attempt = attempt;
     const container = await runtime.adopt(
