@@ -1,11 +1,10 @@
 // `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
 import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
-import type { KubeClient } from "@wherry/kube/client";
 import { dealer } from "@wherry/zmtp";
 import { deadlineMsDefault, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import { ClientCore } from "./core.ts";
 import { type Discovery, fixedTargets } from "./discovery.ts";
-import { watchEndpointSlices } from "./endpoint-slices.ts";
+import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import type { Service } from "../service.ts";
 
@@ -42,24 +41,27 @@ function discoveryOf(
     throw new WherryError(`service: expected NAME or NAME.NAMESPACE, got ${JSON.stringify(service)}`, {
       code: "SERVICE_NAME_INVALID",
     });
-  let made: Promise<KubeClient> | undefined;
-  const client = (): Promise<KubeClient> => {
-    if (options.kube !== undefined) return Promise.resolve(options.kube);
+  let found: Promise<Cluster> | undefined;
+  const cluster = (): Promise<Cluster> => {
     // A failure is not kept: a kubeconfig may appear later.
-    made ??= defaultClient().catch((error: unknown) => {
-      made = undefined;
+    found ??= findCluster(options, ofName).catch((error: unknown) => {
+      found = undefined;
       throw error;
     });
-    return made;
+    return found;
   };
-  const namespace = options.namespace ?? ofName ?? process.env["POD_NAMESPACE"] ?? "default";
-  return watchEndpointSlices({ ...options, service: name, namespace, port: options.port, client });
+  const { clock, random, log, port } = options;
+  return watchEndpointSlices({ service: name, port, cluster, clock, random, log });
 }
 
-/** Loaded when it is first needed: a service that calls nobody, or fixed endpoints only, doesn't pay for it. */
-async function defaultClient(): Promise<KubeClient> {
-  const { defaultClient: make } = await import("@wherry/kube/client");
-  return make();
+/** The client for Kubernetes is loaded here, when it is needed: fixed endpoints don't pay for it. */
+async function findCluster(options: ConnectOptions, ofName: string | undefined): Promise<Cluster> {
+  const wanted = options.namespace ?? ofName;
+  if (options.kube !== undefined)
+    return { client: options.kube, namespace: wanted ?? process.env["POD_NAMESPACE"] ?? "default" };
+  const { createClient, defaultConfig, httpTransport } = await import("@wherry/kube/client");
+  const config = await defaultConfig();
+  return { client: createClient(httpTransport(config)), namespace: wanted ?? config.namespace };
 }
 
 /** `client.echo(body)` for every method name; the client's own members win. */

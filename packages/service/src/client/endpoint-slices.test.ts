@@ -116,8 +116,8 @@ describe("watching", () => {
     const tell = (targets: readonly Target[]): unknown => told.push(targets.map(({ address }) => address));
     api.lists.push(() => ({ items: [slice("s", [["127.64.0.5"]])], version: "7" }));
     watchEndpointSlices({
-      ...{ service: "echo", namespace: "shop", port: undefined, clock, log: silentLogger, random: new SeededRandom(1) },
-      client: () => Promise.resolve(api.client),
+      ...{ service: "echo", port: undefined, clock, log: silentLogger, random: new SeededRandom(1) },
+      cluster: () => Promise.resolve({ client: api.client, namespace: "shop" }),
     }).start(tell, stop.signal);
     await expect.poll(() => told).toEqual([["tcp://127.64.0.5:5555"]]);
     expect(api.asked).toEqual([["endpointslices", "shop", "kubernetes.io/service-name=echo"]]);

@@ -18,12 +18,17 @@ const endpointSlices: Resource<EndpointSlice> = {
 /** The port that is chosen when none is asked for. */
 export const messagingPortName = "messaging";
 
+/** Which API to watch, and where in it the Service is. */
+export interface Cluster {
+  readonly client: KubeClient;
+  readonly namespace: string;
+}
+
 export interface EndpointSliceOptions {
   readonly service: string;
-  readonly namespace: string;
   readonly port: string | undefined;
-  /** Made when the watch starts, so that a missing cluster is a retried error like any other. */
-  readonly client: () => Promise<KubeClient>;
+  /** Asked when the watch starts, so that a missing cluster is a retried error like any other. */
+  readonly cluster: () => Promise<Cluster>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -36,20 +41,17 @@ export function watchEndpointSlices(options: EndpointSliceOptions): Discovery {
 type Tell = (targets: readonly Target[]) => void;
 
 async function follow(options: EndpointSliceOptions, tell: Tell, signal: AbortSignal): Promise<void> {
-  const { clock, random, log, service, namespace } = options;
+  const { clock, random, log, service } = options;
   const isStopped = (): boolean => signal.aborted;
   let failures = 0;
   while (!isStopped()) {
     try {
-      const client = await options.client();
-      await listAndWatch(client, options, tell, signal, () => (failures = 0));
+      const cluster = await options.cluster();
+      await listAndWatch(cluster, options, tell, signal, () => (failures = 0));
     } catch (error) {
       if (isStopped()) return;
       failures++;
-      log.warn(
-        { err: asError(error), service, namespace },
-        "lost the watch of the endpoints; the last known ones stay",
-      );
+      log.warn({ err: asError(error), service }, "lost the watch of the endpoints; the last known ones stay");
     }
     const longestMs = Math.min(watchRetryMaxMs, watchRetryFirstMs * 2 ** Math.min(failures, 10));
     // Half fixed, half random: many clients of one restarted API do not come back together.
@@ -59,8 +61,8 @@ async function follow(options: EndpointSliceOptions, tell: Tell, signal: AbortSi
 
 /** Returns when the server ends the watch; throws when it cannot go on from where it was. */
 async function listAndWatch(
-  client: KubeClient,
-  { service, namespace, port }: EndpointSliceOptions,
+  { client, namespace }: Cluster,
+  { service, port }: EndpointSliceOptions,
   tell: Tell,
   signal: AbortSignal,
   onAlive: () => void,

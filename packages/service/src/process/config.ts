@@ -33,7 +33,7 @@ export function helpText(name: string): string {
 
 Options (and the environment variables they win over):
   --log-level LEVEL  ${logLevels.join(", ")} (LOG_LEVEL; default info)
-  --host ADDRESS     address to listen on (HOST, POD_IP; default 127.0.0.1)
+  --host ADDRESS     address to listen on (HOST, POD_IP; default 127.0.0.1, in Kubernetes 0.0.0.0)
   --port PORT        messaging, ZeroMQ (PORT; default ${messagingPortDefault}; 0: any free port)
   --admin-port PORT  /healthz, /livez, /readyz, /metrics (ADMIN_PORT; default ${adminPortDefault}; 0: any free port)
   --help             this text
@@ -56,15 +56,16 @@ export function parseConfig(name: string, argv: readonly string[], env: Environm
     }
     return undefined;
   };
+  const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
   return {
     config: {
       logLevel: levelOf(setting("log-level", "LOG_LEVEL")),
-      host: hostOf(setting("host", "HOST", "POD_IP")),
+      host: hostOf(setting("host", "HOST", "POD_IP"), inCluster),
       port: portOf(setting("port", "PORT"), messagingPortDefault),
       adminPort: portOf(setting("admin-port", "ADMIN_PORT"), adminPortDefault),
       podUid: env["POD_UID"] === "" ? undefined : env["POD_UID"],
       podName: env["POD_NAME"] === "" ? undefined : env["POD_NAME"],
-      inCluster: (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "",
+      inCluster,
     },
   };
 }
@@ -102,8 +103,9 @@ function portOf(setting: Setting | undefined, otherwise: number): number {
   return port;
 }
 
-function hostOf(setting: Setting | undefined): string {
-  if (setting === undefined) return "127.0.0.1";
+function hostOf(setting: Setting | undefined, inCluster: boolean): string {
+  // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
+  if (setting === undefined) return inCluster ? "0.0.0.0" : "127.0.0.1";
   if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(setting.value)) throw expected(setting, "an IP address or a host name");
   return setting.value;
 }
