@@ -166,7 +166,8 @@ class NodeAgent implements Agent {
         const record = left.get(pod.metadata.uid);
         const simulated = this.#runtimeFor(pod).name === "simulated" && pod.status?.phase === "Running";
         if (record === undefined && !simulated) return;
-        this.#adopted += await this.#add(pod).adopt(record?.podIP);
+        const running = await this.#add(pod).adopt(record?.podIP);
+        this.#adopted += running;
       }),
     );
     await Promise.all(
