@@ -1,0 +1,28 @@
+// The README's programs run, and print what their comments say.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+const packageFolder = fileURLToPath(new URL("..", import.meta.url));
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const programs = [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1] ?? "");
+
+it.each([
+  ["first", 0, ["sent", "[ 'hello', 'world' ]", "{ undelivered: 0 }"]],
+  ["second", 1, ["connected: REQ", "2 + 2 = 4"]],
+] as const)("the %s program of the README", (_, index, lines) => {
+  const ran = spawnSync(process.execPath, ["--input-type=module-typescript", "-"], {
+    cwd: packageFolder,
+    input: programs[index] ?? "",
+    encoding: "utf8",
+    timeout: 10_000,
+  });
+  expect(ran.stderr).toBe("");
+  expect(ran.stdout.trim().split("\n")).toEqual([...lines]);
+  expect(ran.status).toBe(0);
+});
+
+it("has no other program", () => {
+  expect(programs.length).toBe(2);
+});
