@@ -35,7 +35,7 @@ const command = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("pull" as const), watch: fc.nat(5), batches: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cancel" as const), watch: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("progress" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("progress" as const), wait: fc.boolean() }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -64,7 +64,7 @@ export function describeBackend(name: string, makeSubject: () => Subject, runs: 
 
     test("keeps W1–W8 under random commands", async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
+        fc.asyncProperty(fc.array(command, { maxLength: 80, size: "max" }), async (commands) => {
           const one = makeSubject();
           try {
             await new Run(one).all(commands);
@@ -253,7 +253,7 @@ class Run {
       case "cancel":
         return this.#cancel(one.watch);
       case "progress":
-        return this.#progress();
+        return this.#progress(one.wait);
       case "list":
         return this.#list(one.prefix, this.#backend.revision - one.back, one.limit);
       case "restart":
@@ -377,9 +377,10 @@ class Run {
   }
 
   /** Each watch confirms what was durable when it was asked, behind all events before that. */
-  async #progress(): Promise<void> {
+  async #progress(wait: boolean): Promise<void> {
     const revision = this.#backend.revision;
     this.#backend.requestProgress();
+    if (!wait) return;
     for (const watch of [...this.#watches]) {
       for (let confirmed = false; !confirmed && this.#watches.includes(watch); ) {
         const step = await (watch.waiting ?? watch.reader.next());

@@ -8,5 +8,5 @@ describeBackend(
     survivesRestart: false,
     cleanUp: () => undefined,
   }),
-  1_000,
+  400,
 );

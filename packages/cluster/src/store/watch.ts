@@ -89,10 +89,11 @@ export class Watch implements Follower, AsyncIterableIterator<WatchBatch> {
       return { done: false, value: { type: "gone", compactRevision: this.#revisions.compactRevision } };
     }
     const current = this.#position === topic.end;
-    if (this.#progress !== undefined && (current || topic.at(this.#position).revision > this.#progress)) {
-      const revision = current ? this.#revisions.revision : this.#progress;
+    // Everything before the next event of this range is delivered, or nothing of this range.
+    const complete = current ? this.#revisions.revision : topic.at(this.#position).revision - 1;
+    if (this.#progress !== undefined && complete >= this.#progress) {
       this.#progress = undefined;
-      return { done: false, value: { type: "progress", revision } };
+      return { done: false, value: { type: "progress", revision: complete } };
     }
     if (current) return undefined;
     const { to, batch } = topic.take(this.#position);
