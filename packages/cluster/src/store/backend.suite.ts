@@ -118,6 +118,16 @@ export function describeBackend(name: string, makeSubject: () => Subject, runs: 
       await backend.close();
     });
 
+    test("a key that is written more often than one transaction holds keeps its newest head", async () => {
+      const backend = await subject().open();
+      const writes = Array.from({ length: 2_500 }, (_, index) => backend.put("/a", index, String));
+      await writes[0];
+      expect(backend.head("/a")).toMatchObject({ revision: 2_500 });
+      expect(await backend.put("/a", 2_500, String)).toMatchObject({ outcome: "written", entry: { revision: 2_501 } });
+      for (const result of await Promise.all(writes)) expect(result.outcome).toBe("written");
+      await backend.close();
+    });
+
     test("pages of one snapshot show each entry once, whatever is written in between", async () => {
       const backend = await subject().open();
       for (let index = 0; index < 1200; index++) void backend.put(`/k/${String(index).padStart(4, "0")}`, 0, String);

@@ -38,8 +38,10 @@ export function openStoreFile({ path, bytesMax = fileBytesMax }: StoreFileOption
   try {
     createPrivate(path);
     database = new DatabaseSync(path);
-    configure(database, bytesMax);
-    upgrade(database, path);
+    lock(database);
+    const version = identify(database, path);
+    configure(database, version, bytesMax);
+    upgrade(database, version);
     return database;
   } catch (error) {
     database?.close();
@@ -88,31 +90,40 @@ function createPrivate(path: string): void {
   closeSync(openSync(path, "wx", 0o600));
 }
 
-function configure(database: DatabaseSync, bytesMax: number): void {
-  // Exclusive before anything is read: then two processes can't both think that the file is theirs, and no -shm is needed.
+/** Before anything is read: then two processes can't both think that the file is theirs, and WAL needs no -shm file. */
+function lock(database: DatabaseSync): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
-  database.exec(`PRAGMA page_size = ${pageBytes}`);
-  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  database.exec("BEGIN EXCLUSIVE; COMMIT");
+}
+
+/** The schema version, 0 of a new file. Writes nothing, so that what is refused stays as it is. */
+function identify(database: DatabaseSync, path: string): number {
+  const owner = pragma(database, "application_id");
+  const version = pragma(database, "user_version");
+  const tables = database.prepare("SELECT count(*) AS count FROM sqlite_master").get() as { count: number };
+  if (tables.count === 0 && owner === 0 && version === 0) return 0;
+  if (owner !== applicationId) throw corruptError(path, "a SQLite file of another program");
+  if (version <= upgrades.length) return version;
+  throw new WherryError(
+    `expected a store of schema version ${upgrades.length} or older in ${path}, got ${version}: ` +
+      "it was written by a newer Wherry, use that one",
+    { code: "STORE_TOO_NEW", details: { path, version } },
+  );
+}
+
+function configure(database: DatabaseSync, version: number, bytesMax: number): void {
+  if (version === 0) {
+    // Only a file without tables takes these.
+    database.exec(`PRAGMA page_size = ${pageBytes}`);
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  }
   database.exec("PRAGMA journal_mode = WAL");
   // FULL: a commit returns when the WAL is on the disk, so an acknowledged write survives a power cut, too.
   database.exec("PRAGMA synchronous = FULL");
   database.exec(`PRAGMA max_page_count = ${Math.floor(bytesMax / pageBytes)}`);
-  // Takes the lock now, rather than at the first write.
-  database.exec("BEGIN EXCLUSIVE; COMMIT");
 }
 
-function upgrade(database: DatabaseSync, path: string): void {
-  const owner = pragma(database, "application_id");
-  const version = pragma(database, "user_version");
-  const tables = database.prepare("SELECT count(*) AS count FROM sqlite_master").get() as { count: number };
-  const fresh = tables.count === 0 && owner === 0 && version === 0;
-  if (!fresh && owner !== applicationId) throw corruptError(path, "a SQLite file of another program");
-  if (version > upgrades.length)
-    throw new WherryError(
-      `expected a store of schema version ${upgrades.length} or older in ${path}, got ${version}: ` +
-        "it was written by a newer Wherry, use that one",
-      { code: "STORE_TOO_NEW", details: { path, version } },
-    );
+function upgrade(database: DatabaseSync, version: number): void {
   for (let from = version; from < upgrades.length; from++)
     database.exec(
       `BEGIN; ${upgrades[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT`,
