@@ -244,28 +244,32 @@ class Run {
     await this.#backend.close();
   }
 
-  async #run(one: Command): Promise<void> {
+  #run(one: Command): void | Promise<void> {
     switch (one.kind) {
       case "put":
-        return this.#put(one.key, one.off, one.value);
+        this.#put(one.key, one.off, one.value);
+        return;
       case "delete":
-        return this.#delete(one.key, one.off);
+        this.#delete(one.key, one.off);
+        return;
       case "settle":
         return this.#settle();
       case "compact":
         return this.#compact(one.back);
       case "watch":
-        return this.#watch(one.prefix, this.#backend.revision - one.back);
+        this.#watch(one.prefix, this.#backend.revision - one.back);
+        return;
       case "pull": {
         const watch = this.#watches[one.watch % Math.max(1, this.#watches.length)];
-        return watch && this.#pull(watch, one.batches);
+        return watch === undefined ? undefined : this.#pull(watch, one.batches);
       }
       case "cancel":
         return this.#cancel(one.watch);
       case "progress":
         return this.#progress(one.wait);
       case "list":
-        return this.#list(one.prefix, this.#backend.revision - one.back, one.limit);
+        this.#list(one.prefix, this.#backend.revision - one.back, one.limit);
+        return;
       case "restart":
         return this.#subject.survivesRestart ? this.#restart() : undefined;
     }

@@ -253,9 +253,14 @@ export class MvccBackend implements Backend {
     while (this.compactRevision < through) {
       if (this.#refusal !== undefined) throw this.#refusal;
       this.#forget(Math.min(through - this.compactRevision, limits.compactionEventsMax));
-      if (WherryError.is(this.#refusal, "STORE_FAILED")) throw this.#refusal;
+      const failure = this.#failure();
+      if (failure !== undefined) throw failure;
       if (this.compactRevision < through) await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  #failure(): WherryError | undefined {
+    return this.#refusal?.code === "STORE_FAILED" ? this.#refusal : undefined;
   }
 
   /** Compacts the `count` oldest events away, on the disk first. */

@@ -29,7 +29,10 @@ describe("a client", () => {
     await client.get(resources.nodes, "n");
     await client.list(resources.deployments);
     await client.list(resources.pods, { namespace: "shop", labelSelector: "app=echo,!old", limit: 5, continue: "x/y" });
-    for await (const _ of client.watch(resources.services, { resourceVersion: "7", allowWatchBookmarks: true }));
+    await client
+      .watch(resources.services, { resourceVersion: "7", allowWatchBookmarks: true })
+      [Symbol.asyncIterator]()
+      .next();
     await client.update(
       resources.pods,
       { metadata: { name: "p", namespace: "shop" } },

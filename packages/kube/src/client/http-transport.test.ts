@@ -5,6 +5,7 @@ import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { VirtualClock } from "@wherry/core/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { resources } from "../schema/kinds.ts";
@@ -209,7 +210,11 @@ describe("watches", () => {
     abort.abort();
     await watching;
     await vi.waitFor(async () => expect(await connections()).toBe(0));
-    for await (const _ of client.watch(resources.pods)) break;
+    for await (const one of client.watch(resources.pods)) {
+      seen.push(one);
+      break;
+    }
+    expect(seen).toHaveLength(2);
     await vi.waitFor(async () => expect(await connections()).toBe(0));
   });
 
@@ -257,7 +262,7 @@ describe.skipIf(!openssl)("TLS (needs openssl to make a certificate)", () => {
     });
     const [cert, pemKey] = [readFileSync(join(at, "cert")), readFileSync(join(at, "key"))];
     const https = createHttpsServer({ cert, key: pemKey, ca: cert, requestCert: true }, (request, response) => {
-      const { CN } = (request.socket as import("node:tls").TLSSocket).getPeerCertificate().subject;
+      const { CN } = (request.socket as unknown as Pick<TLSSocket, "getPeerCertificate">).getPeerCertificate().subject;
       json(response, { CN });
     });
     const port = await listening(https);

@@ -18,7 +18,7 @@ interface World {
   /** What the changes, replayed, amount to. */
   readonly replayed: Map<string, Stored<ConfigMap>>;
   readonly told: string[];
-  start(): Promise<void>;
+  readonly start: () => Promise<void>;
 }
 
 const open: AbortController[] = [];

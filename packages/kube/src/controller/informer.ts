@@ -117,12 +117,10 @@ class ListWatchInformer<T extends KubeObject> implements StandaloneInformer<T> {
       try {
         if (this.#resourceVersion === undefined) {
           await this.#list(signal);
-          this.#synced = true;
           onSynced();
         }
         await this.#watch(signal);
       } catch (error) {
-        if (signal.aborted) return;
         await this.#recover(error, signal);
       }
     }
@@ -130,6 +128,7 @@ class ListWatchInformer<T extends KubeObject> implements StandaloneInformer<T> {
 
   /** After a failed list or watch: decides whether to list anew, and waits. Only an abort ends the informer. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const expired = isExpired(error);
     if (expired || isTooLarge(error)) this.#resourceVersion = undefined;
     if (expired && !this.#expired) {
@@ -150,6 +149,7 @@ class ListWatchInformer<T extends KubeObject> implements StandaloneInformer<T> {
     if (signal.aborted) return;
     this.#cache.replaceAll(items.map((item) => this.#typed(item)));
     this.#resourceVersion = resourceVersion;
+    this.#synced = true;
   }
 
   async #pages(

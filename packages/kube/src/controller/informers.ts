@@ -36,7 +36,7 @@ class SharedInformers implements Informers {
     const { namespace } = this.#options;
     const selection = namespace === undefined || !resource.namespaced ? {} : { namespace };
     const informer = createInformer(this.#client, resource, this.#options, selection);
-    this.#byResource.set(id, informer as unknown as StandaloneInformer<KubeObject>);
+    this.#byResource.set(id, informer);
     if (this.#signal !== undefined) void this.#startOnce(id, this.#signal);
     return informer;
   }
