@@ -11,6 +11,7 @@ import {
 } from "@wherry/kube";
 import { limits } from "./limits.ts";
 import { bodyFormat } from "./negotiate.ts";
+import { decodeProtobuf } from "./protobuf/decode.ts";
 import { type FieldValidation, fieldValidation } from "./query.ts";
 import type { Draft } from "./registry/objects.ts";
 import type { ApiRequest } from "./types.ts";
@@ -20,13 +21,21 @@ interface Received {
   readonly duplicates: readonly string[];
 }
 
-/** The body as plain JSON of our own, to be changed at will. Undefined without a body. @throws StatusError 400, 413, 415. */
-export function readBody(request: ApiRequest): Received | undefined {
+/**
+ * The body as plain JSON of our own, to be changed at will. Undefined without a body. @throws StatusError 400, 413, 415.
+ * @param definition what it should be, in case that it is protobuf.
+ */
+export function readBody(request: ApiRequest, definition: string): Received | undefined {
   const { body, headers } = request;
   if (body === undefined) return undefined;
   if ("object" in body) return { value: cloneJson(body.object), duplicates: [] };
+  const format = bodyFormat(headers["content-type"]);
+  if ("bytes" in body) {
+    if (format !== "protobuf") throw badRequest(`expected protobuf in the body, got ${format}`);
+    return { value: decodeProtobuf(body.bytes, definition), duplicates: [] };
+  }
   if (body.text.trim() === "") return undefined;
-  return bodyFormat(headers["content-type"]) === "yaml" ? parseYaml(body.text) : parseJson(body.text);
+  return format === "yaml" ? parseYaml(body.text) : parseJson(body.text);
 }
 
 export interface ExpectedKind {
@@ -48,7 +57,7 @@ export const expectedOf = (kind: KindInfo): ExpectedKind => ({
 
 /** The body as an object of one kind. Unknown fields stay in it: storing drops them. @throws StatusError 400, 413, 415. */
 export function readObject(request: ApiRequest, expected: ExpectedKind, warnings: string[]): Draft {
-  const received = readBody(request);
+  const received = readBody(request, expected.definition);
   if (received === undefined) throw badRequest(`expected a ${expected.kind} in the body, got none`);
   return asObject(received, expected, fieldValidation(request.query), warnings);
 }

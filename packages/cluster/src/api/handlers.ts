@@ -207,7 +207,7 @@ async function removeAll(call: Call): Promise<ApiResponse> {
 /** From the body, and from the query for those that it does not set. @throws StatusError 400. */
 function deleteOptionsOf(call: Call): DeleteOptions {
   const { request, warnings } = call;
-  const received = readBody(request);
+  const received = readBody(request, "DeleteOptions");
   const expected = { kind: "DeleteOptions", apiVersion: "v1", definition: "DeleteOptions" };
   const body =
     received === undefined ? {} : (asObject(versionless(received), expected, "Ignore", warnings) as DeleteOptions);

@@ -7,6 +7,8 @@ export const limits = {
   bodyBytesMax: 3 * mebibyte,
   /** An object's JSON text as it is stored. etcd's --max-request-bytes. */
   objectBytesMax: 1.5 * mebibyte,
+  /** Messages in messages of a protobuf body. No object that is served passes 20. */
+  protobufDepthMax: 100,
   /** A label or field selector, or a continue token, in characters. */
   selectorLengthMax: 64 * 1024,
   continueLengthMax: 4096,

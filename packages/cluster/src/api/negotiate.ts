@@ -1,5 +1,5 @@
-// What the client accepts (RFC 9110 §12.5.1) and what it sent. Pure. JSON and YAML; protobuf is refused, which makes
-// clients that offer both fall back to JSON.
+// What the client accepts (RFC 9110 §12.5.1) and what it sent. Pure. Answers are JSON or YAML, never protobuf; bodies may be
+// protobuf too, because client-go's typed clients send it without asking.
 import { notAcceptable, unsupportedMediaType } from "@wherry/kube";
 
 export interface MediaType {
@@ -18,7 +18,9 @@ export interface Presentation {
 
 const jsonType = "application/json";
 const yamlType = "application/yaml";
+export const protobufType = "application/vnd.kubernetes.protobuf";
 export const acceptedTypes: readonly string[] = [jsonType, yamlType];
+const bodyTypes: readonly string[] = [jsonType, yamlType, protobufType];
 
 /** Elements of an Accept header, most wanted first. Never throws; nonsense is left out. */
 export function parseAccept(header: string | undefined): MediaType[] {
@@ -77,9 +79,10 @@ function presentationOf(params: MediaType["params"]): Presentation["as"] | undef
 }
 
 /** How a body is to be read. Without a type it is JSON. @throws StatusError 415. */
-export function bodyFormat(contentType: string | undefined): "json" | "yaml" {
+export function bodyFormat(contentType: string | undefined): "json" | "yaml" | "protobuf" {
   const { type } = parseMediaType(contentType ?? "");
   if (type === "" || type === jsonType) return "json";
   if (type === yamlType) return "yaml";
-  throw unsupportedMediaType(acceptedTypes);
+  if (type === protobufType) return "protobuf";
+  throw unsupportedMediaType(bodyTypes);
 }

@@ -52,5 +52,5 @@ function patchOf(request: ApiRequest): { readonly value: Json; readonly duplicat
   const { body } = request;
   if (body === undefined) throw badRequest("expected a patch in the body, got none");
   if ("object" in body) return { value: cloneJson(body.object), duplicates: [] };
-  return parseJson(body.text);
+  return parseJson("text" in body ? body.text : Buffer.from(body.bytes).toString("utf8"));
 }

@@ -18,8 +18,8 @@ export interface ApiRequest {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly user: User;
-  /** Raw text as it came (HTTP), or an object handed over in process. Absent without a body. */
-  readonly body?: { readonly text: string } | { readonly object: unknown };
+  /** As it came over HTTP (bytes: protobuf), or an object handed over in process. Absent without a body. */
+  readonly body?: { readonly text: string } | { readonly bytes: Uint8Array } | { readonly object: unknown };
   /** True: the caller is in this process and takes objects, shared and frozen, where HTTP takes JSON text. */
   readonly inProcess?: boolean;
   /** Aborted when the caller goes away. */

@@ -18,6 +18,7 @@ import type { Api } from "../api.ts";
 import type { Authenticator } from "../authenticator.ts";
 import { anonymous } from "../authorizer.ts";
 import { limits } from "../limits.ts";
+import { parseMediaType, protobufType } from "../negotiate.ts";
 import { publicRoots } from "../routes.ts";
 import type { ApiRequest, Method, User } from "../types.ts";
 import { refusalOf } from "./guard.ts";
@@ -168,7 +169,7 @@ class Door {
 
   async #read(request: IncomingMessage, user: User, gone: AbortSignal): Promise<ApiRequest> {
     const { pathname, search } = splitTarget(request.url ?? "/");
-    const text = await readBody(request);
+    const body = await readBody(request);
     const headers = request.headers as Readonly<Record<string, string | undefined>>;
     return {
       method: request.method as Method,
@@ -176,7 +177,7 @@ class Door {
       query: new URLSearchParams(search),
       headers,
       user,
-      ...(text !== undefined && { body: { text } }),
+      ...(body !== undefined && { body }),
       signal: AbortSignal.any([gone, this.#closing.signal]),
     };
   }
@@ -267,7 +268,7 @@ function decodePath(pathname: string): string[] {
 }
 
 /** Undefined without a body. @throws StatusError 400, 413. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage): Promise<NonNullable<ApiRequest["body"]> | undefined> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > limits.bodyBytesMax) throw tooLarge(`limit is ${limits.bodyBytesMax}`);
   const chunks: Buffer[] = [];
@@ -278,8 +279,10 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     chunks.push(chunk);
   }
   if (bytes === 0) return undefined;
+  const whole = Buffer.concat(chunks);
+  if (parseMediaType(request.headers["content-type"] ?? "").type === protobufType) return { bytes: whole };
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(whole) };
   } catch {
     throw badRequest("the body is not UTF-8");
   }

@@ -46,7 +46,7 @@ export async function handleBinding(call: Call, verb: Verb): Promise<ApiResponse
 export async function handleEviction(call: Call, verb: Verb): Promise<ApiResponse> {
   const { route, registry, request, warnings } = call;
   if (verb !== "create") throw methodNotAllowed(route.kind, verb);
-  const received = readBody(request) ?? { value: {}, duplicates: [] };
+  const received = readBody(request, "Eviction") ?? { value: {}, duplicates: [] };
   const expected = { kind: "Eviction", apiVersion: "policy/v1", definition: "Eviction" };
   const eviction = asObject(received, expected, "Warn", warnings);
   const name = eviction.metadata.name ?? nameOf(route);
