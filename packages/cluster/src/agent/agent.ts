@@ -93,7 +93,11 @@ class NodeAgent implements Agent {
     if (!pods.synced) return;
     await this.#adopt(pods.list());
     this.#adopting = false;
+    // What changed meanwhile: the list says it all.
+    const here = new Set(pods.list().map((pod) => pod.metadata.uid));
+    for (const [uid, worker] of this.#workers) if (!here.has(uid)) worker.removed();
     for (const pod of pods.list()) this.#changed(pod, undefined);
+    for (const worker of this.#workers.values()) worker.wake();
   }
 
   imagesChanged(): void {
@@ -173,7 +177,6 @@ class NodeAgent implements Agent {
     await Promise.all(
       [...left.values()].filter((record) => !byUid.has(record.uid)).map((record) => this.#sweep(record)),
     );
-    for (const worker of this.#workers.values()) worker.wake();
   }
 
   async #leftBehind(): Promise<ReadonlyMap<string, PodRecord>> {

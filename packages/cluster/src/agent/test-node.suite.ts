@@ -62,7 +62,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
   const slot = options.slot ?? 201;
   const runtime = options.runtime ?? "process";
   const random = new SeededRandom(1);
-  const log = silentLogger;
+  const log = process.env["GDEBUG"] ? { debug(){}, info: console.log, warn: console.log, error: console.log, child(){ return this; } } as never : silentLogger;
   const folder = await mkdtemp(join(tmpdir(), "wherry-agent-"));
   const { privateKey } = generateKeyPairSync("ec", {
     namedCurve: "P-256",
@@ -115,6 +115,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
         stateFolder: folder,
         rootCa: "a CA",
         baseEnv: { PATH: process.env["PATH"] ?? "", HOME: "/" },
+        hostsFile: join(folder, "hosts"),
         version: "v1.35.0",
         ...options.agent,
       },

@@ -45,7 +45,9 @@ export class LogPump {
   readonly #listeners = new Set<() => void>();
   #watcher: FSWatcher | undefined;
   #timer: Timer | undefined;
-  #running: Promise<void> | undefined;
+  /** Runs follow one another: each reads from where the one before it stopped. */
+  #running: Promise<void> = Promise.resolve();
+  #busy = false;
   #again = false;
   #ended = false;
   #closed = false;
@@ -61,7 +63,16 @@ export class LogPump {
     return this.#ended || this.#closed;
   }
 
+  /** What is asked for before it resolves waits for it. */
   async start(): Promise<void> {
+    this.#running = this.#load();
+    await this.#running;
+    if (this.#closed) return;
+    this.#watch();
+    this.#wake();
+  }
+
+  async #load(): Promise<void> {
     const { folder, file } = this.#options;
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const [offsets, size] = await Promise.all([
@@ -74,8 +85,11 @@ export class LogPump {
     const [stdout = 0, stderr = 0] = offsets.split(" ").map((text) => Number.parseInt(text, 10) || 0);
     Object.assign(this.#offsets, { stdout, stderr });
     this.#bytes = size;
-    if (this.#closed) return;
     if (size === 0) await appendFile(file, "", { mode: 0o600 });
+  }
+
+  #watch(): void {
+    const { folder } = this.#options;
     try {
       this.#watcher = watch(folder, { persistent: false }, (_event, name) => {
         if (name === "stdout" || name === "stderr") this.#wake();
@@ -90,15 +104,11 @@ export class LogPump {
         "the output of a container can't be watched: raise fs.inotify.max_user_watches",
       );
     }
-    this.#wake();
   }
 
   /** Everything that was written up to now is in the log. */
   async flush(): Promise<void> {
     if (this.ended) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    await this.#running;
     await this.#run(false);
   }
 
@@ -106,7 +116,6 @@ export class LogPump {
   async end(): Promise<void> {
     if (this.ended) return;
     this.#timer?.cancel();
-    await this.#running;
     await this.#run(true);
     this.#ended = true;
     this.close();
@@ -133,9 +142,11 @@ export class LogPump {
   #wake(): void {
     if (this.#closed) return;
     this.#again = true;
-    if (this.#running !== undefined || this.#timer !== undefined) return;
+    if (this.#busy || this.#timer !== undefined) return;
     this.#again = false;
+    this.#busy = true;
     void this.#run(false).then(() => {
+      this.#busy = false;
       if (this.#closed) return;
       this.#timer = this.#options.clock.timer(
         logPumpIntervalMs,
@@ -149,21 +160,19 @@ export class LogPump {
   }
 
   #run(last: boolean): Promise<void> {
-    const run = this.#takeOver(last)
-      .catch((error: unknown) =>
+    this.#running = this.#running
+      .then(() => this.#takeOver(last))
+      .catch((error: unknown) => {
         this.#options.log.warn(
           { err: asError(error), file: this.file },
-          "the output of a container could not be taken over",
-        ),
-      )
-      .finally(() => {
-        if (this.#running === run) this.#running = undefined;
+          "a container's output could not be taken over",
+        );
       });
-    this.#running = run;
-    return run;
+    return this.#running;
   }
 
   async #takeOver(last: boolean): Promise<void> {
+    if (this.#closed) return;
     let grown = false;
     for (const stream of streams) grown = (await this.#takeStream(stream, last)) || grown;
     if (!grown) return;

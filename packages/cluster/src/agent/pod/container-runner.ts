@@ -36,6 +36,8 @@ export interface ContainerHost {
 
 interface Instance {
   readonly container: Container;
+  /** Resolves when its end is in the record. */
+  recorded?: Promise<void>;
   readonly resolved: () => Promise<Resolved>;
 }
 
@@ -173,15 +175,18 @@ export class ContainerRunner {
       await this.#prune(attempt);
     }
     const container = await runtime.start(resolved.spec);
-    await this.#attach({ container, resolved: () => Promise.resolve(resolved) }, attempt);
+    const instance: Instance = { container, resolved: () => Promise.resolve(resolved) };
+    await this.#attach(instance, attempt);
     if (real) this.#event("Normal", "Started", `Started container ${this.record.name}`);
     const hook = this.record.spec.lifecycle?.postStart;
     if (hook !== undefined && !(await this.#postStart(hook))) {
       container.killAll();
       await container.exited;
+    }
+    if (container.state.phase !== "running") {
+      await instance.recorded;
       return;
     }
-    if (container.state.phase !== "running" || this.record.state.phase === "ended") return;
     this.record.state = { phase: "running", startedAt: rfc3339(container.state.startedAtMs || context.clock.now()) };
     this.#probe(false);
   }
@@ -199,8 +204,8 @@ export class ContainerRunner {
         .catch((error: unknown) => this.#log.warn({ err: asError(error) }, "the container's log can't be written"));
       if (instance.container.state.phase === "exited") await started;
     }
-    const ended = instance.container.exited.then((state) => this.#ended(state, attempt));
-    if (instance.container.state.phase === "exited") await ended;
+    instance.recorded = instance.container.exited.then((state) => this.#ended(state, attempt));
+    if (instance.container.state.phase === "exited") await instance.recorded;
   }
 
   async #ended(state: Extract<ContainerState, { phase: "exited" }>, attempt: number): Promise<void> {
@@ -342,6 +347,7 @@ export class ContainerRunner {
         );
     }
     await container.exited;
+    await instance.recorded;
   }
 
   async #postStart(hook: LifecycleHandler): Promise<boolean> {
