@@ -1,6 +1,6 @@
 // The client's transport over HTTPS (or HTTP): kept-alive connections for requests, one connection of its own for each watch.
 // An adapter: it owns sockets and their timeouts, and knows nothing of resources.
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
+import type { Agent as PlainAgent, ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, type AgentOptions, request as httpsRequest } from "node:https";
 import { asError, type Clock, SystemClock, WherryError } from "@wherry/core";
 import { StatusError } from "../status.ts";
@@ -11,6 +11,9 @@ import * as limits from "./limits.ts";
 import { statusOfAnswer } from "./refusal.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./types.ts";
 import { readEvents } from "./watch-stream.ts";
+
+// Not imported: an import also evaluates the WebSocket exports of node:http, which load undici, some 30 ms of each start.
+const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule("node:http");
 
 export interface HttpTransportOptions {
   /** `https://127.0.0.1:6443`; a path in it comes before every request's. */
@@ -47,9 +50,9 @@ export function httpTransport(options: HttpTransportOptions): HttpTransport {
 
 class SocketTransport implements HttpTransport {
   readonly #server: URL;
-  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #agent: PlainAgent | HttpsAgent;
   /** Watches must not take the connections that requests wait for. */
-  readonly #watchAgent: HttpAgent | HttpsAgent;
+  readonly #watchAgent: PlainAgent | HttpsAgent;
   readonly #send: typeof httpRequest;
   readonly #authorization: Authorization;
   readonly #userAgent: string;
@@ -115,7 +118,7 @@ class SocketTransport implements HttpTransport {
   }
 
   /** Sends the request; resolves with the head of the answer. */
-  async #begin(request: TransportRequest, agent: HttpAgent): Promise<IncomingMessage> {
+  async #begin(request: TransportRequest, agent: PlainAgent): Promise<IncomingMessage> {
     const { method, signal } = request;
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
     const headers = await this.#headers(request, body);

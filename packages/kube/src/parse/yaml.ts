@@ -1,9 +1,17 @@
 // YAML as Kubernetes reads it (sigs.k8s.io/yaml, that is YAML 1.1 in part): `0644` is octal, `yes` and `on` are booleans,
 // timestamps stay text, `<<` merges. Never expands more aliases than the limit, and knows no custom tag.
-import { type Document, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type ScalarTag } from "yaml";
+import type { Document, ScalarTag } from "yaml";
 import { limits } from "../limits.ts";
 import type { Json } from "../types/index.ts";
 import { scanJson } from "./json-scan.ts";
+
+type Yaml = typeof import("yaml");
+let loaded: Yaml | undefined;
+/** Loaded with the first YAML: few processes ever read any, and loading it is 20 ms of a start. */
+function yaml(): Yaml {
+  loaded ??= process.getBuiltinModule("node:module").createRequire(import.meta.url)("yaml") as Yaml;
+  return loaded;
+}
 
 const octal: ScalarTag = {
   identify: () => false,
@@ -22,6 +30,7 @@ const boolean: ScalarTag = {
 
 /** Paths of keys that come twice in the text itself; what an alias stands for is looked at where it is written. */
 function duplicatesOf(node: unknown, path: string, found: Set<string>): void {
+  const { isAlias, isMap, isScalar, isSeq } = yaml();
   if (isSeq(node)) for (const [index, item] of node.items.entries()) duplicatesOf(item, `${path}[${index}]`, found);
   if (!isMap(node)) return;
   const seen = new Set<string>();
@@ -49,7 +58,7 @@ function readDocument(document: Document.Parsed): { value: Json; duplicates: str
 
 /** @throws Error in plain words; the caller wraps it. */
 export function readYaml(text: string): { value: Json; duplicates: string[] }[] {
-  const documents = parseAllDocuments(text, {
+  const documents = yaml().parseAllDocuments(text, {
     uniqueKeys: false,
     merge: true,
     customTags: (tags) => [octal, boolean, ...tags],

@@ -1,9 +1,12 @@
 // The admin port: health for probes and metrics for Prometheus, over plain HTTP. Read-only; it never touches a request.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { asError, WherryError } from "@wherry/core";
 import { exposition, metricsContentType } from "../metrics/exposition.ts";
 import type { Server } from "../server/server.ts";
+
+// Not imported: an import also evaluates the WebSocket exports of node:http, which load undici, some 30 ms of each start.
+const { createServer } = process.getBuiltinModule("node:http");
 
 export interface Admin {
   /** `http://127.0.0.1:9000`, with the port that was taken. */
