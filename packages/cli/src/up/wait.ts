@@ -3,7 +3,7 @@ import { type Clock, type Random, silentLogger } from "@wherry/core";
 import { resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import { createInformers, type Informer } from "@wherry/kube/controller";
-import type { Deployment, EndpointSlice, Pod, Service, Stored } from "@wherry/kube/types";
+import type { Deployment, EndpointSlice, KubeObject, Pod, Service, Stored } from "@wherry/kube/types";
 import type { Applied } from "./apply.ts";
 import { hasController, isPodReady, isReady, type Trouble, troubles } from "./readiness.ts";
 
@@ -57,15 +57,19 @@ const crashesTolerated = 2;
 /** What is waited for: the deployments, pods and services that were applied, or all when nothing was. */
 export class Targets {
   readonly #view: View;
-  readonly #names: ReadonlySet<string> | undefined;
+  /** By kind and key, the generation that was applied. */
+  readonly #applied: ReadonlyMap<string, number> | undefined;
 
   constructor(view: View, applied: readonly Applied[]) {
     this.#view = view;
-    this.#names = applied.length === 0 ? undefined : new Set(applied.map(({ kind, object }) => id(kind.kind, object)));
+    this.#applied =
+      applied.length === 0
+        ? undefined
+        : new Map(applied.map(({ kind, object }) => [id(kind.kind, object), object.metadata.generation ?? 0]));
   }
 
   #wanted(kind: string, object: Stored<Deployment | Pod | Service>): boolean {
-    return this.#names?.has(id(kind, object)) ?? true;
+    return this.#applied?.has(id(kind, object)) ?? true;
   }
 
   get deployments(): Stored<Deployment>[] {
@@ -85,7 +89,7 @@ export class Targets {
     );
     return this.#view.pods.list().filter((pod) => {
       if (!hasController(pod)) return this.#wanted("Pod", pod);
-      if (this.#names === undefined) return true;
+      if (this.#applied === undefined) return true;
       return selectors.some(
         ([namespace, labels]) =>
           pod.metadata.namespace === namespace && matches(labels ?? {}, pod.metadata.labels ?? {}),
@@ -98,18 +102,24 @@ export class Targets {
   }
 
   get ready(): boolean {
-    // What was just applied may not be in the caches yet.
-    const seen = [...this.#view.deployments.list(), ...this.#view.pods.list(), ...this.#view.services.list()];
-    const missing =
-      this.#names !== undefined &&
-      [...this.#names].some(
-        (name) => waitedFor.test(name) && !seen.some((object) => name.endsWith(` ${keyOf(object)}`)),
-      );
     return (
-      !missing &&
+      this.#current() &&
       isReady({ deployments: this.deployments, pods: this.pods }) &&
       this.services.every((one) => this.#served(one))
     );
+  }
+
+  /** The caches hold what was applied: not the objects from before it. */
+  #current(): boolean {
+    if (this.#applied === undefined) return true;
+    const seen = new Map<string, number>();
+    const see = (kind: string, objects: readonly Stored<KubeObject>[]): void => {
+      for (const object of objects) seen.set(id(kind, object), object.metadata.generation ?? 0);
+    };
+    see("Deployment", this.#view.deployments.list());
+    see("Pod", this.#view.pods.list());
+    see("Service", this.#view.services.list());
+    return [...this.#applied].every(([name, generation]) => !waitedFor.test(name) || (seen.get(name) ?? -1) >= generation);
   }
 
   /** Every ready pod behind the Service is one of its ready endpoints. */
@@ -138,9 +148,8 @@ export class Targets {
 }
 
 const waitedFor = /^(Deployment|Pod|Service) /;
-const keyOf = (object: Stored<Deployment | Pod | Service>): string =>
-  `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
-const id = (kind: string, object: Stored<Deployment | Pod | Service>): string => `${kind} ${keyOf(object)}`;
+const id = (kind: string, { metadata }: Stored<KubeObject>): string =>
+  `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
 
 function matches(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value);

@@ -10,7 +10,7 @@ import { type Core, type CoreEnvironment, startCore, type Undo } from "./core.ts
 import { daemonLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
 import type { DaemonOptions } from "./options.ts";
-import { type ClusterPaths, clusterPaths, type DaemonInfo, prepareState } from "./state.ts";
+import { type ClusterPaths, clusterPaths, type DaemonInfo, prepareState, readStateFile, writeFileAtomic } from "./state.ts";
 import { deleteControlledPods } from "./stop-pods.ts";
 
 export interface DaemonEnvironment extends CoreEnvironment {
@@ -41,12 +41,22 @@ export async function startDaemon(options: DaemonOptions, env: DaemonEnvironment
   const paths = clusterPaths(options.home, options.name);
   prepareState(paths);
   const lock = takeLock(paths);
-  const undo: Undo = [() => lock.release(), () => rmSync(paths.daemonFile, { force: true })];
+  // Without a daemon.json there is nothing to adopt. That of a killed daemon stays until a next one has adopted its pods.
+  const crashed = readStateFile(paths.daemonFile);
+  let up = false;
+  const undo: Undo = [
+    () => lock.release(),
+    () => {
+      if (crashed !== undefined && !up) writeFileAtomic(paths.daemonFile, crashed);
+      else rmSync(paths.daemonFile, { force: true });
+    },
+  ];
   try {
     const logs = new LateLogs();
     const core = await startCore(paths, options, env, logs, undo);
     env.onListening?.(core.info);
     const components = await startComponents(core, paths, options, env);
+    up = true;
     logs.attach(core.api, components);
     env.log.info({ server: core.info.server, adopted: components.adopted }, "the cluster is up");
     return new RunningDaemon(paths, options, env, core, components, undo);
