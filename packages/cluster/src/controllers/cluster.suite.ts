@@ -15,6 +15,8 @@ export interface TestClusterOptions {
   readonly nodes?: readonly Node[];
   /** Wraps the controllers' transport, to make it fail. */
   readonly wrap?: (transport: Transport) => Transport;
+  /** The same for the scheduler's. */
+  readonly wrapScheduler?: (transport: Transport) => Transport;
   /** What the agents make of a pod that is bound; ready at once when absent. */
   readonly isReady?: (pod: Stored<Pod>) => boolean;
   /** Not started when false. */
@@ -102,7 +104,8 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     };
   };
   if (options.controllers !== false) controllers(options.wrap);
-  if (options.scheduler !== false) running.push(startScheduler(envOf("system:kube-scheduler"), stop.signal));
+  if (options.scheduler !== false)
+    running.push(startScheduler(envOf("system:kube-scheduler", options.wrapScheduler), stop.signal));
   if (options.agents !== false) {
     const agents = envOf("system:node:all");
     standInForAgents(agents, options.isReady ?? (() => true));

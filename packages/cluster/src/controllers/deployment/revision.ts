@@ -29,8 +29,9 @@ export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec 
 }
 
 function withoutHash(template: PodTemplateSpec | undefined): unknown {
-  const labels = { ...template?.metadata?.labels };
-  delete labels[hashLabel];
+  const labels = Object.fromEntries(
+    Object.entries(template?.metadata?.labels ?? {}).filter(([label]) => label !== hashLabel),
+  );
   return { ...template, metadata: { ...template?.metadata, labels } };
 }
 

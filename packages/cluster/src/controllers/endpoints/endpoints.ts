@@ -32,9 +32,8 @@ export function planEndpoints(
   present: Stored<Endpoints> | undefined,
 ): Endpoints | undefined {
   const { subsets, truncated } = subsetsOf(service, pods);
-  const annotations = { ...present?.metadata.annotations };
-  delete annotations[overCapacity];
-  if (truncated) annotations[overCapacity] = "truncated";
+  const others = Object.entries(present?.metadata.annotations ?? {}).filter(([key]) => key !== overCapacity);
+  const annotations = Object.fromEntries(truncated ? [...others, [overCapacity, "truncated"]] : others);
   const labels = {
     ...service.metadata.labels,
     [managedByLabel]: "endpoint-controller",

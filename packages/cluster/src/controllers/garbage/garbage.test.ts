@@ -1,5 +1,7 @@
 // Garbage collection with the real API, in virtual time.
 import { type ConfigMap, resources, type Stored, StatusError } from "@wherry/kube";
+import type { Resource } from "@wherry/kube/client";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { startTestCluster, type TestCluster } from "../cluster.suite.ts";
 
@@ -126,6 +128,45 @@ describe("when an owner is deleted", () => {
   });
 });
 
+test("exactly what has no living owner left goes, in any web of owners", async () => {
+  const web = fc.record({
+    owners: fc.array(fc.uniqueArray(fc.nat(11), { maxLength: 3 }), { minLength: 2, maxLength: 12 }),
+    deleted: fc.uniqueArray(fc.nat(11), { minLength: 1, maxLength: 4 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(web, async ({ owners, deleted }) => {
+      await using cluster = await startTestCluster(only);
+      const uids: string[] = [];
+      for (const index of owners.keys()) uids.push((await create(cluster, `o${index}`)).metadata.uid);
+      // References are added afterwards, so that they may point anywhere, in circles too, but at itself.
+      const real = owners.map((list, index) => list.filter((owner) => owner < owners.length && owner !== index));
+      for (const [index, list] of real.entries()) {
+        const ownerReferences = list.map((owner) => ({
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          name: `o${owner}`,
+          uid: uids[owner],
+        }));
+        await cluster.client.patch(resources.configmaps, { name: `o${index}`, namespace }, "merge", {
+          metadata: { ownerReferences },
+        });
+      }
+      await cluster.settle();
+      const gone = new Set(deleted.filter((index) => index < owners.length));
+      for (const index of gone) await cluster.client.delete(resources.configmaps, { name: `o${index}`, namespace });
+      for (let before = -1; before !== gone.size; ) {
+        before = gone.size;
+        for (const [index, list] of real.entries())
+          if (list.length > 0 && list.every((owner) => gone.has(owner))) gone.add(index);
+      }
+      await cluster.settle();
+      const left = [...owners.keys()].filter((index) => !gone.has(index)).map((index) => `o${index}`);
+      expect(new Set(await names(cluster))).toEqual(new Set(left));
+    }),
+    { numRuns: 25 },
+  );
+});
+
 test("what lost its owner while nobody looked goes when the controllers start", async () => {
   await using cluster = await startTestCluster({ ...only, controllers: false });
   const owner = await create(cluster, "a");
@@ -160,12 +201,13 @@ test("a Deployment deleted in the foreground goes last, after its ReplicaSet and
   });
   await cluster.settle();
   const gone: string[] = [];
-  const watches = [resources.pods, resources.replicasets, resources.deployments].map(async (resource) => {
+  const kindsInOrder: readonly Resource[] = [resources.pods, resources.replicasets, resources.deployments];
+  const watches = kindsInOrder.map(async (resource) => {
     const abort = new AbortController();
     for await (const event of cluster.client.watch(resource, { namespace, signal: abort.signal }))
       if (event.type === "DELETED") {
         gone.push(resource.kind);
-        if (gone.filter((kind) => kind === resource.kind).length === (resource === resources.pods ? 2 : 1)) break;
+        if (gone.filter((kind) => kind === resource.kind).length === (resource.kind === "Pod" ? 2 : 1)) break;
       }
     abort.abort();
   });

@@ -20,9 +20,9 @@ export interface PodSweepPlan {
 }
 
 export function planPodSweep({ pods, isLost, terminatedMax }: PodSweepWorld): PodSweepPlan {
-  const orphaned = pods.filter((pod) => isLost(nodeOf(pod)));
+  const [orphaned, housed] = [pods.filter((pod) => isLost(nodeOf(pod))), pods.filter((pod) => !isLost(nodeOf(pod)))];
   const unscheduled = pods.filter((pod) => isDeleting(pod) && nodeOf(pod) === "");
-  const ended = pods.filter((pod) => isTerminal(pod) && !orphaned.includes(pod) && !isDeleting(pod));
+  const ended = housed.filter((pod) => isTerminal(pod) && !isDeleting(pod));
   const surplus = ended.length - terminatedMax;
   const terminated = surplus <= 0 ? [] : [...ended].sort(byAge).slice(0, surplus);
   return { orphaned, unscheduled, terminated };

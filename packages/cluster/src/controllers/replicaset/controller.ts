@@ -9,7 +9,6 @@ import {
   type Key,
   keyOf,
   type Outcome,
-  type ReconcileContext,
   type Source,
   watching,
 } from "@wherry/kube/controller";
@@ -33,7 +32,7 @@ export function replicaSetController(env: ControllerEnvironment): Controller {
     name: "replicaset",
     env,
     watches: [watching(resources.replicasets), { attach: () => loop.watchExpected() }, podSource(caches)],
-    reconcile: (key, context) => loop.reconcile(key, context),
+    reconcile: (key) => loop.reconcile(key),
     workers: 8,
   });
 }
@@ -73,33 +72,20 @@ class ReplicaSetLoop {
     });
   }
 
-  async reconcile(key: Key, context: ReconcileContext): Promise<Outcome> {
+  async reconcile(key: Key): Promise<Outcome> {
     const set = this.#caches.replicaSets.get(key);
-    if (set !== undefined) return this.#pass(key, set, context);
+    if (set !== undefined) return this.#pass(key, set);
     this.#expectations.forget(key);
     return undefined;
   }
 
-  async #pass(key: Key, set: Stored<ReplicaSet>, context: ReconcileContext): Promise<Outcome> {
+  async #pass(key: Key, set: Stored<ReplicaSet>): Promise<Outcome> {
     // Asked before the cache is read: what is seen in between must not be counted as missing.
     const satisfied = this.#expectations.satisfied(key);
     const pods = await this.#claim(set);
-    let failure: ManageFailure | undefined;
-    let cause: unknown;
-    if (satisfied) {
-      try {
-        await this.#manage(key, set, pods);
-      } catch (error) {
-        cause = error;
-        failure = error instanceof ManageError ? error.failure : undefined;
-        if (failure === undefined) throw error;
-      }
-    }
+    const failure = satisfied ? await this.#manage(key, set, pods) : undefined;
     await this.#writeStatus(set, replicaSetStatus(set, pods, failure, this.#env.clock.now()));
-    if (cause !== undefined) {
-      context.log.warn({ replicaSet: key, ...failure }, "could not bring the pods of a ReplicaSet to their number");
-      throw asError(cause instanceof ManageError ? cause.cause : cause);
-    }
+    if (failure !== undefined) throw failure.error;
     const waitMs = nextAvailableMs(set, pods, this.#env.clock.now());
     if (waitMs !== undefined) return { requeueAfterMs: waitMs };
     // News of the pass's own writes makes the key due; this is for news that never comes.
@@ -116,14 +102,16 @@ class ReplicaSetLoop {
     return carryOutClaim(this.#env.client, owner, resources.pods, { ...claim, adopt });
   }
 
-  async #manage(key: Key, set: Stored<ReplicaSet>, pods: readonly Stored<Pod>[]): Promise<void> {
+  /** What went wrong, if something did: the status says so before the pass fails. */
+  async #manage(key: Key, set: Stored<ReplicaSet>, pods: readonly Stored<Pod>[]): Promise<Failure | undefined> {
     const relatedOnNode = this.#relatedOnNode(set);
     const plan = planReplicaSet({ set, pods, relatedOnNode, nowMs: this.#env.clock.now() });
-    if (plan.create > 0) await this.#create(key, set, plan.create);
-    if (plan.remove.length > 0) await this.#remove(key, set, plan.remove);
+    if (plan.create > 0) return this.#create(key, set, plan.create);
+    if (plan.remove.length > 0) return this.#remove(key, set, plan.remove);
+    return undefined;
   }
 
-  async #create(key: Key, set: Stored<ReplicaSet>, count: number): Promise<void> {
+  async #create(key: Key, set: Stored<ReplicaSet>, count: number): Promise<Failure | undefined> {
     this.#expectations.expectCreates(key, count);
     const { client, recorder } = this.#env;
     const pod = podOf(set);
@@ -139,10 +127,10 @@ class ReplicaSetLoop {
       }
     });
     for (let skipped = done; skipped < count; skipped++) this.#expectations.createSeen(key);
-    if (failure !== undefined) throw new ManageError("FailedCreate", failure);
+    return failure === undefined ? undefined : failureOf("FailedCreate", failure);
   }
 
-  async #remove(key: Key, set: Stored<ReplicaSet>, pods: readonly Stored<Pod>[]): Promise<void> {
+  async #remove(key: Key, set: Stored<ReplicaSet>, pods: readonly Stored<Pod>[]): Promise<Failure | undefined> {
     const uids = pods.map((pod) => pod.metadata.uid);
     this.#expectations.expectDeletes(key, uids);
     const { client, recorder } = this.#env;
@@ -160,7 +148,7 @@ class ReplicaSetLoop {
       }),
     );
     const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw new ManageError("FailedDelete", failed.reason);
+    return failed === undefined ? undefined : failureOf("FailedDelete", failed.reason);
   }
 
   /** Counts when it is first asked: mostly there is nothing to delete. */
@@ -196,12 +184,11 @@ class ReplicaSetLoop {
 }
 
 /** A failure that shows as the condition ReplicaFailure. */
-class ManageError extends Error {
-  readonly failure: ManageFailure;
+interface Failure extends ManageFailure {
+  readonly error: Error;
+}
 
-  constructor(reason: ManageFailure["reason"], cause: unknown) {
-    const { message } = asError(cause);
-    super(message, { cause });
-    this.failure = { reason, message };
-  }
+function failureOf(reason: ManageFailure["reason"], cause: unknown): Failure {
+  const error = asError(cause);
+  return { reason, message: error.message, error };
 }

@@ -67,5 +67,6 @@ function conditionsOf(
   if (failure === undefined) return others;
   // The first failure stays until a pass succeeds: its time says since when.
   if (others.length < present.length) return present;
-  return [...others, { type: "ReplicaFailure", status: "True", ...failure, lastTransitionTime: timestamp(nowMs) }];
+  const { reason, message } = failure;
+  return [...others, { type: "ReplicaFailure", status: "True", reason, message, lastTransitionTime: timestamp(nowMs) }];
 }
