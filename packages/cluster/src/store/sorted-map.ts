@@ -49,16 +49,18 @@ export class SortedMap<Value> {
     return true;
   }
 
-  /** The values of the keys ≥ `from` that start with `prefix`, in order. The map must not change meanwhile. */
-  *range(prefix: string, from: string = prefix): Generator<Value, void, undefined> {
+  /** Visits the values of the keys ≥ `from` that start with `prefix`, in order. The map must not change meanwhile. */
+  visit(prefix: string, from: string, visitor: (value: Value) => void): void {
     const start = from < prefix ? prefix : from;
     let at = this.#chunkFor(start);
     let index = lowerBound(this.#chunks[at]?.keys ?? [], start);
     for (; at < this.#chunks.length; at++, index = 0) {
       const { keys, values } = this.#chunks[at] as Chunk<Value>;
+      // Keys with a prefix lie together: where the last one has it, all before it have it, too.
+      const whole = (keys.at(-1) as string).startsWith(prefix);
       for (; index < keys.length; index++) {
-        if (!(keys[index] as string).startsWith(prefix)) return;
-        yield values[index] as Value;
+        if (!whole && !(keys[index] as string).startsWith(prefix)) return;
+        visitor(values[index] as Value);
       }
     }
   }

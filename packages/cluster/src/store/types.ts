@@ -95,8 +95,10 @@ export interface Backend {
   head(key: string): Entry | undefined;
 
   /**
-   * Events after `after`. Ends with `gone`, or when the signal aborts. A reader may be slow within limits.watchBatchesMax.
-   * With `progress` true it also yields a `progress` batch whenever it is asked by `requestProgress`.
+   * Events after `after`. Ends with `gone`, when the signal aborts, or with the store. It has one reader, who may be as slow as
+   * the kept history is long (`historyEventsMax`, `historyCharactersMax`): a watch is a position in it and buffers nothing.
+   * It also yields a `progress` batch whenever `requestProgress` asks for it. From this call on it takes part, so abort
+   * the signal, or leave the loop, when it is no longer wanted.
    */
   watch(range: Range, after: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> | ReadFailure;
   /** Makes every watch yield a `progress` batch at the current revision once all before it is delivered. */

@@ -38,12 +38,12 @@ export class Versions {
   ): { readonly entries: Entry[]; readonly remaining: number } {
     const entries: Entry[] = [];
     let remaining = 0;
-    for (const chain of this.#chains.range(range.prefix, after)) {
+    this.#chains.visit(range.prefix, after ?? range.prefix, (chain) => {
       const entry = versionAt(chain, revision);
-      if (entry === undefined || entry.key === after) continue;
+      if (entry === undefined || entry.key === after) return;
       if (entries.length < limit) entries.push(entry);
       else remaining++;
-    }
+    });
     return { entries, remaining };
   }
 
@@ -76,10 +76,11 @@ function shift(chain: Chain, expected: Revision): Revision {
 }
 
 function versionAt({ versions }: Chain, revision: Revision): Entry | undefined {
+  // Most reads are of now: look at the newest before searching.
+  const newest = versions[versions.length - 1] as Version;
+  if (newest.revision <= revision) return newest.entry;
   let low = 0;
   let high = versions.length;
-  // Most reads are of now: look at the newest before searching.
-  if ((versions[high - 1] as Version).revision <= revision) return (versions[high - 1] as Version).entry;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((versions[middle] as Version).revision <= revision) low = middle + 1;
