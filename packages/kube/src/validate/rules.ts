@@ -135,13 +135,12 @@ const ip: TextRule = ruled(
     /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(text) || /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(text),
   "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
 );
-const serviceName: TextRule = (text) => nameProblems("label1035", text);
 const image = ruled((text) => text === text.trim(), "must not have leading or trailing whitespace");
 const labelKey: TextRule = ruled(
   isLabelKey,
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
 );
-export { configKey as configKeyRule, ip as ipRule, labelKey as labelKeyRule, serviceName as serviceNameRule };
+export { configKey as configKeyRule, ip as ipRule, labelKey as labelKeyRule };
 
 /** Rules for texts that are not empty; whether they may be is `required`'s business. */
 export const texts: Table<TextRule> = {

@@ -2,7 +2,7 @@
 import { deepEqual, field, fieldAt, isObject } from "../value.ts";
 import type { Errors } from "./errors.ts";
 
-export const immutableFields: { readonly [kind: string]: readonly string[] } = {
+const immutableFields: { readonly [kind: string]: readonly string[] } = {
   Deployment: ["spec.selector"],
   EndpointSlice: ["addressType"],
   ReplicaSet: ["spec.selector"],
@@ -10,7 +10,7 @@ export const immutableFields: { readonly [kind: string]: readonly string[] } = {
 };
 
 /** Fields that can't change, nor be unset, once `immutable` is true. */
-export const sealedFields: { readonly [kind: string]: readonly string[] } = {
+const sealedFields: { readonly [kind: string]: readonly string[] } = {
   ConfigMap: ["data", "binaryData"],
   Secret: ["data"],
 };

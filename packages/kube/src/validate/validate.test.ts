@@ -1,58 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { applyDefaults } from "../defaults/apply.ts";
-import { applyPatch } from "../patch/apply.ts";
-import { parseYaml } from "../parse/parse.ts";
 import { definitions } from "../schema/generated/definitions.ts";
-import { type KindInfo, kinds, resources } from "../schema/kinds.ts";
+import { kinds, resources } from "../schema/kinds.ts";
 import { invalid } from "../status.ts";
 import type { Json, KubeObject } from "../types/index.ts";
-import { deepFreeze } from "../value.ts";
+import { kindOf, object, type Plural, plurals } from "./objects.suite.ts";
 import { allowedValues, ranges, texts, uniqueBy } from "./rules.ts";
 import { validateAs, validateCreate, validateUpdate } from "./validate.ts";
 
-const good = {
-  pods: "metadata: {name: x}\nspec: {containers: [{name: c, image: i}]}",
-  deployments: `
-metadata: {name: x}
-spec:
-  selector: {matchLabels: {app: x}}
-  template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c, image: i}]}}`,
-  services: "metadata: {name: x}\nspec: {selector: {app: x}, ports: [{port: 80}]}",
-  configmaps: "metadata: {name: x}\ndata: {a: b}",
-  secrets: "metadata: {name: x}\nstringData: {a: b}",
-  namespaces: "metadata: {name: x}",
-  serviceaccounts: "metadata: {name: x}",
-  nodes: "metadata: {name: x}",
-  events: "metadata: {name: x.1, namespace: n}\ninvolvedObject: {kind: Pod, name: x}",
-  endpoints: "metadata: {name: x}\nsubsets: [{addresses: [{ip: 127.1.64.1}], ports: [{port: 80}]}]",
-  endpointslices: "metadata: {name: x}\naddressType: IPv4\nendpoints: [{addresses: [127.1.64.1]}]\nports: [{port: 80}]",
-  replicasets: `
-metadata: {name: x}
-spec:
-  selector: {matchLabels: {app: x}}
-  template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c, image: i}]}}`,
-} as const satisfies Record<keyof typeof resources, string>;
-
-type Plural = keyof typeof good;
-const kindOf = (plural: Plural): KindInfo => resources[plural];
-
-/** A good object with a merge patch on top, defaulted. */
-function object(plural: Plural, change: Json = {}): KubeObject {
-  const changed = applyPatch("strategic", kindOf(plural), parseYaml(good[plural]).value, change);
-  return deepFreeze(applyDefaults(kindOf(plural), changed as KubeObject));
-}
 const problems = (plural: Plural, change: Json = {}): string[] =>
   validateCreate(kindOf(plural), object(plural, change)).map(({ field, message }) => `${field}: ${message}`);
 
-test.each(Object.keys(good) as Plural[])("a plain object of %s is accepted, and its unchanged update", (plural) => {
+test.each(plurals)("a plain object of %s is accepted, and its unchanged update", (plural) => {
   expect(problems(plural)).toEqual([]);
   expect(validateUpdate(kindOf(plural), object(plural), object(plural))).toEqual([]);
 });
 
 describe("names", () => {
   test.each(["../x", "__proto__", "x".repeat(300), "UPPER", "a b", "-a", "a/b", "."])("%s is refused", (name) => {
-    for (const plural of Object.keys(good) as Plural[])
+    for (const plural of plurals)
       expect(problems(plural, { metadata: { name } })[0], plural).toMatch(/^metadata.name: Invalid value: /);
   });
 
@@ -214,76 +181,6 @@ describe("other kinds", () => {
     );
   });
   const literal = (text: string): RegExp => new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
-});
-
-describe("updates", () => {
-  const update = (plural: Plural, before: Json, after: Json, subresource?: string): string[] =>
-    validateUpdate(kindOf(plural), object(plural, after), object(plural, before), subresource).map(
-      ({ field, message }) => `${field}: ${message.split("\n")[0] ?? ""}`,
-    );
-
-  test("selectors and types are immutable", () => {
-    const other = {
-      spec: { selector: { matchLabels: { app: "x", b: "c" } }, template: { metadata: { labels: { b: "c" } } } },
-    };
-    expect(update("deployments", {}, other)).toEqual([
-      'spec.selector: Invalid value: {"matchLabels":{"app":"x","b":"c"}}: field is immutable',
-    ]);
-    expect(update("secrets", {}, { type: "x" })).toEqual(['type: Invalid value: "x": field is immutable']);
-    expect(update("endpointslices", {}, { addressType: "IPv6" })).toHaveLength(1);
-  });
-
-  test("metadata that is fixed stays; what is left out counts as unchanged", () => {
-    expect(update("pods", { metadata: { uid: "1" } }, { metadata: { uid: "2" } })).toEqual([
-      'metadata.uid: Invalid value: "2": field is immutable',
-    ]);
-    expect(update("pods", { metadata: { uid: "1" } }, {})).toEqual([]);
-    const deleting = { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } };
-    expect(update("pods", deleting, { metadata: { finalizers: ["a/b"] } })).toEqual([
-      'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"a/b"}',
-    ]);
-  });
-
-  test("an immutable ConfigMap keeps its data and stays immutable; its metadata may change", () => {
-    const sealed = { immutable: true };
-    expect(update("configmaps", sealed, { immutable: true, data: { a: "c" } })).toEqual([
-      "data: Forbidden: field is immutable when `immutable` is set",
-    ]);
-    expect(update("configmaps", sealed, {})).toEqual([
-      "immutable: Forbidden: field is immutable when `immutable` is set",
-    ]);
-    expect(update("configmaps", sealed, { immutable: true, metadata: { labels: { a: "b" } } })).toEqual([]);
-  });
-
-  test("of a pod's spec only a few fields may change", () => {
-    expect(update("pods", {}, { spec: { containers: [{ name: "c", image: "other" }] } })).toEqual([]);
-    expect(update("pods", {}, { spec: { activeDeadlineSeconds: 5, tolerations: [{ operator: "Exists" }] } })).toEqual(
-      [],
-    );
-    expect(update("pods", {}, { spec: { hostname: "h" } })[0]).toMatch(/^spec: Forbidden: pod updates may not change/);
-    expect(update("pods", {}, { spec: { nodeName: "n" } })).toHaveLength(1);
-    expect(update("pods", {}, { spec: { nodeName: "n" } }, "binding")).toEqual([]);
-    expect(update("pods", {}, { spec: { containers: [{ name: "d", image: "i" }] } })).toEqual([
-      "spec.containers: Forbidden: pod updates may not add or remove containers",
-    ]);
-    expect(update("pods", { spec: { activeDeadlineSeconds: 5 } }, { spec: { activeDeadlineSeconds: 6 } })).toHaveLength(
-      1,
-    );
-    expect(update("pods", { spec: { tolerations: [{ operator: "Exists" }] } }, {})).toHaveLength(1);
-  });
-
-  test("a Service keeps its address", () => {
-    const at = (clusterIP: string): Json => ({ spec: { clusterIP } });
-    expect(update("services", at("127.1.0.5"), at("127.1.0.6"))).toEqual([
-      'spec.clusterIPs[0]: Invalid value: ["127.1.0.6"]: may not change once set',
-    ]);
-    const external = { spec: { type: "ExternalName", externalName: "a.b" } };
-    expect(update("services", at("127.1.0.5"), external)).toEqual([]);
-  });
-
-  test("a status write is not held up by the spec", () => {
-    expect(update("pods", {}, { spec: { hostname: "h" }, status: { phase: "Running" } }, "status")).toEqual([]);
-  });
 });
 
 test("bodies that are no kinds are held to the tables too", () => {
