@@ -1,7 +1,7 @@
 // Whose is it? Which of the objects that could belong to a controller are its own, which it takes up and which it lets go.
 // Mirrors upstream pkg/controller/controller_ref_manager.go. The decision is pure; `carryOutClaim` writes it.
-import { type Selector, StatusError } from "@wherry/kube";
-import type { KubeClient, KubeObject, Resource, Stored } from "./kube.ts";
+import { type KubeObject, type Selector, StatusError, type Stored } from "@wherry/kube";
+import type { KubeClient, Resource } from "@wherry/kube/client";
 import { controllerOf, isDeleting, ownerReferenceTo } from "./objects.ts";
 
 export interface Claim<T extends KubeObject> {

@@ -1,6 +1,6 @@
 // What each control loop of this folder is given.
+import type { KubeObject, Stored } from "@wherry/kube";
 import type { LoopEnvironment } from "@wherry/kube/controller";
-import type { KubeObject, Stored } from "./kube.ts";
 
 /** Writes a Kubernetes event about an object; never fails, never waits. */
 export interface Recorder {

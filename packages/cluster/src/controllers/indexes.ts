@@ -1,8 +1,7 @@
 // Indexes on the shared caches. They must be there before the informers start.
+import { type Deployment, type KubeObject, type Pod, type ReplicaSet, resources, type Stored } from "@wherry/kube";
 import type { Informer, LoopEnvironment } from "@wherry/kube/controller";
-import type { Deployment, KubeObject, Pod, ReplicaSet, Stored } from "./kube.ts";
 import { controllerOf } from "./objects.ts";
-import { resources } from "./resources.ts";
 
 const byOwner = "controllers/owner";
 

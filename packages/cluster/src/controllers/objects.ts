@@ -1,5 +1,6 @@
 // Identity and ownership of objects (apimachinery's meta/v1/controller_ref.go). Pure.
-import type { KubeObject, OwnerReference, Resource, Stored } from "./kube.ts";
+import type { KubeObject, OwnerReference, Stored } from "@wherry/kube";
+import type { Resource } from "@wherry/kube/client";
 
 /** The one owner that manages the object. */
 export function controllerOf(object: KubeObject): OwnerReference | undefined {

@@ -1,5 +1,6 @@
 // A list read page by page, from the API itself: for what no cache holds, or where a cache is not sure enough.
-import type { KubeClient, KubeObject, Resource, Stored } from "./kube.ts";
+import type { KubeObject, Stored } from "@wherry/kube";
+import type { KubeClient, Resource } from "@wherry/kube/client";
 import { limits } from "./limits.ts";
 
 /** @param namespace all of them when absent. */

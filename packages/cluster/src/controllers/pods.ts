@@ -1,5 +1,5 @@
 // What a pod's state means to the controllers (upstream pkg/api/v1/pod/util.go, pkg/controller/controller_utils.go). Pure.
-import type { Pod } from "./kube.ts";
+import type { Pod } from "@wherry/kube";
 import { isDeleting, timeOf } from "./objects.ts";
 
 /** Ended for good: phase Succeeded or Failed. */

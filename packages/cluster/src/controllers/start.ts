@@ -1,5 +1,6 @@
 // Starts all control loops of the cluster over one client identity and one set of caches.
-import { createEventRecorder, type Controller, type LoopEnvironment } from "@wherry/kube/controller";
+import { resources } from "@wherry/kube";
+import { type Controller, createEventRecorder, type LoopEnvironment } from "@wherry/kube/controller";
 import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import type { ControllerEnvironment } from "./environment.ts";
@@ -8,7 +9,6 @@ import { indexByOwner } from "./indexes.ts";
 import { namespaceController } from "./namespace/controller.ts";
 import { podGarbageController } from "./pod-gc/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
-import { resources } from "./resources.ts";
 
 export interface ControllersEnvironment extends LoopEnvironment {
   /** PEM of the cluster's CA, published to every namespace as ConfigMap `kube-root-ca.crt`. */

@@ -1,6 +1,6 @@
 // How many pods a rollout may have too many and too few (upstream deployment_util.go: ResolveFenceposts, MaxSurge,
 // MaxUnavailable). Pure; percentages are resolved against spec.replicas.
-import type { Deployment } from "../kube.ts";
+import type { Deployment } from "@wherry/kube";
 
 export interface Bounds {
   /** Pods allowed above `replicas`. */

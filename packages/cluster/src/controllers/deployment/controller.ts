@@ -1,6 +1,6 @@
 // Moves a Deployment's ReplicaSets one step towards its template and size. Decisions are in plan.ts; here are the writes.
 import { asError } from "@wherry/core";
-import { selectorOf } from "@wherry/kube";
+import { type Deployment, type Pod, type ReplicaSet, resources, selectorOf, type Stored } from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -14,9 +14,7 @@ import { carryOutClaim, planClaim } from "../claim.ts";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason, unlessGone } from "../errors.ts";
 import { orphansIn, ownedBy, type WorkloadCaches, workloadCaches } from "../indexes.ts";
-import type { Deployment, Pod, ReplicaSet, Stored } from "../kube.ts";
 import { controllerOf, isDeleting } from "../objects.ts";
-import { resources } from "../resources.ts";
 import { type DeploymentAction, type DeploymentPlan, planDeployment } from "./plan.ts";
 import { sameTemplate } from "./revision.ts";
 import { annotation } from "./sets.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
+import type { Deployment, ReplicaSet, Stored } from "@wherry/kube";
 import { describe, expect, test } from "vitest";
-import type { Deployment, ReplicaSet, Stored } from "../kube.ts";
 import { boundsOf } from "./bounds.ts";
 import { type DeploymentPlan, planDeployment } from "./plan.ts";
 

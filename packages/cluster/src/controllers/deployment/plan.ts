@@ -1,8 +1,15 @@
 // One step of a Deployment: its ReplicaSets and the clock in, the writes that move it out. Pure and repeatable: the same
 // world gives the same plan, and a plan of which only a part was carried out is completed by the next one.
 // Mirrors upstream pkg/controller/deployment/{deployment_controller,sync,recreate}.go.
-import { deepEqual } from "@wherry/kube";
-import type { Deployment, DeploymentCondition, DeploymentStatus, Pod, ReplicaSet, Stored } from "../kube.ts";
+import {
+  deepEqual,
+  type Deployment,
+  type DeploymentCondition,
+  type DeploymentStatus,
+  type Pod,
+  type ReplicaSet,
+  type Stored,
+} from "@wherry/kube";
 import { isDeleting } from "../objects.ts";
 import { isTerminal } from "../pods.ts";
 import { isRollingUpdate, progressDeadlineMs, replicasOf } from "./bounds.ts";
@@ -17,8 +24,8 @@ import {
   pauseConditions,
   progressCheckMs,
   rolloutStatus,
-  type StatusInput,
   setCondition,
+  type StatusInput,
 } from "./status.ts";
 
 export interface DeploymentWorld {

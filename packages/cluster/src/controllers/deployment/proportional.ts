@@ -1,6 +1,6 @@
 // Scaling a Deployment whose rollout is under way or paused: the change is shared out over its active sets in proportion to
 // their size (upstream sync.go `scale`, deployment_util.go `GetReplicaSetProportion`). Pure: changes drafts only.
-import type { Deployment } from "../kube.ts";
+import type { Deployment } from "@wherry/kube";
 import { boundsOf, isRollingUpdate, replicasOf } from "./bounds.ts";
 import type { Scale } from "./rolling.ts";
 import {

@@ -1,10 +1,16 @@
 // Which ReplicaSet is the Deployment's current one, and the revision numbers that `kubectl rollout history` and `undo` read.
 // Mirrors upstream deployment_util.go (FindNewReplicaSet, SetNewReplicaSetAnnotations). Pure.
-import { deepEqual, templateHash } from "@wherry/kube";
-import type { Deployment, PodTemplateSpec, ReplicaSet, Stored } from "../kube.ts";
+import {
+  deepEqual,
+  type Deployment,
+  type PodTemplateSpec,
+  type ReplicaSet,
+  resources,
+  type Stored,
+  templateHash,
+} from "@wherry/kube";
 import { limits } from "../limits.ts";
 import { byAge, ownerReferenceTo } from "../objects.ts";
-import { resources } from "../resources.ts";
 import { annotation, draftOf, hashLabel, numberIn, type SetDraft, setReplicasAnnotations } from "./sets.ts";
 
 /** Never copied from a Deployment to its sets. */

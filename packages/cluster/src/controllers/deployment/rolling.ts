@@ -1,5 +1,5 @@
 // One step of a rolling update (upstream pkg/controller/deployment/rolling.go). Pure: changes drafts only.
-import type { Deployment } from "../kube.ts";
+import type { Deployment } from "@wherry/kube";
 import { boundsOf, isRollingUpdate, replicasOf } from "./bounds.ts";
 import { desiredOf, isActiveSet, oldestFirst, type SetDraft, statusSum } from "./sets.ts";
 

@@ -1,5 +1,5 @@
 // A Deployment's ReplicaSets while a plan is made: a plan changes these drafts, and the difference becomes its writes.
-import type { Deployment, ReplicaSet, Stored } from "../kube.ts";
+import type { Deployment, ReplicaSet, Stored } from "@wherry/kube";
 import { byAge, timeOf } from "../objects.ts";
 import { boundsOf, replicasOf } from "./bounds.ts";
 

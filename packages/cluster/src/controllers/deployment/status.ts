@@ -1,6 +1,6 @@
 // A Deployment's status: counts, conditions and their reasons, which `kubectl rollout status` and `wait` read.
 // Mirrors upstream sync.go `calculateStatus` and progress.go. Pure.
-import type { Deployment, DeploymentCondition, DeploymentStatus, Stored } from "../kube.ts";
+import type { Deployment, DeploymentCondition, DeploymentStatus, Stored } from "@wherry/kube";
 import { timeOf, timestamp } from "../objects.ts";
 import { boundsOf, progressDeadlineMs, replicasOf } from "./bounds.ts";
 import { desiredOf, type SetDraft, statusSum } from "./sets.ts";

@@ -1,5 +1,13 @@
 // Keeps EndpointSlices and the Endpoints object of each Service that has a selector. Decisions: slices.ts, endpoints.ts.
-import { type Endpoints, type EndpointSlice, type Service, selectorOfMap } from "@wherry/kube";
+import {
+  type Endpoints,
+  type EndpointSlice,
+  type Pod,
+  resources,
+  selectorOfMap,
+  type Service,
+  type Stored,
+} from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -12,12 +20,10 @@ import {
 } from "@wherry/kube/controller";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason, unlessGone } from "../errors.ts";
-import type { Pod, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { isDeleting } from "../objects.ts";
-import { resources } from "../resources.ts";
 import { planEndpoints } from "./endpoints.ts";
-import { managedBy, managedByLabel, planSlices, type SlicesPlan, serviceNameLabel } from "./slices.ts";
+import { managedBy, managedByLabel, planSlices, serviceNameLabel, type SlicesPlan } from "./slices.ts";
 
 const byService = "controllers/service";
 

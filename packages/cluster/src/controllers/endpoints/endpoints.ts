@@ -6,9 +6,10 @@ import {
   type EndpointPort,
   type Endpoints,
   type EndpointSubset,
+  type Pod,
   type Service,
+  type Stored,
 } from "@wherry/kube";
-import type { Pod, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { isDeleting } from "../objects.ts";
 import { isReady, isTerminal } from "../pods.ts";

@@ -1,7 +1,6 @@
-import { type EndpointSlice, type Service } from "@wherry/kube";
 import fc from "fast-check";
+import type { EndpointSlice, Pod, Service, Stored } from "@wherry/kube";
 import { describe, expect, test } from "vitest";
-import type { Pod, Stored } from "../kube.ts";
 import { planEndpoints } from "./endpoints.ts";
 import { planSlices, type SlicesPlan } from "./slices.ts";
 

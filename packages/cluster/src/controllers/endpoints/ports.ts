@@ -1,6 +1,5 @@
 // Which ports of a pod a Service's ports mean (upstream pkg/api/v1/pod/util.go FindPort, endpointslice/utils.go). Pure.
-import type { Container, Service, ServicePort } from "@wherry/kube";
-import type { Pod } from "../kube.ts";
+import type { Container, Pod, Service, ServicePort } from "@wherry/kube";
 
 export interface ResolvedPort {
   /** Empty for a Service's only, unnamed port. */

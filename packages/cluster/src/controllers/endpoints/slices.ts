@@ -7,13 +7,14 @@ import {
   type Endpoint,
   type EndpointSlice,
   type Node,
+  type Pod,
+  resources,
   type Service,
+  type Stored,
 } from "@wherry/kube";
-import type { Pod, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { byAge, isDeleting, ownerReferenceTo } from "../objects.ts";
 import { isReady, isTerminal } from "../pods.ts";
-import { resources } from "../resources.ts";
 import { portsKey, portsOf, type ResolvedPort } from "./ports.ts";
 
 export const serviceNameLabel = "kubernetes.io/service-name";

@@ -1,6 +1,7 @@
 // Deletes what lost its owners, and sees foreground and orphaning deletions through. Works on every kind that the cluster
 // serves; decisions are in plan.ts. It believes a cache that an owner is there, and only the API that it is not.
-import { kinds } from "@wherry/kube";
+import { kinds, type KubeObject, type OwnerReference, resources, type Stored } from "@wherry/kube";
+import type { Resource } from "@wherry/kube/client";
 import {
   type Controller,
   controller,
@@ -11,9 +12,7 @@ import {
 } from "@wherry/kube/controller";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isReason, unlessGone } from "../errors.ts";
-import type { KubeObject, OwnerReference, Resource, Stored } from "../kube.ts";
 import { apiVersionOf, isDeleting } from "../objects.ts";
-import { resources } from "../resources.ts";
 import { type GraphNode, OwnerGraph, ownersOf } from "./graph.ts";
 import { type GarbageAction, orphanFinalizer, type OwnerState, planGarbage, waitsForDependents } from "./plan.ts";
 

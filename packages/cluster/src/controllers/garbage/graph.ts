@@ -1,5 +1,6 @@
 // Who owns whom, by uid, as the caches tell it. Decides nothing and writes nothing.
-import type { KubeObject, OwnerReference, Resource, Stored } from "../kube.ts";
+import type { KubeObject, OwnerReference, Stored } from "@wherry/kube";
+import type { Resource } from "@wherry/kube/client";
 
 /** One object of the graph. */
 export interface GraphNode {

@@ -1,6 +1,6 @@
 // What becomes of one object whose owners, or own deletion, changed. Pure.
 // Mirrors upstream pkg/controller/garbagecollector/garbagecollector.go (attemptToDeleteItem, processDeletingDependentsItem).
-import type { KubeObject, OwnerReference, Stored } from "../kube.ts";
+import type { KubeObject, OwnerReference, Stored } from "@wherry/kube";
 import { isDeleting } from "../objects.ts";
 import { ownersOf } from "./graph.ts";
 

@@ -2,16 +2,15 @@
 // pods first, then the rest, then the namespace itself through `/finalize`. Counts what is left by asking the API, never by a
 // cache: a namespace that goes too early would leave objects in nowhere.
 import { asError } from "@wherry/core";
-import { deepEqual, kinds, type Namespace } from "@wherry/kube";
+import { deepEqual, kinds, type KubeObject, type Namespace, resources, type Stored } from "@wherry/kube";
+import type { Resource } from "@wherry/kube/client";
 import { type Controller, controller, type Key, type Outcome, watching } from "@wherry/kube/controller";
 import { inBatches } from "../batches.ts";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason, unlessGone } from "../errors.ts";
-import type { KubeObject, Resource, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { isDeleting } from "../objects.ts";
 import { pagesOf } from "../pages.ts";
-import { resources } from "../resources.ts";
 import {
   type Content,
   defaultAccountOf,

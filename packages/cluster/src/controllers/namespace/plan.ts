@@ -1,7 +1,13 @@
 // What every namespace has, and how a namespace that is deleted gets on. Pure.
 // Mirrors upstream pkg/controller/namespace/deletion and pkg/controller/{serviceaccount,certificates/rootcacertpublisher}.
-import { type ConfigMap, deepEqual, type Namespace, type NamespaceCondition, type ServiceAccount } from "@wherry/kube";
-import type { Stored } from "../kube.ts";
+import {
+  type ConfigMap,
+  deepEqual,
+  type Namespace,
+  type NamespaceCondition,
+  type ServiceAccount,
+  type Stored,
+} from "@wherry/kube";
 import { timestamp } from "../objects.ts";
 
 export const rootCaName = "kube-root-ca.crt";

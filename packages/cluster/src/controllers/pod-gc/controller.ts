@@ -1,14 +1,13 @@
 // Sweeps away pods that nobody else will clean up: of nodes that are gone, deleted before they ran anywhere, ended long ago.
 // It has one key: every look is at all pods. A node whose agent stops reporting but that is still there is not its business.
+import { type Pod, resources, type Stored } from "@wherry/kube";
 import { type Controller, controller, type Outcome, watching } from "@wherry/kube/controller";
 import { inBatches } from "../batches.ts";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isReason, unlessGone } from "../errors.ts";
-import type { Pod, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { isDeleting, timestamp } from "../objects.ts";
 import { isTerminal } from "../pods.ts";
-import { resources } from "../resources.ts";
 import { nodeOf, planPodSweep } from "./plan.ts";
 
 const sweep = "all";

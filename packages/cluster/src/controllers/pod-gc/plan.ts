@@ -1,5 +1,5 @@
 // Pods that nobody else will clean up. Pure. Mirrors upstream pkg/controller/podgc/gc_controller.go.
-import type { Pod, Stored } from "../kube.ts";
+import type { Pod, Stored } from "@wherry/kube";
 import { byAge, isDeleting } from "../objects.ts";
 import { isTerminal } from "../pods.ts";
 

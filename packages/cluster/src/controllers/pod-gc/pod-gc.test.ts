@@ -1,8 +1,7 @@
 // Clean-up of pods with the real API, in virtual time.
-import { resources } from "@wherry/kube";
+import { type Pod, resources, type Stored } from "@wherry/kube";
 import { expect, test } from "vitest";
 import { startTestCluster } from "../cluster.suite.ts";
-import type { Pod, Stored } from "../kube.ts";
 import { planPodSweep } from "./plan.ts";
 
 const namespace = "default";

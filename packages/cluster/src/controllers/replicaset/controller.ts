@@ -1,6 +1,6 @@
 // Keeps as many pods as a ReplicaSet asks for. Decisions are in plan.ts, status.ts and rank.ts; here are the writes.
 import { asError } from "@wherry/core";
-import { selectorOf } from "@wherry/kube";
+import { type Pod, type ReplicaSet, type ReplicaSetStatus, resources, selectorOf, type Stored } from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -16,11 +16,9 @@ import { carryOutClaim, planClaim } from "../claim.ts";
 import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason } from "../errors.ts";
 import { orphansIn, ownedBy, type WorkloadCaches, workloadCaches } from "../indexes.ts";
-import type { Pod, ReplicaSet, ReplicaSetStatus, Stored } from "../kube.ts";
 import { limits } from "../limits.ts";
 import { controllerOf, isDeleting } from "../objects.ts";
 import { isActive } from "../pods.ts";
-import { resources } from "../resources.ts";
 import { planReplicaSet, podOf } from "./plan.ts";
 import { slowStart } from "./slow-start.ts";
 import { type ManageFailure, nextAvailableMs, replicaSetStatus, sameStatus } from "./status.ts";

@@ -1,10 +1,9 @@
 // How many pods a ReplicaSet makes, and which it deletes. Pure.
 // Mirrors upstream pkg/controller/replicaset/replica_set.go (manageReplicas, getIndirectlyRelatedPods).
-import type { Pod, PodTemplateSpec, ReplicaSet, Stored } from "../kube.ts";
+import { type Pod, type PodTemplateSpec, type ReplicaSet, resources, type Stored } from "@wherry/kube";
 import { limits } from "../limits.ts";
 import { isDeleting, ownerReferenceTo } from "../objects.ts";
 import { isActive } from "../pods.ts";
-import { resources } from "../resources.ts";
 import { deletionOrder } from "./rank.ts";
 
 export interface ReplicaSetWorld {

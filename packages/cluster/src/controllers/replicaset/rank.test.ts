@@ -1,6 +1,6 @@
 import fc from "fast-check";
+import type { Pod, Stored } from "@wherry/kube";
 import { expect, test } from "vitest";
-import type { Pod, Stored } from "../kube.ts";
 import { deletionOrder } from "./rank.ts";
 
 const nowMs = Date.UTC(2026, 0, 1);

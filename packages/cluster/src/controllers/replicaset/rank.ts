@@ -1,6 +1,6 @@
 // Which pods of a ReplicaSet go first when there are too many. Pure.
 // Mirrors ActivePodsWithRanks of upstream's pkg/controller/controller_utils.go.
-import type { Pod, Stored } from "../kube.ts";
+import type { Pod, Stored } from "@wherry/kube";
 import { timeOf } from "../objects.ts";
 import { isReady, readySinceMs } from "../pods.ts";
 

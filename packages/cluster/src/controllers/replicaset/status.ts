@@ -1,6 +1,13 @@
 // A ReplicaSet's status (upstream pkg/controller/replicaset/replica_set_utils.go). Pure.
-import { deepEqual, selectorOf } from "@wherry/kube";
-import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus, Stored } from "../kube.ts";
+import {
+  deepEqual,
+  type Pod,
+  type ReplicaSet,
+  type ReplicaSetCondition,
+  type ReplicaSetStatus,
+  selectorOf,
+  type Stored,
+} from "@wherry/kube";
 import { timestamp } from "../objects.ts";
 import { isActive, isAvailable, isReady, readySinceMs } from "../pods.ts";
 
