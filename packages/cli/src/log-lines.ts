@@ -64,7 +64,6 @@ async function open(access: ClusterAccess, query: LogQuery, signal: AbortSignal)
   });
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- an empty async iterable has nothing to wait for
 async function* nothing(): AsyncGenerator<Buffer> {
   yield* [];
 }

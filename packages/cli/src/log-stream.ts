@@ -99,7 +99,10 @@ export function readable(line: string, terminal: Pick<Terminal, "style">): strin
   }
   const { level, msg, time } = record;
   if (typeof msg !== "string") return line;
-  const name = typeof level === "number" ? (levels[level] ?? String(level)) : String(level ?? "").toUpperCase();
+  const name =
+    typeof level === "number"
+      ? (levels[level] ?? String(level))
+      : (typeof level === "string" ? level : "").toUpperCase();
   const label = name === "ERROR" || name === "FATAL" ? "red" : name === "WARN" ? "yellow" : "dim";
   const fields = Object.entries(record)
     .filter(([key]) => !quiet.has(key))

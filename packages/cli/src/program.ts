@@ -1,13 +1,16 @@
 // Every command with its options, help and examples. What a command does is loaded only when it runs, so that
 // `wherry --help` and `wherry probe` stay quick.
 import { Command, CommanderError, Option } from "commander";
+import type { CallCommandOptions } from "./commands/call.ts";
+import type { DownOptions } from "./commands/down.ts";
+import type { ListOptions } from "./commands/list.ts";
+import type { LogsOptions } from "./commands/logs.ts";
+import type { ProbeCommandOptions } from "./commands/probe.ts";
+import type { StatusOptions } from "./commands/status.ts";
+import type { UpOptions } from "./commands/up.ts";
+import type { CommonOptions } from "./common-options.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./errors.ts";
-
-/** Options that every command takes. */
-export interface CommonOptions {
-  readonly name: string;
-}
 
 const exitCodeHelp = `
 Exit codes:
@@ -80,7 +83,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     )
     .option("--port <port>", "port of the API server; default: a free one, kept for the cluster")
     .option("--timeout <time>", "how long to wait until all is ready", "60s")
-    .action(async (paths: string[], options) => {
+    .action(async (paths: string[], options: UpOptions) => {
       const { up } = await import("./commands/up.ts");
       done(await up(paths, options, context));
     });
@@ -90,21 +93,21 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     "wherry down --purge       and forget all about it",
   ])
     .option("--purge", "remove the cluster's state folder as well")
-    .action(async (options) => {
+    .action(async (options: DownOptions) => {
       const { down } = await import("./commands/down.ts");
       done(await down(options, context));
     });
 
   command("status", "what runs: nodes, pods, services", ["wherry status", "wherry status --output json"])
     .addOption(output("json", "yaml", "name"))
-    .action(async (options) => {
+    .action(async (options: StatusOptions) => {
       const { status } = await import("./commands/status.ts");
       done(await status(options, context));
     });
 
   command("list", "all clusters on this machine", ["wherry list", "wherry list --output json"])
     .addOption(output("json", "yaml", "name"))
-    .action(async (options) => {
+    .action(async (options: ListOptions) => {
       const { list } = await import("./commands/list.ts");
       done(await list(options, context));
     });
@@ -117,7 +120,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .option("--deadline <time>", "for one request, over all attempts", "5s")
     .option("--count <n>", "requests to send", "1")
     .option("--concurrency <n>", "requests outstanding at once", "1")
-    .action(async (service: string, method: string, body: string | undefined, options) => {
+    .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {
       const { call } = await import("./commands/call.ts");
       done(await call(service, method, body, options, context));
     });
@@ -128,14 +131,14 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
   ])
     .option("--timeout <time>", "for the answer", "500ms")
     .option("--raw", "send a plain ZeroMQ request; any answer counts")
-    .action(async (endpoint: string, options) => {
+    .action(async (endpoint: string, options: ProbeCommandOptions) => {
       const { probe } = await import("./commands/probe.ts");
       done(await probe(endpoint, options, context));
     });
 
   command("kubeconfig", "print the path of the cluster's kubeconfig", [
     "KUBECONFIG=$(wherry kubeconfig) kubectl get pods -w",
-  ]).action(async (options) => {
+  ]).action(async (options: CommonOptions) => {
     const { kubeconfig } = await import("./commands/kubeconfig.ts");
     done(kubeconfig(options, context));
   });
@@ -147,7 +150,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
   ])
     .passThroughOptions()
     .allowUnknownOption()
-    .action(async (args: string[], options) => {
+    .action(async (args: string[], options: CommonOptions) => {
       const { kubectl } = await import("./commands/kubectl.ts");
       done(await kubectl(args, options, context));
     });
@@ -162,7 +165,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .option("-l, --selector <labels>", "pods with these labels")
     .option("-n, --namespace <namespace>", "of the pods", "default")
     .option("--tail <lines>", "only the last lines of each container")
-    .action(async (target: string | undefined, options) => {
+    .action(async (target: string | undefined, options: LogsOptions) => {
       const { logs } = await import("./commands/logs.ts");
       done(await logs(target, options, context));
     });

@@ -67,7 +67,6 @@ export class Terminal {
 
 /** Control characters but newline and tab, shown as `\x1b`. Also those of Unicode that reorder text. */
 export function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what this looks for
   return text.replace(
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
     (character) => {

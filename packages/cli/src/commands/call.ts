@@ -9,7 +9,7 @@ import { requireDaemon } from "../daemon-process.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 import { duration, wholeNumber } from "../values.ts";
 
 export interface CallCommandOptions extends CommonOptions {

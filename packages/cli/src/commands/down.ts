@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { type ClusterPaths, readDaemonInfo, runningDaemon } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 
 export interface DownOptions extends CommonOptions {
   readonly purge?: true;

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { Context } from "../context.ts";
 import { pathsOf } from "../daemon-process.ts";
 import { notRunning } from "../errors.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 
 /** @throws CliError when the cluster was never started */
 export function kubeconfig(options: CommonOptions, context: Context): number {

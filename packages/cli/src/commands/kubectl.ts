@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { Context } from "../context.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { CliError } from "../errors.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 
 /** As a shell's, for a program that isn't there. */
 const notFoundExitCode = 127;
@@ -70,7 +70,7 @@ function forwardedExit(child: ChildProcess): Promise<number> {
     child.once("exit", (code, signal) => {
       process.off("SIGINT", ignore).off("SIGTERM", forward).off("SIGHUP", forward);
       // As a shell reports an end by signal.
-      resolve(code ?? 128 + (signal === null ? 0 : (osConstants.signals[signal] ?? 0)));
+      resolve(code ?? 128 + (signal === null ? 0 : osConstants.signals[signal]));
     });
   });
 }

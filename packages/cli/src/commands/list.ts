@@ -2,7 +2,7 @@
 import { clusterNames, clusterPaths, runningDaemon, wherryHome } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { type OutputFormat, printData } from "../output.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 import { table } from "../terminal.ts";
 
 export interface ListOptions extends CommonOptions {

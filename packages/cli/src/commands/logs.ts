@@ -7,7 +7,7 @@ import { requireDaemon } from "../daemon-process.ts";
 import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import { LogStream } from "../log-stream.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 import { wholeNumber } from "../values.ts";
 import type { KubeClient } from "@wherry/kube/client";
 
@@ -67,17 +67,19 @@ async function followPods(
   context: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  for (;;) {
     try {
       const listed = await client.list(resources.pods, { namespace, ...selector, signal });
       for (const pod of listed.items.filter(matches)) stream.show(pod);
       const resourceVersion = listed.metadata.resourceVersion ?? "";
       for await (const event of client.watch(resources.pods, { namespace, ...selector, resourceVersion, signal }))
         if ((event.type === "ADDED" || event.type === "MODIFIED") && matches(event.object)) stream.show(event.object);
+      if (signal.aborted) return;
     } catch (error) {
       if (signal.aborted) return;
       throw new CliError(`the cluster can't be reached any more: ${(error as Error).message}`);
     }
+    // A server that ends each watch at once must not be asked in a tight loop.
     await context.clock.sleep(cliLimits.stopPollMs);
   }
 }

@@ -5,7 +5,7 @@ import { connectApi } from "../client.ts";
 import type { Context } from "../context.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { type OutputFormat, printData } from "../output.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 import { table } from "../terminal.ts";
 
 export interface StatusOptions extends CommonOptions {

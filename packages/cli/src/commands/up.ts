@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
-import type { CommonOptions } from "../program.ts";
+import type { CommonOptions } from "../common-options.ts";
 import { Timings } from "../timings.ts";
 import { Interrupt } from "../up/interrupt.ts";
 import { planPaths } from "../up/plan.ts";
@@ -94,10 +94,15 @@ async function supervise(run: Run, interrupt: Interrupt, paths: ClusterPaths, co
       run.stopStreaming();
       if (!run.ownsDaemon) return exitCodes.interrupted;
       terminal.note(terminal.style("dim", "\ndraining and stopping … (Ctrl-C again stops at once)"));
-      const forced = interrupt.second.then(() => run.stop());
-      await Promise.race([run.stop(), forced]);
-      const clean = await Promise.race([run.daemonEnded.then(() => true), interrupt.second.then(() => false)]);
-      if (!clean) await run.daemonEnded;
+      run.stop();
+      const clean = await Promise.race([
+        run.daemonEnded.then(() => true),
+        interrupt.second.then(() => {
+          run.stop();
+          return false;
+        }),
+      ]);
+      await run.daemonEnded;
       terminal.note(clean ? `stopped "${paths.name}"` : `stopped "${paths.name}" at once`);
       return clean ? 0 : exitCodes.interrupted;
     }

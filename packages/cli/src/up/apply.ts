@@ -128,16 +128,11 @@ const refusal = (source: string, error: StatusError): CliError =>
   new CliError(`${source}: ${error.message}. Nothing of this "wherry up" was kept`);
 
 function withLastApplied(object: KubeObject): KubeObject {
-  const annotations = { ...object.metadata?.annotations };
-  delete annotations[lastAppliedAnnotation];
+  const given = Object.entries(object.metadata?.annotations ?? {}).filter(([name]) => name !== lastAppliedAnnotation);
+  const annotations = Object.fromEntries(given);
   const plain = { ...object, metadata: { ...object.metadata, annotations } };
-  return {
-    ...object,
-    metadata: {
-      ...object.metadata,
-      annotations: { ...annotations, [lastAppliedAnnotation]: `${JSON.stringify(plain)}\n` },
-    },
-  };
+  const lastApplied = { [lastAppliedAnnotation]: `${JSON.stringify(plain)}\n` };
+  return { ...object, metadata: { ...object.metadata, annotations: { ...annotations, ...lastApplied } } };
 }
 
 function lastApplied(live: KubeObject): unknown {

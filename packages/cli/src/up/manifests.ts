@@ -2,7 +2,7 @@
 // wrong with an object's fields is the API's to say.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
-import type { KubeObject } from "@wherry/kube/types";
+import { parseYamlDocuments } from "@wherry/kube";
 import { LineCounter, parseAllDocuments } from "yaml";
 import { usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
@@ -28,27 +28,31 @@ function readFile(path: string, shown: string): PlannedObject[] {
   const { size } = statSync(path);
   if (size > cliLimits.manifestBytesMax)
     throw usageError(`${shown} has ${size} bytes; a manifest has ${cliLimits.manifestBytesMax} at most`);
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(readFileSync(path, "utf8"), { lineCounter: lines, uniqueKeys: true });
-  if ("empty" in documents) return [];
-  const objects: PlannedObject[] = [];
-  documents.forEach((document, index) => {
-    const [error] = document.errors;
-    const source = documents.length === 1 ? shown : `${shown}, document ${index + 1}`;
-    if (error !== undefined) {
-      const { line, col } = lines.linePos(error.pos[0]);
-      throw usageError(`${shown}:${line}:${col}: ${error.message.split("\n")[0] ?? "is no YAML"}`);
-    }
-    let value: unknown;
-    try {
-      value = document.toJS({ maxAliasCount: 100 });
-    } catch (thrown) {
-      throw usageError(`${source}: ${(thrown as Error).message}`);
-    }
-    if (value === null || value === undefined) return;
-    objects.push(...flatten(value, source));
-  });
-  return objects;
+  const text = readFileSync(path, "utf8");
+  checkSyntax(text, shown);
+  let documents: ReturnType<typeof parseYamlDocuments>;
+  try {
+    // The API's own reader, so that `0644` and `yes` mean here what they mean there.
+    documents = parseYamlDocuments(text);
+  } catch (error) {
+    throw usageError(`${shown}: ${(error as Error).message}`);
+  }
+  return documents.flatMap(({ value }, index) =>
+    value === null ? [] : flatten(value, documents.length === 1 ? shown : `${shown}, document ${index + 1}`),
+  );
+}
+
+/** @throws CliError that says in which line and column it is no YAML, or says something twice */
+function checkSyntax(text: string, shown: string): void {
+  const lineCounter = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter, uniqueKeys: true });
+  if ("empty" in documents) return;
+  for (const { errors } of documents) {
+    const [error] = errors;
+    if (error === undefined) continue;
+    const { line, col } = lineCounter.linePos(error.pos[0]);
+    throw usageError(`${shown}:${line}:${col}: ${error.message.split("\n")[0] ?? "is no YAML"}`);
+  }
 }
 
 function flatten(value: unknown, source: string): PlannedObject[] {
@@ -58,7 +62,7 @@ function flatten(value: unknown, source: string): PlannedObject[] {
     throw usageError(`${source}: apiVersion and kind are missing; is ${basename(source)} a Kubernetes manifest?`);
   if (value["kind"] === "List" && Array.isArray(value["items"]))
     return value["items"].flatMap((item, index) => flatten(item, `${source}, item ${index + 1}`));
-  return [{ object: value as KubeObject, source }];
+  return [{ object: value, source }];
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -39,7 +39,7 @@ export async function planPaths(
     const script = serviceScript(absolute);
     if (script === undefined) {
       const { readManifests } = await import("./manifests.ts");
-      objects.push(...(await readManifests(absolute, path)));
+      objects.push(...readManifests(absolute, path));
       roots.add(statSync(absolute).isDirectory() ? absolute : dirname(absolute));
       continue;
     }

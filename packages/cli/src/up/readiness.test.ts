@@ -9,14 +9,13 @@ const deployment = (status: Deployment["status"]): Stored<Deployment> =>
     spec: { replicas: 2, selector: {}, template: {} },
     status,
   }) as Stored<Deployment>;
-const pod = (status: Partial<ContainerStatus>, ready = false): Stored<Pod> =>
-  ({
-    metadata: meta,
-    status: {
-      conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
-      containerStatuses: [{ name: "main", image: "i", imageID: "", ready, restartCount: 0, ...status }],
-    },
-  }) as Stored<Pod>;
+const pod = (status: Partial<ContainerStatus>, ready = false): Stored<Pod> => ({
+  metadata: meta,
+  status: {
+    conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
+    containerStatuses: [{ name: "main", image: "i", imageID: "", ready, restartCount: 0, ...status }],
+  },
+});
 
 describe("a deployment is ready", () => {
   const done = { observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2 };

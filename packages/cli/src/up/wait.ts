@@ -119,7 +119,9 @@ export class Targets {
     see("Deployment", this.#view.deployments.list());
     see("Pod", this.#view.pods.list());
     see("Service", this.#view.services.list());
-    return [...this.#applied].every(([name, generation]) => !waitedFor.test(name) || (seen.get(name) ?? -1) >= generation);
+    return [...this.#applied].every(
+      ([name, generation]) => !waitedFor.test(name) || (seen.get(name) ?? -1) >= generation,
+    );
   }
 
   /** Every ready pod behind the Service is one of its ready endpoints. */

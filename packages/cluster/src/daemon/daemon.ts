@@ -10,7 +10,14 @@ import { type Core, type CoreEnvironment, startCore, type Undo } from "./core.ts
 import { daemonLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
 import type { DaemonOptions } from "./options.ts";
-import { type ClusterPaths, clusterPaths, type DaemonInfo, prepareState, readStateFile, writeFileAtomic } from "./state.ts";
+import {
+  type ClusterPaths,
+  clusterPaths,
+  type DaemonInfo,
+  prepareState,
+  readStateFile,
+  writeFileAtomic,
+} from "./state.ts";
 import { deleteControlledPods } from "./stop-pods.ts";
 
 export interface DaemonEnvironment extends CoreEnvironment {

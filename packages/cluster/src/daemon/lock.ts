@@ -12,7 +12,7 @@ export interface Lock {
 
 /** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it */
 export function takeLock(paths: ClusterPaths): Lock {
-  closeSync(openSync(paths.lock, "a", 0o600));
+  makeFile(paths.lock);
   const database = new DatabaseSync(paths.lock, { timeout: 0 });
   try {
     database.exec("BEGIN EXCLUSIVE");
@@ -26,4 +26,13 @@ export function takeLock(paths: ClusterPaths): Lock {
     );
   }
   return { release: () => database.close() };
+}
+
+/** Only if it isn't there: closing any descriptor of a locked file would give this process's lock away (fcntl(2)). */
+function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }

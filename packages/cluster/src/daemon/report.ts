@@ -13,9 +13,10 @@ export type DaemonReport =
 
 /** Writes one report and closes the pipe. Nothing when nobody asked for it, or nobody listens any more. */
 export function sendReport(report: DaemonReport, env: NodeJS.ProcessEnv = process.env): void {
-  const fd = Number(env[reportFdVariable] ?? NaN);
+  const fd = Number(env[reportFdVariable] || NaN);
   if (!Number.isInteger(fd) || fd < 3) return;
-  delete env[reportFdVariable];
+  // Used up: the descriptor may be another file's from now on.
+  env[reportFdVariable] = "";
   try {
     writeSync(fd, `${JSON.stringify(report)}\n`);
     closeSync(fd);

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { WherryError } from "@wherry/core";
 import { daemonLimits } from "./limits.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
@@ -145,7 +145,7 @@ export function writeFileAtomic(path: string, text: string, mode = 0o600): void 
   }
 }
 
-/** A state file's text; undefined when there is none. @throws WherryError `STATE_FILE_TOO_LARGE` */
+/** A state file's text; undefined when there is none. @throws WherryError `STATE_FILE_TOO_LARGE`, `STATE_UNUSABLE` */
 export function readStateFile(path: string): string | undefined {
   try {
     if (statSync(path).size > daemonLimits.stateFileBytesMax)
@@ -157,7 +157,9 @@ export function readStateFile(path: string): string | undefined {
       );
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (reason(error) === "ENOENT") return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(reason(error))) return undefined;
+    if (["EACCES", "EPERM", "EISDIR", "ELOOP"].includes(reason(error)))
+      throw unusable(dirname(path), `has a ${basename(path)} that can't be read (${reason(error)})`);
     throw error;
   }
 }

@@ -25,7 +25,7 @@ export function parseDockerfile(text: string): Dockerfile {
         image = emptyImage(expand(rest.replace(/^--platform=\S+\s+/, "")).split(/\s+/)[0]);
         break;
       case "ARG": {
-        const [name = "", value] = split(rest, "=");
+        const [name, value] = split(rest, "=");
         if (value !== undefined) args[name] = expand(unquote(value));
         break;
       }
@@ -106,11 +106,11 @@ function command(text: string): string[] {
 /** `ENV A=1 B="two words"`, or the old `ENV A the rest`. */
 function assignments(text: string): [string, string][] {
   if (!/^[^\s=]+=/.test(text)) {
-    const [name = "", value = ""] = split(text, " ");
+    const [name, value = ""] = split(text, " ");
     return [[name, value.trim()]];
   }
   return words(text).map((word) => {
-    const [name = "", value = ""] = split(word, "=");
+    const [name, value = ""] = split(word, "=");
     return [name, unquote(value)];
   });
 }
@@ -119,8 +119,10 @@ function assignments(text: string): [string, string][] {
 const words = (text: string): string[] => text.match(/(?:"(?:\\.|[^"])*"|'[^']*'|\\.|\S)+/g) ?? [];
 
 function unquote(text: string): string {
-  return text.replace(/"((?:\\.|[^"])*)"|'([^']*)'|\\(.)/g, (_, double?: string, single?: string, escaped?: string) =>
-    double !== undefined ? double.replace(/\\(["\\$])/g, "$1") : (single ?? escaped ?? ""),
+  return text.replace(
+    /"((?:\\.|[^"])*)"|'([^']*)'|\\(.)/g,
+    (_all: string, double?: string, single?: string, escaped?: string): string =>
+      double !== undefined ? double.replace(/\\(["\\$])/g, "$1") : (single ?? escaped ?? ""),
   );
 }
 
@@ -128,7 +130,7 @@ function unquote(text: string): string {
 function expandVariables(text: string, values: Readonly<Record<string, string>>): string {
   return text.replace(
     /\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})/g,
-    (_, plain?: string, name?: string, kind?: string, word = "") => {
+    (_all: string, plain?: string, name?: string, kind?: string, word: string = ""): string => {
       const value = values[plain ?? name ?? ""] ?? "";
       if (kind === "-") return value === "" ? word : value;
       if (kind === "+") return value === "" ? "" : word;

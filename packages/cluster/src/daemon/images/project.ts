@@ -23,7 +23,9 @@ async function fromWherryYaml(root: string, name: string, base: string): Promise
   const env = Object.entries(record(entry["env"])).map(([key, value]) => [key, String(value)]);
   return {
     entrypoint: [],
-    cmd: Array.isArray(command) ? command.map(String) : ["/bin/sh", "-c", String(command)],
+    cmd: Array.isArray(command)
+      ? command.map(String)
+      : ["/bin/sh", "-c", typeof command === "string" ? command : JSON.stringify(command)],
     workingDir: folder,
     env: Object.fromEntries(env) as Record<string, string>,
   };

@@ -1,0 +1,5 @@
+/** Options that every command takes. */
+export interface CommonOptions {
+  /** The cluster's. */
+  readonly name: string;
+}
