@@ -1,6 +1,6 @@
 // Moves a Deployment's ReplicaSets one step towards its template and size. Decisions are in plan.ts; here are the writes.
 import { asError } from "@wherry/core";
-import { type Deployment, type Pod, type ReplicaSet, resources, selectorOf, type Stored } from "@wherry/kube";
+import { type Deployment, type Pod, type ReplicaSet, resources, type Stored } from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -15,6 +15,7 @@ import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason, unlessGone } from "../errors.ts";
 import { orphansIn, ownedBy, type WorkloadCaches, workloadCaches } from "../indexes.ts";
 import { controllerOf, isDeleting } from "../objects.ts";
+import { cachedSelector } from "../selectors.ts";
 import { type DeploymentAction, type DeploymentPlan, planDeployment } from "./plan.ts";
 import { sameTemplate } from "./revision.ts";
 import { annotation } from "./sets.ts";
@@ -41,7 +42,7 @@ function deploymentKeysOf(set: Stored<ReplicaSet>, { deployments }: WorkloadCach
   if (controllerOf(set) !== undefined) return controllerKeyOf(set, "Deployment");
   return deployments
     .list(set.metadata.namespace)
-    .filter(({ spec }) => spec !== undefined && selectorOf(spec.selector).matches(set.metadata.labels))
+    .filter(({ spec }) => cachedSelector(spec?.selector).matches(set.metadata.labels))
     .map(keyOf);
 }
 
@@ -68,7 +69,7 @@ class DeploymentLoop {
   }
 
   async #pass(deployment: Stored<Deployment>): Promise<Outcome> {
-    const selector = selectorOf(deployment.spec?.selector ?? {});
+    const selector = cachedSelector(deployment.spec?.selector);
     if (selector.matchesAll) {
       const message = "This deployment is selecting all pods. A non-empty selector is required.";
       this.#env.recorder.event(deployment, "Warning", "SelectingAll", message);

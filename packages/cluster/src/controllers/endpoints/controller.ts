@@ -1,13 +1,5 @@
 // Keeps EndpointSlices and the Endpoints object of each Service that has a selector. Decisions: slices.ts, endpoints.ts.
-import {
-  type Endpoints,
-  type EndpointSlice,
-  type Pod,
-  resources,
-  selectorOfMap,
-  type Service,
-  type Stored,
-} from "@wherry/kube";
+import { type Endpoints, type EndpointSlice, type Pod, resources, type Service, type Stored } from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -22,6 +14,7 @@ import type { ControllerEnvironment } from "../environment.ts";
 import { isNamespaceTerminating, isReason, unlessGone } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { isDeleting } from "../objects.ts";
+import { cachedServiceSelector } from "../selectors.ts";
 import { planEndpoints } from "./endpoints.ts";
 import { managedBy, managedByLabel, planSlices, serviceNameLabel, type SlicesPlan } from "./slices.ts";
 
@@ -50,7 +43,7 @@ function servicesOf(services: Informer<Service>, pod: Stored<Pod>): Key[] {
   return services
     .list(pod.metadata.namespace)
     .filter(
-      (service) => hasSelector(service) && selectorOfMap(service.spec?.selector ?? {}).matches(pod.metadata.labels),
+      (service) => hasSelector(service) && cachedServiceSelector(service.spec?.selector).matches(pod.metadata.labels),
     )
     .map(keyOf);
 }
@@ -115,7 +108,7 @@ class EndpointsLoop {
     // Without a selector someone else says what the endpoints are.
     if (!hasSelector(service)) return undefined;
     if (!this.#expectations.satisfied(key)) return { requeueAfterMs: limits.expectationsTimeoutMs };
-    const selector = selectorOfMap(service.spec?.selector ?? {});
+    const selector = cachedServiceSelector(service.spec?.selector);
     const pods = this.#pods
       .list(service.metadata.namespace ?? "")
       .filter((pod) => selector.matches(pod.metadata.labels));

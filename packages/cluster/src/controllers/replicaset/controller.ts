@@ -1,6 +1,6 @@
 // Keeps as many pods as a ReplicaSet asks for. Decisions are in plan.ts, status.ts and rank.ts; here are the writes.
 import { asError } from "@wherry/core";
-import { type Pod, type ReplicaSet, type ReplicaSetStatus, resources, selectorOf, type Stored } from "@wherry/kube";
+import { type Pod, type ReplicaSet, type ReplicaSetStatus, resources, type Stored } from "@wherry/kube";
 import {
   type Controller,
   controller,
@@ -19,6 +19,7 @@ import { orphansIn, ownedBy, type WorkloadCaches, workloadCaches } from "../inde
 import { limits } from "../limits.ts";
 import { controllerOf, isDeleting } from "../objects.ts";
 import { isActive } from "../pods.ts";
+import { cachedSelector } from "../selectors.ts";
 import { planReplicaSet, podOf } from "./plan.ts";
 import { slowStart } from "./slow-start.ts";
 import { type ManageFailure, nextAvailableMs, replicaSetStatus, sameStatus } from "./status.ts";
@@ -43,7 +44,7 @@ function podSource({ replicaSets }: WorkloadCaches): Source {
     if (controllerOf(pod) !== undefined || !isActive(pod)) return undefined;
     return replicaSets
       .list(pod.metadata.namespace)
-      .filter((set) => set.spec !== undefined && selectorOf(set.spec.selector).matches(pod.metadata.labels))
+      .filter(({ spec }) => cachedSelector(spec?.selector).matches(pod.metadata.labels))
       .map(keyOf);
   });
 }
@@ -93,7 +94,7 @@ class ReplicaSetLoop {
   #claim(set: Stored<ReplicaSet>): Promise<readonly Stored<Pod>[]> {
     const { pods } = this.#caches;
     const candidates = [...ownedBy(pods, set.metadata.uid), ...orphansIn(pods, set.metadata.namespace ?? "")];
-    const claim = planClaim(set, selectorOf(set.spec?.selector ?? {}), candidates);
+    const claim = planClaim(set, cachedSelector(set.spec?.selector), candidates);
     // Ended pods are not taken up: they would only be in the way of garbage collection.
     const adopt = claim.adopt.filter(isActive);
     const owner = { resource: resources.replicasets, object: set };

@@ -5,7 +5,6 @@ import {
   type ReplicaSet,
   type ReplicaSetCondition,
   type ReplicaSetStatus,
-  selectorOf,
   type Stored,
 } from "@wherry/kube";
 import { timestamp } from "../objects.ts";
@@ -24,13 +23,15 @@ export function replicaSetStatus(
   nowMs: number,
 ): ReplicaSetStatus {
   const active = pods.filter(isActive);
-  const labels = selectorOf({ matchLabels: set.spec?.template?.metadata?.labels ?? {} });
+  const template = Object.entries(set.spec?.template?.metadata?.labels ?? {});
   const minReadySeconds = set.spec?.minReadySeconds ?? 0;
   const { generation } = set.metadata;
   const conditions = conditionsOf(set, failure, nowMs);
   return {
     replicas: active.length,
-    fullyLabeledReplicas: active.filter((pod) => labels.matches(pod.metadata.labels ?? {})).length,
+    fullyLabeledReplicas: active.filter(({ metadata: { labels } }) =>
+      template.every(([key, value]) => labels?.[key] === value),
+    ).length,
     readyReplicas: active.filter(isReady).length,
     availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, nowMs)).length,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
