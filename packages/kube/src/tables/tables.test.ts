@@ -242,7 +242,7 @@ test.each<[string, ContainerStatus[], string]>([
 });
 
 test("the wide columns of a pod, and the row's condition once it is over", () => {
-  const pod = {
+  const pod: Pod = {
     spec: { containers: [{ name: "a" }], nodeName: "n", readinessGates: [{ conditionType: "g" }] },
     status: { phase: "Succeeded", podIPs: [{ ip: "127.1.64.1" }] },
   };
