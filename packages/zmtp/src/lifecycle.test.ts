@@ -132,8 +132,11 @@ describe("connecting", () => {
     await clock.advance(2_000);
     delays.length = 0;
     await server.close();
-    await until(() => delays.length === 1);
-    expect(delays[0]).toBeLessThanOrEqual(100);
+    for (let n = 1; n <= 4; n++) {
+      await until(() => delays.length === n);
+      await clock.advance(delays.at(-1) ?? 0);
+    }
+    delays.slice(0, 4).forEach((delay, n) => expect(delay).toBeLessThanOrEqual(100 * 2 ** n));
   });
 
   it("twice to the same endpoint makes one connection", async () => {
