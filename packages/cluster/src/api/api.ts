@@ -55,6 +55,7 @@ export interface ApiOptions {
 }
 
 export interface Api extends ApiHandler, Lookup {
+  readonly clock: Clock;
   readonly metrics: ApiMetrics;
   /** The address of the `kubernetes` Service. */
   readonly kubernetesAddress: string;
@@ -66,13 +67,14 @@ export interface Api extends ApiHandler, Lookup {
 const kubernetes = { major: "1", minor: "35", gitVersion: "v1.35.0" } as const;
 
 /** Reads what the store holds of addresses, and is ready to answer. */
-// eslint-disable-next-line @typescript-eslint/require-await -- the contract is asynchronous: other backends may need it
+
 export async function createApi(options: ApiOptions): Promise<Api> {
   return new ApiServer(options);
 }
 
 class ApiServer implements Api {
   readonly metrics = new ApiMetrics();
+  readonly clock: Clock;
   readonly kubernetesAddress: string;
   readonly #options: ApiOptions;
   readonly #authorizer: Authorizer;
@@ -86,6 +88,7 @@ class ApiServer implements Api {
   constructor(options: ApiOptions) {
     const { backend, clock, random, log } = options;
     this.#options = options;
+    this.clock = clock;
     this.#authorizer = options.authorizer ?? builtInAuthorizer;
     const services = new ServiceStrategy(options.serviceAddresses, random);
     this.kubernetesAddress = services.firstAddress;

@@ -84,5 +84,5 @@ export function asObject(
   const found = decodingWarnings({ kind: expected.kind, version }, findings, duplicates, validation);
   warnings.push(...found.slice(0, limits.warningsMax));
   const metadata = (value["metadata"] ?? {}) as Draft["metadata"];
-  return { ...value, apiVersion, kind, metadata } as unknown as Draft;
+  return { ...value, apiVersion, kind, metadata };
 }

@@ -1,7 +1,9 @@
 // What is there before anybody asks: the four namespaces, and the Service at which pods find the API itself
 // (k8s: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}). Idempotent: run at each start.
+import { asError, type Clock, type Logger } from "@wherry/core";
 import { type KubeObject, resources, StatusError } from "@wherry/kube";
 import type { KubeClient, Resource } from "@wherry/kube/client";
+import { limits } from "./limits.ts";
 
 export interface BootstrapOptions {
   /** ClusterIP of the `kubernetes` Service: the first of the service addresses. */
@@ -50,17 +52,47 @@ export async function bootstrapObjects(client: KubeClient, options: BootstrapOpt
   });
 }
 
-/** Creates the object, or brings the one that is there in line: the API server's port may be another one than last time. */
-async function ensure<T extends KubeObject>(client: KubeClient, resource: Resource<T>, object: T): Promise<void> {
-  try {
-    await client.create(resource, object);
-  } catch (problem) {
-    if (!(problem instanceof StatusError) || problem.reason !== "AlreadyExists") throw problem;
-    const { metadata, ...rest } = object;
-    const target = {
-      name: metadata?.name ?? "",
-      ...(metadata?.namespace !== undefined && { namespace: metadata.namespace }),
-    };
-    await client.patch(resource, target, "merge", { metadata: { labels: metadata?.labels ?? {} }, ...rest });
+/**
+ * Runs `bootstrapObjects` again and again, so that `kubectl delete service --all` does not take the API from the pods.
+ * Ends with the signal; a failure is logged and tried again.
+ */
+export async function keepBootstrapObjects(
+  client: KubeClient,
+  options: BootstrapOptions,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(limits.bootstrapEveryMs, signal);
+      await bootstrapObjects(client, options);
+    } catch (problem) {
+      if (!isAborted(signal))
+        log.warn({ err: asError(problem) }, "the API's own objects could not be kept; trying again");
+    }
   }
 }
+
+const isAborted = (signal: AbortSignal): boolean => signal.aborted;
+
+/** Creates the object, or brings the one that is there in line: the API server's port may be another one than last time. */
+async function ensure<T extends KubeObject>(client: KubeClient, resource: Resource<T>, object: T): Promise<void> {
+  const { metadata, ...rest } = object;
+  const objectName = metadata?.name ?? "";
+  try {
+    await client.get(resource, objectName, metadata?.namespace);
+  } catch (problem) {
+    if (!hasReason(problem, "NotFound")) throw problem;
+    try {
+      await client.create(resource, object);
+      return;
+    } catch (raced) {
+      if (!hasReason(raced, "AlreadyExists")) throw raced;
+    }
+  }
+  const target = { name: objectName, ...(metadata?.namespace !== undefined && { namespace: metadata.namespace }) };
+  await client.patch(resource, target, "merge", { metadata: { labels: metadata?.labels ?? {} }, ...rest });
+}
+
+const hasReason = (problem: unknown, reason: string): boolean =>
+  problem instanceof StatusError && problem.reason === reason;

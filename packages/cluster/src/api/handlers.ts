@@ -139,7 +139,7 @@ async function update(call: Call, scope: UpdateScope): Promise<ApiResponse> {
   // Each attempt changes what it is given; only the first one is free to take the body itself.
   let first: Draft | undefined = draft;
   const change = (): Draft => {
-    const own = first ?? (readObject(request, expectedOf(route.kind), []) as Draft);
+    const own = first ?? readObject(request, expectedOf(route.kind), []);
     first = undefined;
     placeInNamespace(own, route);
     return own;

@@ -2,7 +2,7 @@
 export { type Api, type ApiOptions, createApi } from "./api.ts";
 export { type Authenticator, type AuthenticatorOptions, admin, createAuthenticator } from "./authenticator.ts";
 export { anonymous, type Attributes, type Authorizer, builtInAuthorizer } from "./authorizer.ts";
-export { type BootstrapOptions, bootstrapObjects, systemNamespaces } from "./bootstrap.ts";
+export { type BootstrapOptions, bootstrapObjects, keepBootstrapObjects, systemNamespaces } from "./bootstrap.ts";
 export type { HealthCheck } from "./health.ts";
 export { localTransport } from "./local.ts";
 export { createTokens, type IssuedToken, type TokenIssuer, type TokenOptions, type TokenSubject } from "./tokens.ts";

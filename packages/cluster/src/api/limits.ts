@@ -43,6 +43,9 @@ export const limits = {
   eventTtlMs: 60 * 60_000,
   eventSweepEveryMs: 5 * 60_000,
 
+  /** How often the API server's own objects are looked after. kube-apiserver: 10 s. */
+  bootstrapEveryMs: 10_000,
+
   /** Service account tokens. apiserver: serviceaccount token REST. */
   tokenSecondsDefault: 3600,
   tokenSecondsMin: 600,

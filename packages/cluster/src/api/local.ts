@@ -42,9 +42,10 @@ export function localTransport(api: ApiHandler, user: User): Transport {
         if (signal.aborted) return;
         const { status, body } = await send(request, signal);
         if (!("events" in body)) throw new StatusError({ code: status, ...((await valueOf(body)) as Status) });
+        const stopped = (): boolean => signal.aborted;
         for await (const batch of body.events)
           for (const event of batch) {
-            if (signal.aborted) return;
+            if (stopped()) return;
             yield event as unknown as WatchEvent;
           }
       } finally {

@@ -62,7 +62,7 @@ async function removeOldEvents({ events, clock }: MaintenanceEnvironment): Promi
 }
 
 function lastSeenMs({ metadata, lastTimestamp, eventTime, series }: Event): number {
-  const times = [series?.lastObservedTime, lastTimestamp, eventTime, metadata?.creationTimestamp]
+  const times = [series?.lastObservedTime, lastTimestamp, eventTime, metadata.creationTimestamp]
     .map((time) => Date.parse(time ?? ""))
     .filter((ms) => !Number.isNaN(ms));
   return Math.max(0, ...times);

@@ -360,7 +360,7 @@ describe("events", () => {
         involvedObject: { kind: "Pod", namespace: "default", name: "p" },
         reason: "Tested",
         lastTimestamp: new Date(clock.now()).toISOString().replace(/\.\d+/, ""),
-      } as never);
+      });
     await event("old");
     await clock.advance(55 * 60_000);
     await event("young");

@@ -41,7 +41,10 @@ const byGroupVersion = new Map<string, Map<string, KindInfo>>();
 for (const kind of kinds) {
   const groupVersion = kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
   let plurals = byGroupVersion.get(groupVersion);
-  if (plurals === undefined) byGroupVersion.set(groupVersion, (plurals = new Map()));
+  if (plurals === undefined) {
+    plurals = new Map<string, KindInfo>();
+    byGroupVersion.set(groupVersion, plurals);
+  }
   plurals.set(kind.plural, kind);
 }
 

@@ -105,12 +105,12 @@ export class Watches {
     request: WatchRequest,
     timeoutMs: number,
   ): AsyncGenerator<readonly ApiWatchEvent[]> {
-    let timedOut = false;
+    const ending = { timedOut: false };
     const timeout = this.#env.clock.timer(
       timeoutMs,
       () => {
-        timedOut = true;
-        subscription.close();
+        ending.timedOut = true;
+        subscription.finish();
       },
       { background: true },
     );
@@ -128,7 +128,8 @@ export class Watches {
         if (events.length > 0) yield events;
       }
       if (subscription.gone) yield [errorEvent(tooOld(plan.after))];
-      else if (timedOut && bookmarks !== undefined) yield bookmarks.at(subscription.revision);
+      else if (ending.timedOut && subscription.complete && bookmarks !== undefined)
+        yield bookmarks.at(subscription.revision);
     } finally {
       timeout.cancel();
       subscription.close();
@@ -210,7 +211,6 @@ export function encoded(type: ApiWatchEvent["type"], object: unknown): ApiWatchE
 const tooOld = (after: Revision): Status =>
   statusOf(readRefusal({ outcome: "compacted", compactRevision: after }, after));
 
-// eslint-disable-next-line @typescript-eslint/require-await -- it only has to be an async iterable
 async function* once(event: ApiWatchEvent): AsyncGenerator<readonly ApiWatchEvent[]> {
   yield [event];
 }

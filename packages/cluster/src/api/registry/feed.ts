@@ -23,6 +23,11 @@ export interface Subscription {
   /** Up to here everything was handed over, once `next` has nothing waiting. */
   readonly revision: Revision;
   readonly gone: boolean;
+  /** After the end: was everything up to `revision` handed over? */
+  readonly complete: boolean;
+  /** Takes no more; what waits is still handed over. */
+  finish(): void;
+  /** Ends at once. */
   close(): void;
 }
 
@@ -162,6 +167,7 @@ class Subscriber implements Subscription {
   after: Revision = 0;
   revision: Revision;
   gone = false;
+  complete = true;
 
   constructor(selection: Selection, revision: Revision, onClose: () => void) {
     this.#selection = selection;
@@ -189,8 +195,7 @@ class Subscriber implements Subscription {
 
   #push(item: FeedItem): void {
     if (this.#queue.length >= limits.watchQueueEventsMax) {
-      this.#queue = [];
-      this.end(false);
+      this.close();
       return;
     }
     this.#queue.push(item);
@@ -222,7 +227,12 @@ class Subscriber implements Subscription {
     this.#taken?.();
   }
 
+  finish(): void {
+    this.end(false);
+  }
+
   close(): void {
+    if (this.#queue.length > 0) this.complete = false;
     this.#queue = [];
     this.end(false);
   }

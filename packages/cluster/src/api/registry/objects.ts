@@ -26,7 +26,8 @@ export interface Encoded {
 
 export function encode(draft: Draft): Encoded {
   const { kind, apiVersion, metadata, ...rest } = draft;
-  const { resourceVersion: _, ...otherMetadata } = metadata;
+  const otherMetadata = { ...metadata };
+  delete otherMetadata.resourceVersion;
   const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":{"resourceVersion":"`;
   const tail = `",${JSON.stringify(otherMetadata).slice(1)}`;
   const restText = JSON.stringify(rest);

@@ -108,13 +108,13 @@ export class Registry {
     const { kind, strategy } = this;
     this.#begin(draft);
     strategy.prepareCreate?.(draft);
-    const defaulted = applyDefaults(kind, draft) as unknown as Draft;
+    const defaulted = applyDefaults(kind, draft);
     options.admit(defaulted, undefined);
     if (this.#head(defaulted.metadata.namespace, defaulted.metadata.name) !== undefined)
       throw alreadyExists(kind, defaulted.metadata.name ?? "");
     const reservation = strategy.reserve?.(defaulted, undefined);
     try {
-      this.#check(validateCreate(kind, defaulted as never), defaulted);
+      this.#check(validateCreate(kind, defaulted), defaulted);
       if (options.dryRun) return dryItem(defaulted, undefined, reservation);
       return await this.#put(defaulted, 0, reservation);
     } catch (problem) {
@@ -218,10 +218,10 @@ export class Registry {
     keepSystemFields(merged, current);
     if (scope === "object") this.strategy.prepareUpdate?.(merged, current);
     if (scope === "status") this.strategy.prepareStatus?.(merged, current);
-    const next = applyDefaults(this.kind, merged) as unknown as Draft;
+    const next = applyDefaults(this.kind, merged);
     options.admit(next, current);
     const subresource = scope === "object" ? undefined : scope;
-    const errors = validateUpdate(this.kind, next as never, current as never, subresource);
+    const errors = validateUpdate(this.kind, next, current, subresource);
     this.#check([...newFinalizers(next, current), ...errors], next);
     const changesSpec = scope === "object" || scope === "binding";
     if (changesSpec && this.strategy.raisesGeneration?.(next, current) === true)
@@ -342,7 +342,7 @@ function setOrDelete<T extends object, Field extends keyof T>(
   field: Field,
   value: T[Field] | undefined,
 ): void {
-  if (value === undefined) delete target[field];
+  if (value === undefined) Reflect.deleteProperty(target, field);
   else target[field] = value;
 }
 

@@ -144,9 +144,10 @@ class Door {
     this.#closing.abort(new Error("the API server is closing"));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    if (graceMs <= 0) server.closeAllConnections();
+    const timer = this.#api.clock.timer(graceMs, () => server.closeAllConnections());
     await closed;
-    clearTimeout(timer);
+    timer.cancel();
   }
 
   /** Host, Origin and target first, on every route and method; then who it is. */

@@ -15,7 +15,7 @@ export async function handleBinding(call: Call, verb: Verb): Promise<ApiResponse
   const { route, registry, request, warnings, parts } = call;
   if (verb !== "create") throw methodNotAllowed(route.kind, verb);
   const expected = { kind: "Binding", apiVersion: "v1", definition: "Binding" };
-  const binding = readObject(request, expected, warnings) as unknown as Binding;
+  const binding = readObject(request, expected, warnings) as Partial<Binding>;
   const { target } = binding;
   const node = target?.name ?? "";
   if (node === "" || (target?.kind !== undefined && target.kind !== "" && target.kind !== "Node"))
