@@ -3,13 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { silentLogger, WherryError } from "@wherry/core";
-import { VirtualClock } from "@wherry/core/testing";
+import { WherryError } from "@wherry/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { startCompactor } from "./compactor.ts";
 import { type Journal, noJournal } from "./journal.ts";
-import { compactionIntervalMs, historyKeptMs } from "./limits.ts";
-import { openMemoryBackend } from "./memory.ts";
 import { MvccBackend } from "./mvcc.ts";
 import { openSqliteBackend } from "./sqlite.ts";
 import type { Backend } from "./types.ts";
@@ -125,6 +121,22 @@ describe("the store's file", () => {
   });
 });
 
+test("a compaction that fails ends the store, and its owner hears of it", async () => {
+  const failures: WherryError[] = [];
+  const journal: Journal = {
+    ...noJournal,
+    compact: () => {
+      throw new Error("I/O error");
+    },
+  };
+  const backend = new MvccBackend(journal, { defer: setImmediate, onFailure: (error) => failures.push(error) });
+  await backend.put("/a", 0, String);
+  await expect(backend.compact(1)).rejects.toMatchObject({ code: "STORE_FAILED" });
+  await expect(backend.put("/a", 1, String)).rejects.toMatchObject({ code: "STORE_FAILED" });
+  expect(failures).toMatchObject([{ code: "STORE_FAILED" }]);
+  expect(backend.get("/a")).toMatchObject({ revision: 1 });
+});
+
 test("a commit that fails is never visible, and its writers and all later ones hear of it", async () => {
   let broken = false;
   const journal: Journal = {
@@ -151,25 +163,4 @@ test("a commit that fails is never visible, and its writers and all later ones h
   abort.abort();
   if (!(Symbol.asyncIterator in watch)) throw new Error("refused");
   for await (const batch of watch) expect(batch).toBe("nothing");
-});
-
-test("the compactor forgets what is older than five minutes, and nothing younger", async () => {
-  const clock = new VirtualClock();
-  const backend = openMemoryBackend();
-  const abort = new AbortController();
-  const running = startCompactor(backend, { clock, log: silentLogger }, abort.signal);
-  await backend.put("/a", 0, String);
-  await backend.put("/a", 1, String);
-  await clock.advance(compactionIntervalMs);
-  await backend.put("/a", 2, String);
-  await clock.advance(historyKeptMs - 1);
-  expect(backend.compactRevision).toBe(0);
-  await clock.advance(1);
-  expect(backend.compactRevision).toBe(2);
-  await clock.advance(compactionIntervalMs);
-  expect(backend.compactRevision).toBe(3);
-  abort.abort();
-  await running;
-  expect(clock.pendingTimers).toBe(0);
-  await backend.close();
 });

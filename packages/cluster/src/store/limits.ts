@@ -32,9 +32,3 @@ export const compactionEventsMax = 1_000;
 
 /** The store's file. 64 GiB: far above what the memory holds, low enough to leave a typical disk usable. */
 export const fileBytesMax: number = 64 * 1024 ** 3;
-
-/** How long the past stays readable (etcd under Kubernetes compacts every 5 minutes, too). */
-export const historyKeptMs: number = 5 * 60_000;
-
-/** How often the compactor looks. */
-export const compactionIntervalMs = 60_000;

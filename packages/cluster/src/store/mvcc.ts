@@ -236,7 +236,8 @@ export class MvccBackend implements Backend {
     this.#pending = [];
     this.#heads.clear();
     for (const { reject } of refused) reject(error);
-    this.#options.onFailure?.(error);
+    // Apart from whoever met the failure: what the owner throws there shall end the process, not be a caller's rejection.
+    queueMicrotask(() => this.#options.onFailure?.(error));
   }
 
   /** Keeps the history within its limits. */
