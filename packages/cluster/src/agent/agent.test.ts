@@ -2,7 +2,7 @@
 import { access, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { type Container, type Pod, resources, type Stored } from "@wherry/kube";
+import { type Container, type Pod, resources } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { statOf } from "./runtime/supervisor.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
@@ -82,7 +82,7 @@ describe("a pod's life", () => {
     const watching = (async () => {
       for await (const event of node.client.watch(pods, { signal: stop.signal })) {
         if (event.type === "ERROR") continue;
-        phases.push((event.object as Stored<Pod>).status?.phase);
+        phases.push(event.object.status?.phase);
         if (event.type === "DELETED") return;
       }
     })();

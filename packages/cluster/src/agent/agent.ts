@@ -1,6 +1,6 @@
 // The node agent: one worker per pod that is bound to this node. It finds what an earlier agent left running, adopts what still
 // belongs to a pod, and ends what belongs to none.
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asError } from "@wherry/core";
 import { type Pod, resources, type Service, type Stored } from "@wherry/kube";
@@ -9,6 +9,7 @@ import { AgentLogs } from "./logs/agent-logs.ts";
 import { nodeResources, registerNode } from "./node-registration.ts";
 import type { PodContext } from "./pod/context.ts";
 import { Folders } from "./pod/folders.ts";
+import { type PodRecord, removeFolders } from "./pod/pod-setup.ts";
 import { PodWorker } from "./pod/worker.ts";
 import { probeRunner } from "./probes/handlers.ts";
 import { killMarked } from "./runtime/escaped.ts";
@@ -36,14 +37,6 @@ export function baseEnvironment(env: NodeJS.ProcessEnv): Readonly<Record<string,
     if (value !== undefined && value !== "") base[name] = value;
   }
   return base;
-}
-
-interface PodRecord {
-  readonly uid: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly node: string;
-  readonly podIP: string;
 }
 
 class NodeAgent implements Agent {
@@ -208,8 +201,7 @@ class NodeAgent implements Agent {
           await killMarked(id);
         }
       const pod = { metadata: { uid: record.uid, name: record.name, namespace: record.namespace } };
-      await rm(folders.pod(record.uid), { recursive: true, force: true });
-      await rm(folders.logs(pod), { recursive: true, force: true });
+      await removeFolders(this.#context, pod);
     } catch (error) {
       log.warn({ err: asError(error), uid: record.uid }, "what is left of a deleted pod could not be cleaned up");
     }

@@ -22,7 +22,10 @@ describe("a node with the simulated runtime", () => {
   const ending = (code: number, afterMs: number): NonNullable<Pod["metadata"]> => ({
     name: "pod",
     namespace: "default",
-    annotations: { "wherry.dev/simulate-exit-code": String(code), "wherry.dev/simulate-exit-after-ms": String(afterMs) },
+    annotations: {
+      "wherry.dev/simulate-exit-code": String(code),
+      "wherry.dev/simulate-exit-after-ms": String(afterMs),
+    },
   });
 
   it("backs off 10 s, 20 s, … 300 s, and starts over after ten minutes of running", async () => {
@@ -44,7 +47,10 @@ describe("a node with the simulated runtime", () => {
     await clock.advance(100);
     expect((await status("pod"))?.phase).toBe("Running");
     await clock.advance(6000);
-    expect(await status("pod")).toMatchObject({ phase: "Succeeded", containerStatuses: [{ state: { terminated: { exitCode: 0, reason: "Completed" } } }] });
+    expect(await status("pod")).toMatchObject({
+      phase: "Succeeded",
+      containerStatuses: [{ state: { terminated: { exitCode: 0, reason: "Completed" } } }],
+    });
   });
 
   it("restarts on failure only until it succeeds", async () => {
@@ -164,7 +170,11 @@ describe("a probe over time", () => {
     expect(seen).toEqual(["0: yes"]);
     seen.length = 0;
     answer = "failure";
-    const liveness = worker({ type: "liveness", probe: { ...exec, periodSeconds: 1, failureThreshold: 1 }, startedAtMs: clock.now() });
+    const liveness = worker({
+      type: "liveness",
+      probe: { ...exec, periodSeconds: 1, failureThreshold: 1 },
+      startedAtMs: clock.now(),
+    });
     await clock.advance(5_000);
     expect(seen.map((line) => line.split(" ")[1])).toEqual(["failed", "no"]);
     startup.stop();

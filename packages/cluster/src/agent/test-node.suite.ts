@@ -62,7 +62,17 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
   const slot = options.slot ?? 201;
   const runtime = options.runtime ?? "process";
   const random = new SeededRandom(1);
-  const log = process.env["GDEBUG"] ? { debug(){}, info: console.log, warn: console.log, error: console.log, child(){ return this; } } as never : silentLogger;
+  const log = process.env["GDEBUG"]
+    ? ({
+        debug() {},
+        info: console.log,
+        warn: console.log,
+        error: console.log,
+        child() {
+          return this;
+        },
+      } as never)
+    : silentLogger;
   const folder = await mkdtemp(join(tmpdir(), "wherry-agent-"));
   const { privateKey } = generateKeyPairSync("ec", {
     namedCurve: "P-256",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SeededRandom, silentLogger, SystemClock } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
-import { type EndpointSlice, resources, type Service, type ServiceSpec } from "@wherry/kube";
+import { type EndpointSlice, resources, type ServiceSpec } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import { createClient } from "@wherry/kube/client";
 import { createInformers } from "@wherry/kube/controller";
@@ -73,7 +73,7 @@ describe("the choice of backends", () => {
   ): EndpointSlice => ({
     addressType: "IPv4",
     endpoints: endpoints ?? [],
-    ports: ports ?? [],
+    ports,
   });
   it("takes ready endpoints; without any those that serve while they end", () => {
     const ready = { addresses: ["127.1.1.1"], conditions: { ready: true } };
@@ -166,8 +166,8 @@ describe("the Service proxy", () => {
   async function service(name: string, spec: Partial<ServiceSpec>): Promise<string> {
     const created = await client.create(resources.services, {
       metadata: { name, namespace: "default" },
-      spec: spec as ServiceSpec,
-    } as Service);
+      spec: spec,
+    });
     return created.spec?.clusterIP ?? "";
   }
 

@@ -1,27 +1,23 @@
 // One container of one pod: starts its instances, watches them, probes them, stops them. It decides nothing about the pod: when to
 // start and stop comes from the pod's worker, which it wakes when something has changed.
-import { mkdir, rm } from "node:fs/promises";
-import { asError, assert, type Logger, WherryError } from "@wherry/core";
+import { mkdir } from "node:fs/promises";
+import { asError, type Logger } from "@wherry/core";
 import type { LifecycleHandler, Pod, Stored } from "@wherry/kube";
 import { rewritePaths } from "../environment/command.ts";
-import {
-  endedInstancesKept,
-  killWaitMs,
-  preStopExtensionMs,
-  restartDelayFirstMs,
-  retryFirstMs,
-  retryMaxMs,
-} from "../limits.ts";
 import { LogPump } from "../logs/log-pump.ts";
 import type { ProbeResult, ProbeTarget } from "../probes/handlers.ts";
 import { ContainerProbes } from "../probes/container-probes.ts";
 import type { Container, ContainerState, Runtime } from "../runtime/types.ts";
-import type { PodVolumes } from "../volumes/volumes.ts";
+import { restoreRecord } from "./adoption.ts";
 import type { PodContext } from "./context.ts";
 import { containerSpec, type Resolved, simulatedSpec } from "./container-spec.ts";
 import { Grace } from "./grace.ts";
 import { type ContainerRecord, recordEnd, recordRestart } from "./record.ts";
-import { rfc3339 } from "./status.ts";
+import { runHook } from "./hooks.ts";
+import { type Prepared, pruneInstances } from "./pod-setup.ts";
+import { recordStartFailure } from "./start-failure.ts";
+import { containerID, rfc3339 } from "./status.ts";
+import { stopContainer } from "./stop-container.ts";
 import { terminationMessage } from "./termination-message.ts";
 
 export interface ContainerHost {
@@ -30,7 +26,7 @@ export interface ContainerHost {
   /** As last seen. */
   readonly pod: Stored<Pod>;
   /** The pod's address and volumes, once they are there. */
-  prepare(): Promise<{ readonly podIP: string; readonly volumes: PodVolumes }>;
+  prepare(): Promise<Prepared>;
   wake(): void;
 }
 
@@ -59,10 +55,6 @@ export class ContainerRunner {
     this.#log = host.context.log.child({ container: record.name });
   }
 
-  get alive(): boolean {
-    return this.#instance !== undefined || this.record.busy;
-  }
-
   /** The pump of the newest instance's log. */
   get pump(): LogPump | undefined {
     return this.#pump;
@@ -88,7 +80,8 @@ export class ContainerRunner {
 
   async #start(): Promise<void> {
     const { record } = this;
-    assert(this.#instance === undefined && !record.busy, "a container has one instance at a time");
+    // A container has one instance at a time.
+    if (this.#instance !== undefined || record.busy) return;
     record.busy = true;
     const attempt = record.attempt + 1;
     try {
@@ -110,29 +103,11 @@ export class ContainerRunner {
   async adopt(attempt: number): Promise<void> {
     const { record } = this;
     const { runtime, pod, context } = this.#host;
-    const uid = pod.metadata.uid;
-    record.attempt = attempt;
-    const container = await runtime.adopt(
-      `${uid}/${record.name}/${attempt}`,
-      context.folders.instance(uid, record.name, attempt),
-    );
-    const known = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find(
-      (s) => s.name === record.name,
-    );
-    const same = known?.restartCount === attempt;
-    record.last = same ? known.lastState?.terminated : (known?.state?.terminated ?? known?.lastState?.terminated);
-    if (container === undefined) {
-      // It was being started when the daemon died, and nothing of it is left: the next start is a new one.
-      record.state = { phase: "waiting" };
-      return;
-    }
-    record.restartDelayMs = Math.min(attempt === 0 ? 0 : restartDelayFirstMs * 2 ** Math.min(attempt - 1, 10), 300_000);
-    const startedAt = (same ? known.state?.running?.startedAt : undefined) ?? rfc3339(container.state.startedAtMs);
-    if (container.state.phase === "running") {
-      record.state = { phase: "running", startedAt };
-      record.started = same ? (known.started ?? false) : false;
-      record.ready = same ? known.ready : false;
-    }
+    const { uid } = pod.metadata;
+    const folder = context.folders.instance(uid, record.name, attempt);
+    const container = await runtime.adopt(`${uid}/${record.name}/${attempt}`, folder);
+    restoreRecord(record, pod, attempt, container);
+    if (container === undefined) return;
     let resolved: Promise<Resolved> | undefined;
     await this.#attach({ container, resolved: () => (resolved ??= this.#resolve(attempt)) }, attempt);
     if (container.state.phase === "running") this.#probe(true);
@@ -144,13 +119,17 @@ export class ContainerRunner {
   }
 
   /** TERM, then KILL at the end of the grace. Resolves when the instance has ended. */
-  stop(grace: Grace, event: string | undefined = `Stopping container ${this.record.name}`): Promise<void> {
+  async stop(grace: Grace, event: string = `Stopping container ${this.record.name}`): Promise<void> {
     const instance = this.#instance;
-    if (instance === undefined) return Promise.resolve();
+    if (instance === undefined) return;
+    if (this.#stopping !== undefined && !(await grace.covers(this.#stopping))) {
+      // It is being stopped for another reason, with more grace than this one has.
+      instance.container.killAll();
+    }
     this.#stopping ??= this.#stop(instance, grace, event).finally(() => {
       this.#stopping = undefined;
     });
-    return this.#stopping;
+    await this.#stopping;
   }
 
   /** Leaves the instance running and lets go of it. */
@@ -172,14 +151,14 @@ export class ContainerRunner {
     const real = runtime.name === "process";
     if (real) {
       await mkdir(resolved.spec.folder, { recursive: true, mode: 0o700 });
-      await this.#prune(attempt);
+      await pruneInstances(context, this.#host.pod, this.record.name, attempt);
     }
     const container = await runtime.start(resolved.spec);
     const instance: Instance = { container, resolved: () => Promise.resolve(resolved) };
     await this.#attach(instance, attempt);
     if (real) this.#event("Normal", "Started", `Started container ${this.record.name}`);
     const hook = this.record.spec.lifecycle?.postStart;
-    if (hook !== undefined && !(await this.#postStart(hook))) {
+    if (hook !== undefined && !(await this.#postStart(instance, hook))) {
       container.killAll();
       await container.exited;
     }
@@ -228,7 +207,7 @@ export class ContainerRunner {
         ...(message === "" ? {} : { message }),
         startedAt: rfc3339(state.startedAtMs),
         finishedAt: rfc3339(state.finishedAtMs),
-        containerID: `wherry://${pod.metadata.uid}/${record.name}/${attempt}`,
+        containerID: containerID(pod, record.name, attempt),
       },
       state.finishedAtMs - state.startedAtMs,
       state.finishedAtMs,
@@ -237,45 +216,11 @@ export class ContainerRunner {
     this.#host.wake();
   }
 
-  /** A start that failed: the record says why, and when to try again. */
   #failed(error: Error): void {
-    const { record } = this;
     const { context, pod } = this.#host;
-    const nowMs = context.clock.now();
-    const code = WherryError.is(error) ? error.code : "";
-    if (code === "RUNTIME_START_FAILED") {
-      const at = rfc3339(nowMs);
-      const terminated = { exitCode: 128, reason: "StartError", message: error.message, startedAt: at, finishedAt: at };
-      recordEnd(
-        record,
-        { ...terminated, containerID: `wherry://${pod.metadata.uid}/${record.name}/${record.attempt}` },
-        0,
-        nowMs,
-      );
-      this.#event("Warning", "Failed", `Error: ${error.message}`);
-      return;
-    }
-    record.failures++;
-    if (record.state.phase === "ended") record.last = record.state.terminated;
-    const image = code === "AGENT_IMAGE_UNKNOWN";
-    const expected = image || code === "AGENT_CONTAINER_CONFIG";
-    const reason = image
-      ? record.failures === 1
-        ? "ErrImagePull"
-        : "ImagePullBackOff"
-      : expected
-        ? "CreateContainerConfigError"
-        : "CreateContainerError";
-    record.state = { phase: "waiting", reason, message: error.message };
-    // Looking an image up costs next to nothing, so a user who adds it need not wait for Kubernetes' five minutes.
-    record.notBeforeMs =
-      nowMs + (image ? restartDelayFirstMs : Math.min(retryFirstMs * 2 ** (record.failures - 1), retryMaxMs));
-    if (record.failures === 1 || !expected)
-      this.#event(
-        "Warning",
-        "Failed",
-        image ? `Failed to pull image "${record.spec.image ?? ""}": ${error.message}` : `Error: ${error.message}`,
-      );
+    const id = containerID(pod, this.record.name, this.record.attempt);
+    const { message, expected } = recordStartFailure(this.record, error, context.clock.now(), id);
+    if (message !== undefined) this.#event("Warning", "Failed", message);
     if (!expected) this.#log.warn({ err: error, pod: pod.metadata.name }, "a container could not be started");
   }
 
@@ -296,8 +241,8 @@ export class ContainerRunner {
       changed: () => this.#host.wake(),
       kill: (reason, graceSeconds) => {
         this.record.busy = true;
-        const seconds = graceSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
-        void this.stop(new Grace(context.clock, seconds * 1000), reason).finally(() => {
+        const graceMs = graceSeconds === undefined ? graceMsOf(pod) : graceSeconds * 1000;
+        void this.stop(new Grace(context.clock, graceMs), reason).finally(() => {
           this.record.busy = false;
           this.#host.wake();
         });
@@ -321,66 +266,46 @@ export class ContainerRunner {
     };
   }
 
-  async #stop(instance: Instance, grace: Grace, event: string | undefined): Promise<void> {
-    const { container } = instance;
-    if (event !== undefined && this.#host.runtime.name === "process") this.#event("Normal", "Killing", event);
+  async #stop(instance: Instance, grace: Grace, event: string): Promise<void> {
+    if (this.#host.runtime.name === "process") this.#event("Normal", "Killing", event);
     const { preStop, stopSignal } = this.record.spec.lifecycle ?? {};
-    let extensionMs = 0;
-    if (preStop !== undefined && grace.leftMs > 0 && this.record.state.phase === "running") {
-      const hook = this.#hook(instance, preStop, grace.leftMs).then((output) => {
-        if (output !== undefined) this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${output}`);
-      });
-      await Promise.race([grace.covers(hook), container.exited]);
-      if (grace.leftMs < preStopExtensionMs) extensionMs = preStopExtensionMs;
-    }
-    if (container.state.phase === "running" && (grace.leftMs > 0 || extensionMs > 0)) {
-      container.signal((stopSignal as NodeJS.Signals | undefined) ?? "SIGTERM");
-      await grace.covers(container.exited, extensionMs);
-    }
-    if (container.state.phase === "running") {
-      container.killAll();
-      const patience = new Grace(this.#host.context.clock, killWaitMs);
-      if (!(await patience.covers(container.exited)))
+    await stopContainer({
+      container: instance.container,
+      clock: this.#host.context.clock,
+      grace,
+      stopSignal: stopSignal as NodeJS.Signals | undefined,
+      preStop: this.record.state.phase === "running" ? preStop : undefined,
+      runHook: async (hook, timeoutMs, signal) => {
+        const problem = await this.#hook(instance, hook, timeoutMs, signal);
+        if (problem !== undefined) this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${problem}`);
+      },
+      onStuck: () =>
         this.#log.error(
           { pod: this.#host.pod.metadata.name },
-          `the container still runs ${killWaitMs} ms after SIGKILL: it hangs in the kernel`,
-        );
-    }
-    await container.exited;
+          "the container still runs long after SIGKILL: it hangs in the kernel",
+        ),
+    });
     await instance.recorded;
   }
 
-  async #postStart(hook: LifecycleHandler): Promise<boolean> {
-    const instance = this.#instance;
-    if (instance === undefined) return true;
-    const output = await this.#hook(instance, hook, (this.#host.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
-    if (output === undefined) return true;
-    this.#event("Warning", "FailedPostStartHook", `PostStartHook failed: ${output}`);
+  async #postStart(instance: Instance, hook: LifecycleHandler): Promise<boolean> {
+    const over = new AbortController();
+    void instance.container.exited.then(() => over.abort(new Error("the container has ended")));
+    const problem = await this.#hook(instance, hook, graceMsOf(this.#host.pod), over.signal);
+    if (problem === undefined) return true;
+    this.#event("Warning", "FailedPostStartHook", `PostStartHook failed: ${problem}`);
     return false;
   }
 
-  /** Undefined: it succeeded; else what it said. */
-  async #hook(instance: Instance, hook: LifecycleHandler, timeoutMs: number): Promise<string | undefined> {
+  #hook(
+    instance: Instance,
+    hook: LifecycleHandler,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const { context, runtime } = this.#host;
-    if (hook.sleep !== undefined) {
-      await context.clock.sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs));
-      return undefined;
-    }
-    if (runtime.name === "simulated") return undefined;
-    const result = await context.probe(hook, await this.#target(instance), timeoutMs);
-    return result.verdict === "success" || result.verdict === "warning" ? undefined : result.output;
-  }
-
-  /** Keeps the last ended instance, for its exit code and its log. */
-  async #prune(attempt: number): Promise<void> {
-    const old = attempt - endedInstancesKept - 1;
-    if (old < 0) return;
-    const { context, pod } = this.#host;
-    const log = context.folders.log(pod, this.record.name, old);
-    await Promise.all([
-      rm(context.folders.instance(pod.metadata.uid, this.record.name, old), { recursive: true, force: true }),
-      ...[log, `${log}.1`, `${log}.2`].map((file) => rm(file, { force: true })),
-    ]);
+    const target = runtime.name === "simulated" ? undefined : () => this.#target(instance);
+    return runHook(context, hook, target, timeoutMs, signal);
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string): void {
@@ -389,4 +314,9 @@ export class ContainerRunner {
       fieldPath: `spec.${field}{${this.record.name}}`,
     });
   }
+}
+
+/** How long a pod's containers get to end. */
+export function graceMsOf(pod: Pod): number {
+  return (pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
 }

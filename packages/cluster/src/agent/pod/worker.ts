@@ -1,23 +1,19 @@
 // One pod on its node, from the moment it is bound until nothing of it is left. Level-triggered: whatever happens only wakes it,
 // and each step looks at what is, starts or stops what that asks for, and writes the status if it has changed.
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { asError, type Logger, type Timer } from "@wherry/core";
-import { type Pod, type Stored } from "@wherry/kube";
+import type { Pod, Stored } from "@wherry/kube";
 import { notHonoured } from "../environment/not-honoured.ts";
-import { configError } from "../errors.ts";
 import { retryFirstMs, retryMaxMs } from "../limits.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { PodVolumes } from "../volumes/volumes.ts";
-import { type ContainerHost, ContainerRunner } from "./container-runner.ts";
+import { type ContainerHost, ContainerRunner, graceMsOf } from "./container-runner.ts";
 import type { PodContext } from "./context.ts";
 import { decide } from "./decide.ts";
+import { Ending, stopPod } from "./ending.ts";
 import { Grace } from "./grace.ts";
+import { type Prepared, PodSetup } from "./pod-setup.ts";
 import { recordsOf } from "./record.ts";
-import { PodTokens, referencesOf } from "./references.ts";
 import { podStatus, rfc3339 } from "./status.ts";
 import { StatusWriter } from "./status-writer.ts";
-import { stopPod } from "./stop-pod.ts";
 
 /** How long a status that only says "being created" is held back: most containers run before it is over, and one write is enough. */
 const startHoldMs = 150;
@@ -30,13 +26,10 @@ export class PodWorker implements ContainerHost {
   readonly runners: readonly ContainerRunner[];
   readonly #log: Logger;
   readonly #status: StatusWriter;
-  readonly #volumes: PodVolumes;
-  readonly #tokens: PodTokens;
+  readonly #setup: PodSetup;
   readonly #onGone: () => void;
   readonly #startTime: string;
   readonly #terminalAtFirst: boolean;
-  #prepared: Promise<{ podIP: string; volumes: PodVolumes }> | undefined;
-  #podIP: string | undefined;
   #timer: Timer | undefined;
   #stepping = false;
   #again = false;
@@ -45,7 +38,7 @@ export class PodWorker implements ContainerHost {
   #stopGrace: Grace | undefined;
   #stopped: Promise<void> | undefined;
   #removed = false;
-  #ending: { readonly grace: Grace; readonly done: Promise<void>; over: boolean } | undefined;
+  #ending: Ending | undefined;
   #failure: { readonly reason: string; readonly message: string } | undefined;
   #outcome: "Succeeded" | "Failed" | undefined;
   #holdUntilMs: number | undefined;
@@ -59,18 +52,7 @@ export class PodWorker implements ContainerHost {
     this.#status = new StatusWriter(context.client, pod);
     this.#startTime = pod.status?.startTime ?? rfc3339(context.clock.now());
     this.#terminalAtFirst = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-    this.#tokens = new PodTokens(context.client, context.clock, pod);
-    this.#volumes = new PodVolumes({
-      pod,
-      folder: context.folders.volumes(pod.metadata.uid),
-      forbidden: context.folders.root,
-      rootCa: context.rootCa,
-      sources: {
-        facts: { pod, podIP: "", hostIP: context.node.ip, allocatable: context.node.allocatable },
-        references: referencesOf(context.client, pod.metadata.namespace ?? ""),
-        token: async (audience, lifetime) => await this.#tokens.get(audience, lifetime),
-      },
-    });
+    this.#setup = new PodSetup(context, this.runtime, () => this.pod, this.#log);
     this.runners = recordsOf(pod).map((record) => new ContainerRunner(this, record));
   }
 
@@ -94,10 +76,10 @@ export class PodWorker implements ContainerHost {
   /** Takes over what an earlier daemon left of the pod. Answers how many containers run. */
   async adopt(podIP: string | undefined): Promise<number> {
     const address = podIP ?? this.pod.status?.podIP;
-    if (address !== undefined && !this.#terminalAtFirst) this.#takeAddress(address);
+    if (address !== undefined && !this.#terminalAtFirst) this.#setup.takeAddress(address);
     await Promise.all(
       this.runners.map(async (runner) => {
-        const attempt = await this.#newestAttempt(runner.record.name);
+        const attempt = await this.#setup.newestAttempt(runner.record.name);
         if (attempt !== undefined) await runner.adopt(attempt);
       }),
     );
@@ -106,7 +88,11 @@ export class PodWorker implements ContainerHost {
 
   /** A newer version of the pod's object. */
   update(pod: Stored<Pod>): void {
-    if (this.#status.accept(pod)) this.wake();
+    const before = this.pod.metadata;
+    if (!this.#status.accept(pod)) return;
+    const changed = before.labels !== pod.metadata.labels || before.annotations !== pod.metadata.annotations;
+    if (changed && this.#setup.showsPod) void this.#setup.refresh();
+    this.wake();
   }
 
   /** The object is gone. */
@@ -119,16 +105,15 @@ export class PodWorker implements ContainerHost {
   refresh(kind?: "ConfigMap" | "Secret", name?: string): void {
     const waiting = this.runners.filter(({ record }) => record.state.phase === "waiting" && record.failures > 0);
     for (const { record } of waiting) record.notBeforeMs = 0;
-    if (kind !== undefined && name !== undefined && this.#prepared !== undefined && this.#volumes.shows(kind, name))
-      void this.#refreshVolumes();
+    if (kind !== undefined && name !== undefined && this.#setup.shows(kind, name)) void this.#setup.refresh();
     if (waiting.length > 0) this.wake();
   }
 
   /** Stops every container gracefully and lets go of the pod, whose object stays: the cluster goes down. */
   stop(graceMsMax: number): Promise<void> {
-    this.#stopGrace ??= new Grace(this.context.clock, (this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
+    this.#stopGrace ??= new Grace(this.context.clock, graceMsOf(this.pod));
     this.#stopGrace.shortenTo(graceMsMax);
-    this.#ending?.grace.shortenTo(graceMsMax);
+    this.#ending?.shortenTo(graceMsMax);
     this.#stopped ??= this.#stop(this.#stopGrace);
     return this.#stopped;
   }
@@ -147,12 +132,8 @@ export class PodWorker implements ContainerHost {
     for (const runner of this.runners) runner.detach();
   }
 
-  prepare(): Promise<{ readonly podIP: string; readonly volumes: PodVolumes }> {
-    this.#prepared ??= this.#prepare().catch((error: unknown) => {
-      this.#prepared = undefined;
-      throw error;
-    });
-    return this.#prepared;
+  prepare(): Promise<Prepared> {
+    return this.#setup.prepare();
   }
 
   wake(): void {
@@ -162,41 +143,41 @@ export class PodWorker implements ContainerHost {
 
   async #steps(): Promise<void> {
     this.#stepping = true;
-    for (this.#again = true; this.#again && !this.#detached; ) {
-      this.#again = false;
-      try {
-        this.#wakeAt(await this.#step());
-        this.#failures = 0;
-      } catch (error) {
-        this.#failures++;
-        const waitMs = Math.min(retryFirstMs * 2 ** (this.#failures - 1), retryMaxMs);
-        if (!this.#detached)
-          this.#log.warn({ err: asError(error), waitMs }, "a step of a pod failed, again after a pause");
-        this.#wakeAt(this.context.clock.now() + waitMs);
-      }
-    }
+    do await this.#tryStep();
+    while (this.#again && !this.#detached);
     this.#stepping = false;
+  }
+
+  async #tryStep(): Promise<void> {
+    this.#again = false;
+    try {
+      this.#wakeAt(await this.#step());
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures++;
+      const waitMs = Math.min(retryFirstMs * 2 ** (this.#failures - 1), retryMaxMs);
+      if (!this.#detached)
+        this.#log.warn({ err: asError(error), waitMs }, "a step of a pod failed, again after a pause");
+      this.#wakeAt(this.context.clock.now() + waitMs);
+    }
   }
 
   #wakeAt(atMs: number | undefined): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (atMs === undefined || !Number.isFinite(atMs) || this.#detached) return;
-    this.#timer = this.context.clock.timer(
-      Math.max(0, atMs - this.context.clock.now()),
-      () => {
-        this.wake();
-      },
-      {
-        background: true,
-      },
-    );
+    this.#timer = this.context.clock.timer(Math.max(0, atMs - this.context.clock.now()), () => this.wake(), {
+      background: true,
+    });
   }
 
   /** Answers when to look again. */
   async #step(): Promise<number | undefined> {
     if (this.#detached) return undefined;
-    if (this.#removed) return await this.#stepRemoved();
+    if (this.#removed) {
+      await this.#stepRemoved();
+      return undefined;
+    }
     const deleted = this.pod.metadata.deletionTimestamp !== undefined;
     if (this.#terminalAtFirst) {
       if (deleted) await this.#status.remove();
@@ -235,37 +216,26 @@ export class PodWorker implements ContainerHost {
       this.runners.map((runner) => runner.record),
       nowMs,
     );
-    this.#podIP ??= this.#takeAddress(undefined);
+    this.#setup.takeAddress();
     for (const record of decision.start) {
       this.#holdUntilMs ??= nowMs + startHoldMs;
       void this.#runnerOf(record.name)?.start();
     }
     for (const record of decision.stop) {
-      const grace = new Grace(this.context.clock, (spec.terminationGracePeriodSeconds ?? 30) * 1000);
-      void this.#runnerOf(record.name)?.stop(grace);
+      void this.#runnerOf(record.name)?.stop(new Grace(this.context.clock, graceMsOf(this.pod)));
     }
     if (decision.outcome !== undefined) this.#finish(decision.outcome);
     this.#reportBackOff(nowMs);
-    const nextMs = Math.min(decision.wakeAtMs ?? Number.POSITIVE_INFINITY, deadlineMs, this.#tokens.renewAtMs);
-    if (this.#tokens.renewAtMs <= nowMs) void this.#refreshVolumes();
+    const nextMs = Math.min(decision.wakeAtMs ?? Number.POSITIVE_INFINITY, deadlineMs, this.#setup.refreshAtMs);
+    if (this.#setup.refreshAtMs <= nowMs) void this.#setup.refresh().then(() => this.wake());
     return nextMs;
   }
 
   /** Deleted, or over its deadline: the termination sequence, once. */
   #stepEnding(): number | undefined {
-    const graceMs =
-      (this.pod.metadata.deletionGracePeriodSeconds ?? this.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
-    if (this.#ending === undefined) {
-      for (const runner of this.runners) runner.deletionBegan();
-      const grace = new Grace(this.context.clock, graceMs);
-      this.#ending = { grace, over: false, done: stopPod(this.runners, grace) };
-      const ending = this.#ending;
-      void ending.done.then(() => {
-        ending.over = true;
-        this.wake();
-      });
-    } else this.#ending.grace.shortenTo(graceMs);
-    if (this.#ending.over && this.#outcome === undefined) {
+    if (this.#ending === undefined) for (const runner of this.runners) runner.deletionBegan();
+    const ending = this.#end(graceMsOf(this.pod));
+    if (ending.over && this.#outcome === undefined) {
       const apps = this.runners.map((runner) => runner.record).filter((record) => record.kind === "app");
       const well = apps.every((record) => record.state.phase === "ended" && record.state.terminated.exitCode === 0);
       this.#finish(well && this.#failure === undefined ? "Succeeded" : "Failed");
@@ -273,27 +243,23 @@ export class PodWorker implements ContainerHost {
     return undefined;
   }
 
-  async #stepRemoved(): Promise<undefined> {
-    if (this.#ending === undefined) {
-      const grace = new Grace(this.context.clock, removedGraceMs);
-      this.#ending = { grace, over: false, done: stopPod(this.runners, grace) };
-      const ending = this.#ending;
-      void ending.done.then(() => {
-        ending.over = true;
-        this.wake();
-      });
-    } else if (!this.#ending.over) this.#ending.grace.shortenTo(removedGraceMs);
-    if (!this.#ending.over) return undefined;
+  async #stepRemoved(): Promise<void> {
+    if (!this.#end(removedGraceMs).over) return;
     this.detach();
-    this.context.addresses.release(this.pod.metadata.uid);
-    if (this.runtime.name === "process") await removeFolders(this.context, this.pod);
+    await this.#setup.remove();
     this.#onGone();
-    return undefined;
+  }
+
+  /** Begins to end all containers, or shortens the grace of that. */
+  #end(graceMs: number): Ending {
+    this.#ending?.shortenTo(graceMs);
+    this.#ending ??= new Ending(this.context.clock, this.runners, graceMs, () => this.wake());
+    return this.#ending;
   }
 
   #finish(outcome: "Succeeded" | "Failed"): void {
     this.#outcome = outcome;
-    this.context.addresses.release(this.pod.metadata.uid);
+    this.#setup.releaseAddress();
   }
 
   /** While containers are being started for the first time: until when the status is not worth writing. */
@@ -310,7 +276,7 @@ export class PodWorker implements ContainerHost {
       podStatus({
         pod,
         records: this.runners.map((runner) => runner.record),
-        podIP: this.#podIP,
+        podIP: this.#setup.podIP,
         hostIP: this.context.node.ip,
         startTime: this.#startTime,
         nowMs: this.context.clock.now(),
@@ -337,57 +303,4 @@ export class PodWorker implements ContainerHost {
   #runnerOf(name: string): ContainerRunner | undefined {
     return this.runners.find((runner) => runner.record.name === name);
   }
-
-  #takeAddress(preferred: string | undefined): string | undefined {
-    this.#podIP =
-      this.pod.spec?.hostNetwork === true
-        ? this.context.node.ip
-        : this.context.addresses.take(this.pod.metadata.uid, preferred);
-    return this.#podIP;
-  }
-
-  async #prepare(): Promise<{ podIP: string; volumes: PodVolumes }> {
-    const podIP = this.#podIP ?? this.#takeAddress(undefined);
-    if (podIP === undefined) throw configError("no address is left on this node: delete pods, or add nodes");
-    if (this.runtime.name === "simulated") return { podIP, volumes: this.#volumes };
-    const { uid, name, namespace } = this.pod.metadata;
-    const folder = this.context.folders.pod(uid);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(
-      join(folder, "pod.json"),
-      JSON.stringify({ uid, name, namespace, node: this.context.node.name, podIP }),
-      { mode: 0o600 },
-    );
-    this.#volumes.podIP = podIP;
-    await this.#volumes.setUp();
-    return { podIP, volumes: this.#volumes };
-  }
-
-  async #refreshVolumes(): Promise<void> {
-    await this.#volumes
-      .setUp()
-      .catch((error: unknown) => this.#log.warn({ err: asError(error) }, "the pod's volumes could not be refreshed"));
-    this.wake();
-  }
-
-  async #newestAttempt(container: string): Promise<number | undefined> {
-    if (this.runtime.name === "simulated") {
-      const status = [
-        ...(this.pod.status?.containerStatuses ?? []),
-        ...(this.pod.status?.initContainerStatuses ?? []),
-      ].find((s) => s.name === container);
-      return status?.state?.running === undefined ? undefined : status.restartCount;
-    }
-    const found = await readdir(this.context.folders.container(this.pod.metadata.uid, container)).catch(() => []);
-    const attempts = found.map(Number).filter(Number.isInteger);
-    return attempts.length === 0 ? undefined : Math.max(...attempts);
-  }
-}
-
-/** Removes what the agent keeps of a pod; links in its volumes, never what they point to. */
-export async function removeFolders(context: PodContext, pod: Pod): Promise<void> {
-  await Promise.all([
-    rm(context.folders.pod(pod.metadata?.uid ?? ""), { recursive: true, force: true }),
-    rm(context.folders.logs(pod), { recursive: true, force: true }),
-  ]);
 }

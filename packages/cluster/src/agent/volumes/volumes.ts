@@ -15,8 +15,10 @@ export interface PodVolumesOptions {
   readonly folder: string;
   /** Nothing of it may be shown to a pod by hostPath: it holds the cluster's keys. */
   readonly forbidden: string;
-  /** `facts.podIP` is not known yet when a pod is taken: see `PodVolumes.podIP`. */
-  readonly sources: PayloadSources;
+  readonly references: PayloadSources["references"];
+  readonly token: PayloadSources["token"];
+  /** As they are when a volume is written. */
+  readonly facts: () => PayloadSources["facts"];
   readonly rootCa: string;
 }
 
@@ -26,8 +28,6 @@ export class PodVolumes {
   readonly #options: PodVolumesOptions;
   readonly #paths = new Map<string, string>();
   #serviceAccount: string | undefined;
-  /** What downward volumes show as the pod's address. */
-  podIP: string = "";
 
   constructor(options: PodVolumesOptions) {
     this.#options = options;
@@ -55,6 +55,13 @@ export class PodVolumes {
     );
   }
 
+  /** Does any volume show the pod's own labels or annotations? */
+  get showsPod(): boolean {
+    return (this.#options.pod.spec?.volumes ?? []).some((volume) =>
+      [volume, ...(volume.projected?.sources ?? [])].some((source) => source.downwardAPI !== undefined),
+    );
+  }
+
   /** Creates what is missing and refreshes what has changed. @throws WherryError `AGENT_CONTAINER_CONFIG` */
   async setUp(): Promise<void> {
     const volumes = this.#options.pod.spec?.volumes ?? [];
@@ -79,9 +86,9 @@ export class PodVolumes {
       this.#paths.set(volume.name, await this.#hostPath(volume.hostPath.path, volume.hostPath.type ?? ""));
       return;
     }
-    const { sources } = this.#options;
+    const { references, token, facts } = this.#options;
     const folder = join(this.#options.folder, volume.name);
-    const payload = await payloadOf(volume, { ...sources, facts: { ...sources.facts, podIP: this.podIP } });
+    const payload = await payloadOf(volume, { references, token, facts: facts() });
     if (payload !== undefined) await writeAtomically(folder, payload);
     else if (volume.emptyDir !== undefined) await emptyFolder(folder);
     else {
@@ -94,7 +101,7 @@ export class PodVolumes {
   }
 
   async #setUpServiceAccount(): Promise<void> {
-    const { pod, folder, sources, rootCa } = this.#options;
+    const { pod, folder, token, rootCa } = this.#options;
     const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
     const mounted = containers
       .flatMap((c) => c.volumeMounts ?? [])
@@ -109,7 +116,7 @@ export class PodVolumes {
     await writeAtomically(
       own,
       new Map([
-        ["token", file(await sources.token(undefined, undefined))],
+        ["token", file(await token(undefined, undefined))],
         ["ca.crt", file(rootCa)],
         ["namespace", file(pod.metadata?.namespace ?? "")],
       ]),
