@@ -1,4 +1,4 @@
-import { type Logger, SeededRandom, silentLogger } from "@wherry/core";
+import { type Logger, SeededRandom, silentLogger, SystemClock } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";
 import { createClient } from "../client/client.ts";
@@ -91,6 +91,30 @@ describe("a controller's loop", () => {
     await running;
     expect(finished).toEqual(["a", "b"]);
   });
+});
+
+test("a loop that always has work lets timers and sockets have their turn", async () => {
+  const clock = new SystemClock();
+  const queue = createWorkQueue({ clock });
+  const abort = new AbortController();
+  let othersHadATurn = false;
+  setImmediate(() => {
+    othersHadATurn = true;
+    abort.abort();
+  });
+  let left = 1_000_000;
+  const reconcile: Reconcile = async (key) => {
+    if (--left > 0) queue.add(key);
+    else abort.abort();
+    return undefined;
+  };
+  queue.add("a");
+  await runController(
+    { reconciler: { name: "busy", reconcile }, queue, env: { clock, log: silentLogger } },
+    abort.signal,
+  );
+  expect(othersHadATurn).toBe(true);
+  expect(left).toBeGreaterThan(0);
 });
 
 test("a controller hears of what its objects belong to, and belonged to", async () => {
