@@ -53,7 +53,7 @@ export async function startDaemonProcess(
     if (report?.type === "failed")
       throw new CliError(
         report.message,
-        report.code === "DAEMON_RUNNING" ? exitCodes.alreadyRunning : exitCodes.daemonLost,
+        report.code === "DAEMON_RUNNING" ? exitCodes.alreadyRunning : exitCodes.failed,
       );
     throw new CliError(
       `the cluster's daemon died while starting. The end of ${paths.log}:\n${logTail(paths.log)}`,

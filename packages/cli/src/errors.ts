@@ -10,7 +10,7 @@ export const exitCodes = {
   alreadyRunning: 3,
   /** No cluster of that name runs. */
   notRunning: 4,
-  /** The daemon could not start, or died. */
+  /** The daemon died. */
   daemonLost: 5,
   /** Stopped by a second Ctrl-C. */
   interrupted: 130,

@@ -15,6 +15,8 @@ export const cliLimits = {
   whyLogLines: 10,
   /** Log lines of a pod that ran before this command began. */
   oldLogLines: 10,
+  /** How long containers without a readiness probe must stay up to be taken for ready. */
+  confirmReadyMs: 500,
   /** A manifest file. */
   manifestBytesMax: 10_485_760,
   /** Objects in one `wherry up`. */

@@ -19,7 +19,7 @@ Exit codes:
   ${exitCodes.usage}    unknown command or option, bad value, missing PATH; Node too old
   ${exitCodes.alreadyRunning}    a cluster of that name already runs
   ${exitCodes.notRunning}    no cluster of that name runs
-  ${exitCodes.daemonLost}    the daemon could not start, or died
+  ${exitCodes.daemonLost}    the daemon died: pods live on, its log says why
   ${exitCodes.interrupted}  stopped by a second Ctrl-C
   "wherry kubectl" passes kubectl's own exit code on.
 
@@ -75,11 +75,14 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     "wherry up --nodes 3 --name lab           an empty cluster with three nodes, under another name",
   ])
     .option("--replicas <n>", "pods of each service that is given as a file or package")
-    .option("--nodes <n>", "nodes of a cluster that is started", "1")
+    .option("--nodes <n>", "nodes of the cluster that is started (default: as before, at first 1)")
     .option("-d, --detach", 'return when ready; the cluster stays up until "wherry down"')
     .option("--ephemeral", "keep nothing: state is in memory, and gone with the cluster")
     .addOption(
-      new Option("--runtime <runtime>", "what runs a container").choices(["process", "simulated"]).default("process"),
+      new Option("--runtime <runtime>", "what runs containers (default: as before, at first process)").choices([
+        "process",
+        "simulated",
+      ]),
     )
     .option("--port <port>", "port of the API server; default: a free one, kept for the cluster")
     .option("--timeout <time>", "how long to wait until all is ready", "60s")

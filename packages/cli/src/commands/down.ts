@@ -17,7 +17,10 @@ export async function down(options: DownOptions, context: Context): Promise<numb
   if (options.purge === true && existsSync(paths.folder)) {
     rmSync(paths.folder, { recursive: true, force: true });
     terminal.out(`removed ${paths.folder}`);
-  } else if (stopped) terminal.out(`stopped "${options.name}"; its state stays in ${paths.folder}`);
+  } else if (stopped) {
+    const state = existsSync(paths.folder) ? `; its state stays in ${paths.folder}` : "";
+    terminal.out(`stopped "${options.name}"${state}`);
+  }
   return 0;
 }
 

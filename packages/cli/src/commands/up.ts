@@ -1,10 +1,11 @@
 // `wherry up`: starts the daemon when none runs, applies PATH, waits until all is ready, says where it is, and streams logs
 // until Ctrl-C, which drains and stops everything. What could not be brought up is taken back.
+import { existsSync, rmSync } from "node:fs";
 import { registerImages, type ClusterPaths, prepareState, runningDaemon } from "@wherry/cluster/state";
 import { WherryError } from "@wherry/core";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
-import { CliError, exitCodes, usageError } from "../errors.ts";
+import { CliError, exitCodes } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { Timings } from "../timings.ts";
@@ -15,17 +16,17 @@ import { duration, wholeNumber } from "../values.ts";
 
 export interface UpOptions extends CommonOptions {
   readonly replicas?: string;
-  readonly nodes: string;
+  readonly nodes?: string;
   readonly detach?: true;
   readonly ephemeral?: true;
-  readonly runtime: "process" | "simulated";
+  readonly runtime?: "process" | "simulated";
   readonly port?: string;
   readonly timeout: string;
 }
 
 export async function up(given: readonly string[], options: UpOptions, context: Context): Promise<number> {
   const paths = pathsOf(options.name, context);
-  const nodes = wholeNumber("--nodes", options.nodes, 1, cliLimits.nodesMax);
+  const nodes = options.nodes === undefined ? undefined : wholeNumber("--nodes", options.nodes, 1, cliLimits.nodesMax);
   const timeoutMs = duration("--timeout", options.timeout);
   const port = options.port === undefined ? undefined : wholeNumber("--port", options.port, 1, 65_535);
   const replicas =
@@ -39,38 +40,32 @@ export async function up(given: readonly string[], options: UpOptions, context: 
   });
   const timings = new Timings();
   timings.mark("planned");
+  const fresh = !existsSync(paths.folder);
   prepareState(paths);
   registerImages(paths.images, plan.images);
   const interrupt = new Interrupt(context.clock);
-  const started =
-    running === undefined
-      ? await startDaemonProcess(
-          paths,
-          {
-            home: paths.home,
-            name: paths.name,
-            nodes,
-            runtime: options.runtime,
-            ephemeral: options.ephemeral === true,
-            ...(port === undefined ? {} : { port }),
-          },
-          context,
-        )
-      : undefined;
-  timings.mark("listening");
-  const info = started?.info ?? running;
-  if (info === undefined) throw usageError("unreachable");
-  const run = new Run({
-    paths,
-    info,
-    child: started?.child,
-    plan,
-    timeoutMs,
-    detach: options.detach === true,
-    timings,
-    context,
-  });
-  return supervise(run, interrupt, paths, context);
+  const daemonOptions = {
+    home: paths.home,
+    name: paths.name,
+    ephemeral: options.ephemeral === true,
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+    ...(port === undefined ? {} : { port }),
+  };
+  try {
+    const daemon =
+      running === undefined
+        ? await startDaemonProcess(paths, daemonOptions, context)
+        : { info: running, child: undefined };
+    timings.mark("listening");
+    const run = new Run({ paths, ...daemon, plan, timeoutMs, detach: options.detach === true, timings, context });
+    return await supervise(run, interrupt, paths, context);
+  } catch (error) {
+    // A cluster that never came up leaves no folder; what a daemon that died has to say stays.
+    const died = error instanceof CliError && error.exitCode === exitCodes.daemonLost;
+    if (fresh && !died && runningDaemon(paths) === undefined) rmSync(paths.folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** Runs until it is done, the user wants to stop, or the daemon dies; leaves nothing half-made. */

@@ -46,19 +46,18 @@ export function printSummary(summary: Summary, context: Context): void {
   for (const command of suggestions(summary)) terminal.out(`  ${self} ${command(option)}`);
 }
 
-function suggestions(summary: Summary): ((option: string) => string)[] {
-  const [called] = summary.calls;
-  const deployment = called ?? "NAME";
-  const first = (option: string): string =>
-    called === undefined
-      ? `up${option} --detach PATH`
-      : `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`;
-  return [
-    first,
-    (option) => `kubectl${option} get pods,services -o wide`,
-    (option) =>
-      called === undefined ? `status${option}` : `kubectl${option} scale deployment ${deployment} --replicas=5`,
-  ];
+/** Each takes ` --name CLUSTER`, or nothing. */
+function suggestions({ calls, pods }: Summary): ((option: string) => string)[] {
+  const [called] = calls;
+  const look = (option: string): string => `kubectl${option} get pods,services -o wide`;
+  if (called !== undefined)
+    return [
+      (option) => `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`,
+      look,
+      (option) => `kubectl${option} scale deployment ${called} --replicas=5`,
+    ];
+  if (pods.length > 0) return [look, (option) => `logs${option} --follow`, (option) => `status${option}`];
+  return [(option) => `up${option} --detach PATH`, look, (option) => `status${option}`];
 }
 
 function addresses(service: Stored<Service>): string {

@@ -1,9 +1,10 @@
 // Watches what was applied until it is ready, can't get ready, or time is up.
-import { type Clock, type Random, silentLogger } from "@wherry/core";
+import { type Clock, type Random, silentLogger, type Timer } from "@wherry/core";
 import { resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import { createInformers, type Informer } from "@wherry/kube/controller";
 import type { Deployment, EndpointSlice, KubeObject, Pod, Service, Stored } from "@wherry/kube/types";
+import { cliLimits } from "../limits.ts";
 import type { Applied } from "./apply.ts";
 import { hasController, isPodReady, isReady, type Trouble, troubles } from "./readiness.ts";
 
@@ -144,6 +145,13 @@ export class Targets {
     return ready.every((pod) => served.has(pod.metadata.uid));
   }
 
+  /** Every container says itself when it is ready. */
+  get probed(): boolean {
+    return this.livePods.every((pod) =>
+      pod.spec?.containers.every((container) => container.readinessProbe !== undefined),
+    );
+  }
+
   get troubles(): Trouble[] {
     return troubles(this.pods);
   }
@@ -165,10 +173,13 @@ export function waitUntilReady(
 ): Promise<WaitResult> {
   return new Promise((resolve) => {
     let settled = false;
+    let confirmed = false;
+    let confirm: Timer | undefined;
     const settle = (result: WaitResult): void => {
       if (settled) return;
       settled = true;
       timer.cancel();
+      confirm?.cancel();
       resolve(result);
     };
     const timer = options.clock.timer(options.timeoutMs, () => {
@@ -177,9 +188,18 @@ export function waitUntilReady(
     const look = (): void => {
       if (settled) return;
       if (targets.ready) {
-        settle({ outcome: "ready" });
+        // What has no readiness probe counts as ready when it starts, also when it crashes a moment later.
+        if (confirmed || targets.probed) settle({ outcome: "ready" });
+        else
+          confirm ??= options.clock.timer(cliLimits.confirmReadyMs, () => {
+            confirmed = true;
+            look();
+          });
         return;
       }
+      confirmed = false;
+      confirm?.cancel();
+      confirm = undefined;
       const found = targets.troubles;
       const hopeless = found.filter((trouble) => trouble.final || isCrashLoop(trouble));
       if (hopeless.length > 0)

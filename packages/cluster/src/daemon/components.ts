@@ -1,5 +1,7 @@
 // What makes a cluster move: agents, Service proxy, scheduler, controllers; each under an identity and with caches of its own.
 import { asError } from "@wherry/core";
+import { resources } from "@wherry/kube";
+import type { KubeClient } from "@wherry/kube/client";
 import { createInformers, type LoopEnvironment } from "@wherry/kube/controller";
 import {
   type Agent,
@@ -15,7 +17,6 @@ import { podAddresses, startServiceProxy } from "../network/index.ts";
 import { startScheduler } from "../scheduler/index.ts";
 import type { Core, CoreEnvironment } from "./core.ts";
 import { createImages } from "./images/images.ts";
-import type { DaemonOptions } from "./options.ts";
 import type { ClusterPaths } from "./state.ts";
 
 export interface Components {
@@ -33,12 +34,7 @@ const kubeletVersion = "v1.35.0";
 
 const user = (name: string, ...groups: string[]): User => ({ name, groups: [...groups, "system:authenticated"] });
 
-export async function startComponents(
-  core: Core,
-  paths: ClusterPaths,
-  options: DaemonOptions,
-  env: CoreEnvironment,
-): Promise<Components> {
+export async function startComponents(core: Core, paths: ClusterPaths, env: CoreEnvironment): Promise<Components> {
   const loops = new AbortController();
   const network = new AbortController();
   const loopEnvironment = (identity: User, component: string): LoopEnvironment => {
@@ -63,12 +59,13 @@ export async function startComponents(
   // Proxy and agents look at the same Services; none of them looks at the others.
   const shared = loopEnvironment(user("system:kube-proxy", "system:nodes"), "proxy");
   startServiceProxy({ ...shared, slot: core.slot, hostsFile: paths.hosts }, network.signal);
-  const starting = nodeNames(options).map((name, index) => {
+  const starting = nodeNames(core.nodes).map((name, index) => {
     const own = loopEnvironment(user(`system:node:${name}`, "system:nodes"), "agent");
-    return startNode(name, index, core, paths, options, { ...own, informers: shared.informers });
+    return startNode(name, index, core, paths, { ...own, informers: shared.informers });
   });
+  await forgetNodes(shared.client, nodeNames(core.nodes));
   const [started] = await Promise.all([Promise.all(starting), shared.informers.start(network.signal)]);
-  const agents = new Map(nodeNames(options).map((name, index) => [name, started[index] as Agent]));
+  const agents = new Map(nodeNames(core.nodes).map((name, index) => [name, started[index] as Agent]));
   return {
     agents,
     adopted: started.reduce((sum, agent) => sum + agent.adopted, 0),
@@ -82,23 +79,21 @@ export async function startComponents(
   };
 }
 
-const nodeNames = ({ nodes = 1 }: DaemonOptions): string[] =>
-  Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+const nodeNames = (nodes: number): string[] => Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
 
-function startNode(
-  name: string,
-  index: number,
-  core: Core,
-  paths: ClusterPaths,
-  options: DaemonOptions,
-  env: LoopEnvironment,
-): Promise<Agent> {
+/** Nodes of an earlier start with more of them: what is left there is collected with its node. */
+async function forgetNodes(client: KubeClient, kept: readonly string[]): Promise<void> {
+  for (const { metadata } of (await client.list(resources.nodes)).items)
+    if (!kept.includes(metadata.name)) await client.delete(resources.nodes, { name: metadata.name });
+}
+
+function startNode(name: string, index: number, core: Core, paths: ClusterPaths, env: LoopEnvironment): Promise<Agent> {
   const { ip, podCidr } = core.slot.node(index);
   return startAgent(
     {
       ...env,
       node: { name, ip, podCidr },
-      runtime: options.runtime ?? "process",
+      runtime: core.runtime,
       runtimes: [processRuntime({ clock: env.clock, preload: preloadFile }), simulatedRuntime({ clock: env.clock })],
       images: createImages(paths.images),
       addresses: podAddresses({ cidr: podCidr }),

@@ -32,6 +32,8 @@ export interface CoreEnvironment {
 
 export interface Core {
   readonly slot: Slot;
+  readonly nodes: number;
+  readonly runtime: "process" | "simulated";
   readonly backend: Backend;
   readonly pki: Pki;
   readonly api: Api;
@@ -67,6 +69,13 @@ export async function startCore(
   undo: Undo,
 ): Promise<Core> {
   const before = readPlace(paths);
+  const nodes = options.nodes ?? before?.nodes ?? 1;
+  const runtime = options.runtime ?? before?.runtime ?? "process";
+  if (before !== undefined && nodes < before.nodes && existsSync(paths.daemonFile))
+    throw new WherryError(
+      `cluster "${paths.name}" has ${before.nodes} nodes, and its daemon was killed while pods ran on them: leave --nodes out, or "wherry down --name ${paths.name}" first`,
+      { code: "DAEMON_NODES_IN_USE", details: { nodes, before: before.nodes } },
+    );
   // Stored Services have addresses of the slot that they were made in: a cluster with a past stays where it was.
   const only = before !== undefined && existsSync(paths.store);
   const slot = await claimSlot({ preferred: before?.slot ?? preferredSlot(paths), only, port: kubernetesPort });
@@ -111,9 +120,9 @@ export async function startCore(
     caCertificate: pki.caCertificate,
     token: pki.adminToken,
   });
-  writePlace(paths, { slot: slot.number, port: listener.port });
+  writePlace(paths, { slot: slot.number, port: listener.port, nodes, runtime });
   writeFileAtomic(paths.daemonFile, `${JSON.stringify(info, null, 2)}\n`);
-  return { slot, backend, pki, api, listener, info, clientFor };
+  return { slot, nodes, runtime, backend, pki, api, listener, info, clientFor };
 }
 
 async function openBackend(paths: ClusterPaths, options: DaemonOptions, env: CoreEnvironment): Promise<Backend> {

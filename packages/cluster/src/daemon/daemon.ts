@@ -62,7 +62,7 @@ export async function startDaemon(options: DaemonOptions, env: DaemonEnvironment
     const logs = new LateLogs();
     const core = await startCore(paths, options, env, logs, undo);
     env.onListening?.(core.info);
-    const components = await startComponents(core, paths, options, env);
+    const components = await startComponents(core, paths, env);
     up = true;
     logs.attach(core.api, components);
     env.log.info({ server: core.info.server, adopted: components.adopted }, "the cluster is up");

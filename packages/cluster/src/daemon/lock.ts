@@ -15,7 +15,8 @@ export function takeLock(paths: ClusterPaths): Lock {
   makeFile(paths.lock);
   const database = new DatabaseSync(paths.lock, { timeout: 0 });
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever written: without a journal there is no second file either.
+    database.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (!(error as Error).message.includes("locked")) throw error;

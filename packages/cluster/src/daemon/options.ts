@@ -3,9 +3,9 @@
 export interface DaemonOptions {
   readonly home: string;
   readonly name: string;
-  /** Default 1. */
+  /** Default: as many as it had, at first 1. */
   readonly nodes?: number;
-  /** Default `process`. */
+  /** Default: the one it had, at first `process`. */
   readonly runtime?: "process" | "simulated";
   /** Keeps nothing: the store is in memory, and the state folder goes with the daemon. */
   readonly ephemeral?: boolean;

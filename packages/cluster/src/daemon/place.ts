@@ -1,11 +1,13 @@
-// Where a cluster is on this machine: its slot of 127.0.0.0/8 and its API's port. Kept from start to start, so that addresses
-// stay what they were.
+// Where a cluster is on this machine, and what it is made of: its slot of 127.0.0.0/8, its API's port, its nodes. Kept from
+// start to start, so that addresses stay what they were, and pods find their nodes.
 import { createHash } from "node:crypto";
 import { type ClusterPaths, clusterNames, clusterPaths, readStateFile, writeFileAtomic } from "./state.ts";
 
 export interface Place {
   readonly slot: number;
   readonly port: number;
+  readonly nodes: number;
+  readonly runtime: "process" | "simulated";
 }
 
 const slots = 254;
@@ -13,8 +15,8 @@ const slots = 254;
 export function readPlace(paths: ClusterPaths): Place | undefined {
   try {
     const place = JSON.parse(readStateFile(paths.placeFile) ?? "null") as Partial<Place> | null;
-    const { slot, port } = place ?? {};
-    return Number.isInteger(slot) && Number.isInteger(port) ? (place as Place) : undefined;
+    const { slot, port, nodes } = place ?? {};
+    return [slot, port, nodes].every(Number.isInteger) ? (place as Place) : undefined;
   } catch {
     return undefined;
   }
