@@ -1,10 +1,9 @@
 // Level-triggered means: whichever write fails, is lost on the way back, or is the last one before a crash, the world ends up
 // the same. Every write of a roll-out is tried, one by one.
-import { WherryError } from "@wherry/core";
 import { type Deployment, resources } from "@wherry/kube";
-import type { Transport } from "@wherry/kube/client";
 import { describe, expect, test } from "vitest";
-import { startTestCluster, type TestCluster } from "./cluster.suite.ts";
+import type { TestCluster } from "./cluster.suite.ts";
+import { type Mishap, mishaps, startPerturbed } from "./mishap.suite.ts";
 
 const namespace = "default";
 
@@ -19,33 +18,8 @@ function echo(image: string): Deployment {
   };
 }
 
-type Mishap = "refused before" | "lost after" | "crash before" | "crash after";
-
 /** Events may be lost, and what each namespace has is another test's. */
-const perturbedKinds = new Set(["deployments", "replicasets", "pods", "endpointslices", "endpoints"]);
-
-/** Hits the `at`-th write. After a crash every request fails. */
-function perturbed(inner: Transport, at: number, mishap: Mishap, onHit: () => void): Transport {
-  let writes = 0;
-  let dead = false;
-  const unreachable = (): WherryError =>
-    new WherryError("expected an answer of the API server, the connection broke", {
-      code: "KUBE_UNREACHABLE",
-      retryable: true,
-    });
-  return {
-    ...inner,
-    async request(request) {
-      if (dead) throw unreachable();
-      if (request.method === "GET" || !request.path.some((segment) => perturbedKinds.has(segment)) || ++writes !== at)
-        return inner.request(request);
-      onHit();
-      dead = mishap.startsWith("crash");
-      if (mishap.endsWith("after")) await inner.request(request);
-      throw unreachable();
-    },
-  };
-}
+const perturbedKinds = ["deployments", "replicasets", "pods", "endpointslices", "endpoints"];
 
 async function worldAfter(cluster: TestCluster): Promise<unknown> {
   const { client } = cluster;
@@ -88,16 +62,9 @@ async function worldAfter(cluster: TestCluster): Promise<unknown> {
 
 /** Creates, rolls to another image, and tells what is there in the end. */
 async function rollout(at: number, mishap: Mishap): Promise<{ readonly world: unknown; readonly hit: boolean }> {
-  let hit = false;
-  const crash = Promise.withResolvers<"crashed">();
-  await using cluster = await startTestCluster({
-    wrap: (inner) =>
-      perturbed(inner, at, mishap, () => {
-        hit = true;
-        crash.resolve("crashed");
-      }),
-  });
-  if (mishap.startsWith("crash")) void crash.promise.then(() => cluster.startControllers());
+  await using perturbed = await startPerturbed(at, mishap, perturbedKinds);
+  const { cluster } = perturbed;
+  perturbed.arm();
   await cluster.client.create(resources.services, {
     metadata: { name: "echo", namespace },
     spec: { selector: { app: "echo" }, ports: [{ port: 5555 }] },
@@ -107,31 +74,28 @@ async function rollout(at: number, mishap: Mishap): Promise<{ readonly world: un
   const containers = [{ name: "echo", image: "echo:2" }];
   const body = { spec: { template: { spec: { containers } } } };
   await cluster.client.patch(resources.deployments, { name: "echo", namespace }, "strategic", body);
-  return { world: await worldAfter(cluster), hit };
+  return { world: await worldAfter(cluster), hit: perturbed.hit };
 }
 
-describe.each<Mishap>(["refused before", "lost after", "crash before", "crash after"])(
-  "a write that is %s",
-  (mishap) => {
-    test("changes nothing in the end, whichever write it is", async () => {
-      const { world: expected } = await rollout(0, mishap);
-      expect(expected).toMatchObject({
-        revision: "2",
-        pods: [
-          ["echo:2", "Running"],
-          ["echo:2", "Running"],
-        ],
-        slices: [2],
-        endpoints: [2],
-      });
-      let at = 1;
-      for (; ; at++) {
-        const { world, hit } = await rollout(at, mishap);
-        if (!hit) break;
-        expect(world, `write ${at}`).toEqual(expected);
-      }
-      // A roll-out of two pods takes more writes than this: the loop did not end by mistake.
-      expect(at).toBeGreaterThan(30);
+describe.each(mishaps)("a write that is %s", (mishap) => {
+  test("changes nothing in the end, whichever write it is", async () => {
+    const { world: expected } = await rollout(0, mishap);
+    expect(expected).toMatchObject({
+      revision: "2",
+      pods: [
+        ["echo:2", "Running"],
+        ["echo:2", "Running"],
+      ],
+      slices: [2],
+      endpoints: [2],
     });
-  },
-);
+    let at = 1;
+    for (; ; at++) {
+      const { world, hit } = await rollout(at, mishap);
+      if (!hit) break;
+      expect(world, `write ${at}`).toEqual(expected);
+    }
+    // A roll-out of two pods takes more writes than this: the loop did not end by mistake.
+    expect(at).toBeGreaterThan(30);
+  });
+});
