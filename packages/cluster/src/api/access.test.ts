@@ -1,5 +1,5 @@
 // Who may do what, and what service account tokens are worth.
-import { type AuthenticationTokenRequest, resources, StatusError } from "@wherry/kube";
+import { type AuthenticationTokenRequest, kinds, resources, StatusError } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import { SignJWT } from "jose";
 import { createPrivateKey } from "node:crypto";
@@ -35,7 +35,7 @@ const reasonOf = (work: Promise<unknown>): Promise<string> =>
 describe("a service account", () => {
   it("reads where the Services of its own namespace are, and no more", async () => {
     const client = harness.as(robot);
-    for (const kind of Object.values(resources)) {
+    for (const kind of kinds) {
       const own = ["pods", "services", "endpoints", "endpointslices"].includes(kind.plural);
       expect([kind.plural, await reasonOf(client.list(kind, { namespace: "default" }))]).toEqual([
         kind.plural,

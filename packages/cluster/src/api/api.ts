@@ -27,7 +27,7 @@ import { openApi } from "./openapi.ts";
 import { Feed } from "./registry/feed.ts";
 import { ObjectCache, type StoredObject } from "./registry/objects.ts";
 import { Registry } from "./registry/registry.ts";
-import { parseRoute, type PlainRoute, plainRoots, type ResourceRoute } from "./routes.ts";
+import { parseRoute, type PlainRoute, type ResourceRoute } from "./routes.ts";
 import { strategyOf } from "./strategies/index.ts";
 import { ServiceStrategy } from "./strategies/service.ts";
 import { handleBinding, handleEviction, handleLog } from "./subresources/pod.ts";
@@ -35,6 +35,7 @@ import { handleScale } from "./subresources/scale.ts";
 import { handleToken } from "./subresources/token.ts";
 import type { TokenIssuer } from "./tokens.ts";
 import type { ApiHandler, ApiRequest, ApiResponse, PodLogs } from "./types.ts";
+import { rootPaths, versionOf } from "./version.ts";
 import { Watches } from "./watch.ts";
 
 export interface ApiOptions {
@@ -62,9 +63,6 @@ export interface Api extends ApiHandler, Lookup {
   /** Ends all watches and the upkeep. The backend stays open: it is the caller's. */
   close(): void;
 }
-
-/** The version of Kubernetes whose API this is. */
-const kubernetes = { major: "1", minor: "35", gitVersion: "v1.35.0" } as const;
 
 /** Reads what the store holds of addresses, and is ready to answer. */
 
@@ -217,7 +215,7 @@ class ApiServer implements Api {
     if (rest.length > 0) return undefined;
     if (root === "version") return objectOr404(versionOf(this.#options.version));
     if (root === "metrics") return this.#metrics();
-    return objectOr404({ paths: paths() });
+    return objectOr404({ paths: rootPaths() });
   }
 
   #issuer(): object {
@@ -286,21 +284,3 @@ function dispatch(call: Call, verb: Verb): ApiResponse | Promise<ApiResponse> {
 
 const objectOr404 = (object: object | undefined): ApiResponse | undefined =>
   object === undefined ? undefined : { status: 200, body: { object } };
-
-function versionOf(wherry: string): object {
-  return {
-    ...kubernetes,
-    gitVersion: `${kubernetes.gitVersion}+wherry-${wherry}`,
-    gitCommit: "",
-    gitTreeState: "clean",
-    buildDate: "1970-01-01T00:00:00Z",
-    goVersion: "none",
-    compiler: "none",
-    platform: `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`,
-  };
-}
-
-const paths = (): string[] => [
-  ...plainRoots.filter((root) => root !== "").map((root) => `/${root}`),
-  ...new Set(kinds.map(({ group, version }) => (group === "" ? `/api/${version}` : `/apis/${group}/${version}`))),
-];

@@ -14,7 +14,7 @@ import { includeObject, presentEvents, presentList, type ListMetadata } from "./
 import { flag, integer, isDryRun, listQuery } from "./query.ts";
 import { parseRevision } from "./registry/list.ts";
 import type { Draft, StoredObject } from "./registry/objects.ts";
-import type { UpdateScope } from "./registry/registry.ts";
+import type { UpdateScope } from "./registry/update.ts";
 import { presentationOf, respondItem, respondSuccess } from "./respond.ts";
 import type { ApiResponse } from "./types.ts";
 import type { ResourceRoute } from "./routes.ts";

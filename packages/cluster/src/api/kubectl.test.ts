@@ -13,7 +13,6 @@ let folder: string;
 beforeAll(async () => {
   server = await startListener({
     podLogs: {
-       
       read: async (pod, container) =>
         (async function* () {
           yield `hello from ${pod.name}/${container}\n`;

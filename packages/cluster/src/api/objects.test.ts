@@ -227,7 +227,7 @@ describe("patch", () => {
     const patched = await client.patch(resources.deployments, at("echo"), "strategic", {
       spec: { template: { spec: { containers: [{ name: "c", image: "echo:two" }] } } },
     });
-    expect(patched.spec?.template.spec?.containers?.[0]).toMatchObject({ name: "c", image: "echo:two" });
+    expect(patched.spec?.template.spec?.containers[0]).toMatchObject({ name: "c", image: "echo:two" });
   });
 
   it("treats a version in the patch as a precondition", async () => {

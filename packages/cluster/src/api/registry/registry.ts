@@ -6,7 +6,6 @@ import {
   alreadyExists,
   applyDefaults,
   conflict,
-  deepEqual,
   deepFreeze,
   type DeleteOptions,
   type FieldError,
@@ -23,8 +22,9 @@ import { limits } from "../limits.ts";
 import { checkPreconditions, planDelete, timestamp } from "./deletion.ts";
 import { keyOf, prefixOf } from "./keys.ts";
 import { list, type ListQuery, type ListResult, readRefusal } from "./list.ts";
-import { cloneDraft, type Draft, encode, type ObjectCache, type StoredObject } from "./objects.ts";
+import { type Draft, encode, type ObjectCache, type StoredObject } from "./objects.ts";
 import type { Reservation, Strategy } from "./strategy.ts";
+import { isSame, keepSystemFields, newFinalizers, scoped, type UpdateScope } from "./update.ts";
 
 export interface RegistryEnvironment {
   readonly backend: Backend;
@@ -46,16 +46,11 @@ export interface WriteOptions {
   readonly admit: (next: Draft, current: StoredObject | undefined) => void;
 }
 
-/** Which part of an object an update may change. */
-export type UpdateScope = "object" | "status" | "finalizers" | "binding";
-
 export interface Deleted {
   readonly item: Item;
   /** False while it lingers: grace, finalizers. */
   readonly gone: boolean;
 }
-
-const ignoredByEquality = new Set(["resourceVersion", "managedFields"]);
 
 export class Registry {
   readonly kind: KindInfo;
@@ -140,7 +135,7 @@ export class Registry {
       const current = this.#env.cache.of(head);
       const asked = change(current);
       const next = this.#complete(asked, current, scope, options);
-      if (deepEqual(comparable(next), comparable(current as unknown as Draft))) {
+      if (isSame(next, current)) {
         // The version that this answers with may still be on its way to the disk.
         await this.#pending.get(head.key);
         return this.item(head);
@@ -313,72 +308,4 @@ function dryItem(next: Draft, current: StoredObject | undefined, reservation: Re
   reservation?.cancel();
   if (current !== undefined) next.metadata.resourceVersion = current.metadata.resourceVersion;
   return { object: frozen(next) };
-}
-
-/** What of `asked` counts in this scope; the rest is the current object's. */
-function scoped(asked: Draft, current: StoredObject, scope: UpdateScope, kind: KindInfo): Draft {
-  if (scope === "finalizers") {
-    const next = cloneDraft(current);
-    next.spec = asked.spec;
-    return next;
-  }
-  if (scope === "binding") return asked;
-  if (scope === "object") {
-    if (kind.hasStatus) setOrDelete(asked, "status", current.status);
-    return asked;
-  }
-  const next = cloneDraft(current);
-  setOrDelete(next, "status", asked.status);
-  const { labels, annotations, finalizers } = asked.metadata;
-  // apps kinds keep their labels through /status; ownership changes through the main resource alone.
-  if (kind.group !== "apps") setOrDelete(next.metadata, "labels", labels);
-  setOrDelete(next.metadata, "annotations", annotations);
-  setOrDelete(next.metadata, "finalizers", finalizers);
-  return next;
-}
-
-function setOrDelete<T extends object, Field extends keyof T>(
-  target: T,
-  field: Field,
-  value: T[Field] | undefined,
-): void {
-  if (value === undefined) Reflect.deleteProperty(target, field);
-  else target[field] = value;
-}
-
-/** What an update can't change (apiserver: rest.BeforeUpdate). */
-function keepSystemFields(next: Draft, current: StoredObject): void {
-  const { metadata } = next;
-  const before = current.metadata as Draft["metadata"];
-  delete metadata.managedFields;
-  delete metadata.selfLink;
-  for (const field of systemFields) setOrDelete(metadata, field, before[field]);
-}
-
-const systemFields = [
-  "uid",
-  "creationTimestamp",
-  "deletionTimestamp",
-  "deletionGracePeriodSeconds",
-  "generation",
-  "generateName",
-] as const;
-
-function newFinalizers(next: Draft, current: StoredObject): FieldError[] {
-  if (current.metadata.deletionTimestamp === undefined) return [];
-  const before = new Set(current.metadata.finalizers);
-  const added = (next.metadata.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
-  if (added.length === 0) return [];
-  return [
-    {
-      field: "metadata.finalizers",
-      reason: "FieldValueForbidden",
-      message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
-    },
-  ];
-}
-
-function comparable(object: Draft): unknown {
-  const metadata = Object.entries(object.metadata).filter(([field]) => !ignoredByEquality.has(field));
-  return { ...object, metadata: Object.fromEntries(metadata) };
 }
