@@ -242,9 +242,10 @@ describe("watches", () => {
   });
 });
 
+const program = "openssl";
 const openssl = ((): boolean => {
   try {
-    execFileSync("openssl", ["version"], { stdio: "ignore" });
+    execFileSync(program, ["version"], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -256,7 +257,7 @@ describe.skipIf(!openssl)("TLS (needs openssl to make a certificate)", () => {
     const at = folder();
     const names = ["-subj", "/CN=wherry-test", "-addext", "subjectAltName=IP:127.0.0.1"];
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    execFileSync("openssl", ["req", "-x509", ...key, ...names, "-days", "2", "-keyout", "key", "-out", "cert"], {
+    execFileSync(program, ["req", "-x509", ...key, ...names, "-days", "2", "-keyout", "key", "-out", "cert"], {
       cwd: at,
       stdio: "ignore",
     });

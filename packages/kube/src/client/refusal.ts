@@ -24,7 +24,7 @@ const reasons: Readonly<Record<number, string>> = {
   504: "Timeout",
 };
 
-export function isStatus(body: unknown): body is Status {
+function isStatus(body: unknown): body is Status {
   return typeof body === "object" && body !== null && (body as { kind?: unknown }).kind === "Status";
 }
 
