@@ -1,6 +1,6 @@
 // Write a service as plain functions; call one as typed methods.
 export { connect } from "./client/connect.ts";
-export type { CallOptions, Client, ClientCounters, ConnectOptions } from "./client/types.ts";
+export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";

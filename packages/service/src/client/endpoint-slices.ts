@@ -16,7 +16,7 @@ const endpointSlices: Resource<EndpointSlice> = {
 };
 
 /** The port that is chosen when none is asked for. */
-export const messagingPortName = "messaging";
+const messagingPortName = "messaging";
 
 /** Which API to watch, and where in it the Service is. */
 export interface Cluster {

@@ -21,7 +21,7 @@ async function loadProcessMetrics(): Promise<() => Promise<string>> {
 }
 
 /** The framework's own metrics alone. */
-export function serverMetrics(server: Server): string {
+function serverMetrics(server: Server): string {
   const { metrics, executor, counters, credit } = server;
   const text = new Text();
   text.head("wherry_requests_total", "counter", "Requests answered, by method and code; OK is a result.");

@@ -2,8 +2,8 @@
 import { parseArgs } from "node:util";
 import { WherryError } from "@wherry/core";
 
-export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-export type LogLevel = (typeof logLevels)[number];
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+type LogLevel = (typeof logLevels)[number];
 
 export interface ProcessConfig {
   readonly logLevel: LogLevel;
@@ -28,7 +28,7 @@ export const messagingPortDefault = 5555;
 export const adminPortDefault = 9000;
 
 /** What `--help` prints. */
-export function helpText(name: string): string {
+function helpText(name: string): string {
   return `Usage: ${name} [options]
 
 Options (and the environment variables they win over):

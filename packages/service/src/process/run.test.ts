@@ -1,10 +1,16 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Dealer, Request } from "zeromq";
 import { connect } from "../client/connect.ts";
 import { probe } from "../probe.ts";
-import { startChild, stopChildren } from "../testing/child.ts";
+import { echoProgram, startChild, stopChildren } from "../testing/child.ts";
+
+/** util-linux's `script` gives a program a terminal. */
+const hasScript = spawnSync("script", ["--version"]).status === 0;
+if (!hasScript)
+  console.warn("SKIPPED: the test of the log on a terminal needs `script` (Debian: apt install bsdutils)");
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -150,6 +156,15 @@ describe("options", () => {
     expect(await child.exit).toEqual({ code: 0, signal: null });
     for (const option of ["--log-level", "--host", "--port", "--admin-port"])
       expect(child.other.join("\n")).toContain(option);
+  });
+
+  test.skipIf(!hasScript)("on a terminal, records are for people", async () => {
+    const port = await occupiedPort();
+    const command = `"${process.execPath}" "${echoProgram}" --port ${port} --admin-port 0`;
+    const shown = spawnSync("script", ["--quiet", "--return", "--command", command, "/dev/null"], { encoding: "utf8" });
+    expect(shown.status).toBe(1);
+    expect(shown.stdout).toMatch(/FATAL.*: .*could not start: messaging port/);
+    expect(shown.stdout).not.toContain('{"level"');
   });
 
   test.each([

@@ -118,7 +118,7 @@ export class Server {
     if (session.phase === "dropped") return;
     session.phase = "dropped";
     this.metrics.faults[fault]++;
-    this.log.debug({ peer: session.peer.address, fault }, "peer dropped");
+    this.log.debug({ peer: session.peer.address, name: session.name, fault }, "peer dropped");
     session.peer.close(fault);
   }
 

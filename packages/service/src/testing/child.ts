@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
 export const echoProgram: string = fileURLToPath(new URL("../../../../examples/echo/echo.ts", import.meta.url));
 
-export type LogRecord = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string };
+type LogRecord = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string };
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
 }

@@ -1,0 +1,126 @@
+import { silentLogger } from "@wherry/core";
+import { VirtualClock } from "@wherry/core/testing";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { creditMax, creditMin, sliceMs, stuckMs } from "../limits.ts";
+import { liveness, readiness } from "../process/admin.ts";
+import { service } from "../service.ts";
+import { MemoryNetwork } from "../testing/memory-network.ts";
+import { Credit } from "./credit.ts";
+import { Executor } from "./executor.ts";
+import type { Job } from "./job.ts";
+import { Server } from "./server.ts";
+
+const job = (deadlineMs = 1000): Job => ({
+  ...{ kind: "raw", session: undefined, frames: [], delimited: false, arrivedMs: 0 },
+  ...{ deadlineMs, startedMs: 0, state: "queued" },
+});
+
+describe("the executor", () => {
+  test("lets the event loop breathe between synchronous handlers, and keeps their order", async () => {
+    // Time passes while a handler holds the event loop.
+    class Ticking extends VirtualClock {
+      #nowMs = 0;
+      override monotonic(): number {
+        this.#nowMs += sliceMs + 1;
+        return this.#nowMs;
+      }
+    }
+    const order: (Job | "breath")[] = [];
+    const executor = new Executor({
+      ...{ concurrency: 1, queueMax: 10, clock: new Ticking() },
+      run: (done) => {
+        order.push(done);
+        return undefined;
+      },
+    });
+    const jobs = [job(), job(), job()];
+    for (const one of jobs) executor.submit(one);
+    executor.pump();
+    expect(order).toHaveLength(1);
+    setImmediate(() => order.push("breath"));
+    await expect.poll(() => order.filter((one) => one !== "breath")).toEqual(jobs);
+    expect(order.indexOf("breath")).toBeLessThan(order.length - 1);
+  });
+
+  test("runs at most as many at a time as it may, and all in the end", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 30 }), async (concurrency, count) => {
+        let [running, most, ran] = [0, 0, 0];
+        const run = async (): Promise<void> => {
+          most = Math.max(most, ++running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running--;
+          ran++;
+        };
+        const executor = new Executor({ concurrency, queueMax: 100, clock: new VirtualClock(), run });
+        for (let index = 0; index < count; index++) executor.submit(job());
+        executor.pump();
+        await expect.poll(() => ran, { interval: 1 }).toBe(count);
+        expect(most).toBe(Math.min(concurrency, count));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("refuses what its queue cannot hold, and hands back what never started", () => {
+    const never = new Promise<void>(() => undefined);
+    const executor = new Executor({ concurrency: 1, queueMax: 2, clock: new VirtualClock(), run: () => never });
+    const [first, second, third, fourth] = [job(), job(), job(), job()];
+    executor.submit(first);
+    executor.pump();
+    expect([executor.submit(second), executor.submit(third), executor.submit(fourth)]).toEqual([true, true, false]);
+    expect([...executor.running]).toEqual([first]);
+    expect(executor.stop()).toEqual([second, third]);
+  });
+});
+
+describe("credit", () => {
+  test("stays within its limits, and follows the service time down and up", () => {
+    const durations = fc.array(fc.double({ min: 0, max: 1e4, noNaN: true }), { maxLength: 60 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 500 }), durations, (concurrency, times) => {
+        const credit = new Credit(concurrency);
+        for (const ms of times) credit.measure(1, ms);
+        expect(credit.current).toBeGreaterThanOrEqual(creditMin);
+        expect(credit.current).toBeLessThanOrEqual(creditMax);
+      }),
+    );
+    const credit = new Credit(1);
+    for (let round = 0; round < 30; round++) credit.measure(10, 1000);
+    expect(credit.current).toBeLessThanOrEqual(2 * creditMin);
+    for (let round = 0; round < 60; round++) credit.measure(10_000, 10);
+    expect(credit.current).toBeGreaterThan(creditMax / 2);
+    expect(credit.measure(0, 0)).toBeUndefined();
+  });
+});
+
+describe("health", () => {
+  test("tells starting, ready, draining and stuck apart", async () => {
+    const clock = new VirtualClock();
+    const network = new MemoryNetwork();
+    const hanging = service("test", { raw: () => new Promise<undefined>(() => undefined) });
+    const server = new Server(network.router(), hanging, { clock, log: silentLogger, instance: "i" });
+    const health = (): unknown => [readiness(server), liveness(server)];
+    expect(health()).toEqual([
+      { status: 503, state: "starting" },
+      { status: 200, state: "starting" },
+    ]);
+    await server.listen("tcp://server");
+    expect(health()).toEqual([
+      { status: 200, state: "ready" },
+      { status: 200, state: "ready" },
+    ]);
+    const peer = network.dealer();
+    peer.connect("tcp://server");
+    await expect.poll(() => peer.connection).toBeDefined();
+    peer.send("work");
+    await expect.poll(() => server.executor.running.size).toBe(1);
+    expect(liveness(server)).toMatchObject({ status: 200 });
+    await clock.advance(2 * stuckMs + 1);
+    expect(liveness(server)).toEqual({ status: 503, state: "stuck" });
+    void server.drain({ timeoutMs: 5000, minimumMs: 0 });
+    expect(readiness(server)).toEqual({ status: 503, state: "draining" });
+    await server.close();
+  });
+});
