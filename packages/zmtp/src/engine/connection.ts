@@ -42,7 +42,6 @@ export class Connection implements Peer {
   #state: State = "handshake";
   #wasOpen = false;
   #wasReady = false;
-  #remoteEnded = false;
   #finSent = false;
   #end: Problem = { reason: "connection-error", detail: "the connection was lost" };
 
@@ -172,14 +171,11 @@ export class Connection implements Peer {
     if (before === "ready") this.#owner.onLeaving(this, this.#end.reason, this.#end.detail);
   }
 
-  /** When closing: goes on as far as the output and the peer allow. */
+  /** When closing: says FIN after the last output. When both sides have said it, Node closes the socket. */
   #finish(): void {
-    if (this.#state !== "closing" || !this.#writer.empty) return;
-    if (!this.#finSent) {
-      this.#finSent = true;
-      this.#socket.end();
-    }
-    if (this.#remoteEnded) this.#socket.destroySoon();
+    if (this.#state !== "closing" || this.#finSent || !this.#writer.empty) return;
+    this.#finSent = true;
+    this.#socket.end();
   }
 
   #onData(chunk: Buffer): void {
@@ -259,11 +255,9 @@ export class Connection implements Peer {
 
   /** The peer closed its side: what is queued to it is still offered, since it may read on. */
   #onRemoteEnd(): void {
-    this.#remoteEnded = true;
     const end: Problem = { reason: "closed-by-peer", detail: "the peer closed the connection" };
     if (this.#state === "ready") this.#closeOrderly(end, defaults.lingerMs);
     else if (this.#state === "handshake") this.drop(end);
-    else this.#finish();
   }
 
   #onError(error: Error): void {
