@@ -3,7 +3,7 @@ import type { KubeObject, Stored } from "@wherry/kube";
 import type { LoopEnvironment } from "@wherry/kube/controller";
 
 /** Writes a Kubernetes event about an object; never fails, never waits. */
-export interface Recorder {
+interface Recorder {
   event(about: Stored<KubeObject>, type: "Normal" | "Warning", reason: string, message: string): void;
 }
 

@@ -1,2 +1,2 @@
 // The control loops that turn wishes into pods.
-export { type ControllersEnvironment, startControllers } from "./start.ts";
+export { startControllers } from "./start.ts";

@@ -47,7 +47,7 @@ export function feasibleEnough(nodes: number): number {
   return Math.max(limits.feasibleNodesMin, Math.floor((nodes * percent) / 100));
 }
 
-export function refusalMessage(nodes: number, reasons: ReadonlyMap<string, number>): string {
+function refusalMessage(nodes: number, reasons: ReadonlyMap<string, number>): string {
   if (nodes === 0) return "no nodes available to schedule pods";
   const texts = [...reasons].map(([reason, count]) => `${count} ${reason}`).sort();
   return `0/${nodes} nodes are available: ${texts.join(", ")}.`;

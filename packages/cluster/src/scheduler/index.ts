@@ -1,2 +1,2 @@
 // Decides where pods run.
-export { schedulerName, startScheduler } from "./scheduler.ts";
+export { startScheduler } from "./scheduler.ts";

@@ -21,7 +21,7 @@ export interface PodRequests {
   readonly hostPorts: readonly HostPort[];
 }
 
-export function amountOf(resource: string, quantity: string): number {
+function amountOf(resource: string, quantity: string): number {
   const parsed = parseQuantity(quantity);
   if (parsed === undefined) return 0;
   const number = quantityToNumber(parsed);

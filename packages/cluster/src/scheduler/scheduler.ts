@@ -10,7 +10,7 @@ import { limits } from "./limits.ts";
 import { PodQueue } from "./queue.ts";
 import { requestsOf } from "./requests.ts";
 
-export const schedulerName = "default-scheduler";
+const schedulerName = "default-scheduler";
 
 /**
  * Binds pods to nodes until the signal aborts. Starts the informers that it needs.

@@ -41,7 +41,7 @@ function withoutHash(template: PodTemplateSpec | undefined): unknown {
   return { ...template, metadata: { ...template?.metadata, labels } };
 }
 
-export function hashOf(deployment: Deployment): string {
+function hashOf(deployment: Deployment): string {
   return templateHash(deployment.spec?.template ?? {}, deployment.status?.collisionCount);
 }
 

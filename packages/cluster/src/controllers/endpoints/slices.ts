@@ -100,7 +100,7 @@ function keyOfSlice({ ports }: EndpointSlice): string {
   return portsKey(resolved);
 }
 
-export function endpointOf(service: Service, pod: Stored<Pod>, node: Node | undefined): Endpoint {
+function endpointOf(service: Service, pod: Stored<Pod>, node: Node | undefined): Endpoint {
   const serving = isReady(pod);
   const terminating = isDeleting(pod);
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);

@@ -4,7 +4,7 @@ import type { KubeObject, OwnerReference, Stored } from "@wherry/kube";
 import { isDeleting } from "../objects.ts";
 import { ownersOf } from "./graph.ts";
 
-export const foregroundFinalizer = "foregroundDeletion";
+const foregroundFinalizer = "foregroundDeletion";
 export const orphanFinalizer = "orphan";
 
 /** `unknown`: this cluster doesn't serve such a kind, so nobody can tell; it counts as there. */
@@ -28,7 +28,7 @@ export type GarbageAction =
   | { readonly type: "awaitDependents"; readonly blocking: readonly Stored<KubeObject>[] }
   | { readonly type: "removeFinalizer"; readonly finalizer: string };
 
-export type DeletionPolicy = "Background" | "Foreground" | "Orphan";
+type DeletionPolicy = "Background" | "Foreground" | "Orphan";
 
 export function planGarbage(world: GarbageWorld): GarbageAction {
   const { object } = world;
