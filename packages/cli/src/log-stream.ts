@@ -1,6 +1,6 @@
 // Logs of many pods in one stream: each container once a run (pod UID, container, restart), new pods and restarts picked
 // up as they come, a prefix in the pod's own colour. Used by `up` and `logs`.
-import type { Pod, Stored } from "@wherry/kube/types";
+import type { ContainerStatus, Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "./client.ts";
 import { type LogQuery, logLines } from "./log-lines.ts";
 import type { Terminal } from "./terminal.ts";
@@ -29,33 +29,40 @@ export class LogStream {
   /** Reads what the pod has run that was not read yet. Call it with every new state of the pod. */
   show(pod: Stored<Pod>): void {
     const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-    const several = statuses.length > 1;
-    for (const status of statuses) {
-      const { running, terminated } = status.state ?? {};
-      const ended = terminated ?? status.lastState?.terminated;
-      // While it waits to start again, the log is that of the run before.
-      const run = running === undefined && terminated === undefined ? status.restartCount - 1 : status.restartCount;
-      if (running === undefined && ended === undefined) continue;
-      const key = `${pod.metadata.uid}/${status.name}/${Math.max(0, run)}`;
-      if (this.#seen.has(key)) continue;
-      this.#seen.add(key);
-      const query = {
-        namespace: pod.metadata.namespace ?? "default",
-        pod: pod.metadata.name,
-        container: status.name,
-        follow: this.#options.follow,
-      };
-      const prefix = this.#prefix(pod, several ? `${pod.metadata.name}/${status.name}` : pod.metadata.name);
-      const reading = this.#read(query, this.#options.tailLines(pod), prefix).finally(() =>
-        this.#reading.delete(reading),
-      );
-      this.#reading.add(reading);
-    }
+    for (const status of statuses) this.#showContainer(pod, status, statuses.length > 1);
+  }
+
+  #showContainer(pod: Stored<Pod>, status: ContainerStatus, oneOfSeveral: boolean): void {
+    const { running, terminated } = status.state ?? {};
+    if (running === undefined && terminated === undefined && status.lastState?.terminated === undefined) return;
+    const run = status.restartCount;
+    const key = (number: number): string => `${pod.metadata.uid}/${status.name}/${number}`;
+    if (this.#seen.has(key(run))) return;
+    // The run before a restart that nobody has seen comes first.
+    const before = running !== undefined && run > 0 && !this.#seen.has(key(run - 1));
+    this.#seen.add(key(run)).add(key(run - 1));
+    const { name, namespace = "default" } = pod.metadata;
+    const query = { namespace, pod: name, container: status.name, follow: this.#options.follow };
+    const prefix = this.#prefix(pod, oneOfSeveral ? `${name}/${status.name}` : name);
+    const reading = this.#readRuns(before, query, this.#options.tailLines(pod), prefix).finally(() =>
+      this.#reading.delete(reading),
+    );
+    this.#reading.add(reading);
   }
 
   /** Resolves when everything that is being read has ended. */
   async ended(): Promise<void> {
     while (this.#reading.size > 0) await Promise.all(this.#reading);
+  }
+
+  async #readRuns(
+    before: boolean,
+    query: LogQuery,
+    tailLines: number | undefined,
+    prefix: () => string,
+  ): Promise<void> {
+    if (before) await this.#read({ ...query, previous: true, follow: false }, tailLines, prefix);
+    await this.#read(query, tailLines, prefix);
   }
 
   async #read(query: LogQuery, tailLines: number | undefined, prefix: () => string): Promise<void> {

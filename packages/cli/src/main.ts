@@ -6,10 +6,11 @@ import { CliError, exitCodes } from "./errors.ts";
 import { runProgram } from "./program.ts";
 
 const context = processContext();
-// `wherry logs | head` closes our stdout: that is the end, not an error.
+// `wherry logs | head` closes our stdout: that is the end, not an error. What runs in the foreground ends in order.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  if (process.listenerCount("SIGINT") > 0) process.emit("SIGINT");
+  else process.exit(0);
 });
 
 try {

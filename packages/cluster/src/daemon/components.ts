@@ -1,4 +1,6 @@
 // What makes a cluster move: agents, Service proxy, scheduler, controllers; each under an identity and with caches of its own.
+import { type FSWatcher, watch } from "node:fs";
+import { basename } from "node:path";
 import { asError } from "@wherry/core";
 import { resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
@@ -66,6 +68,9 @@ export async function startComponents(core: Core, paths: ClusterPaths, env: Core
   await forgetNodes(shared.client, nodeNames(core.nodes));
   const [started] = await Promise.all([Promise.all(starting), shared.informers.start(network.signal)]);
   const agents = new Map(nodeNames(core.nodes).map((name, index) => [name, started[index] as Agent]));
+  const watcher = watchImages(paths, () => {
+    for (const agent of agents.values()) agent.imagesChanged();
+  });
   return {
     agents,
     adopted: started.reduce((sum, agent) => sum + agent.adopted, 0),
@@ -75,11 +80,25 @@ export async function startComponents(core: Core, paths: ClusterPaths, env: Core
     },
     stopNetwork() {
       network.abort();
+      watcher.close();
     },
   };
 }
 
 const nodeNames = (nodes: number): string[] => Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+
+/** Pods that wait for an image try again as soon as `wherry up` has registered one. */
+function watchImages(paths: ClusterPaths, changed: () => void): FSWatcher {
+  // The folder, not the file: it is replaced with each change.
+  const watcher = watch(paths.folder, { persistent: false }, (_event, file) => {
+    if (file === basename(paths.images)) changed();
+  });
+  // Without it they try again at the end of their back-off.
+  watcher.on("error", () => {
+    watcher.close();
+  });
+  return watcher;
+}
 
 /** Nodes of an earlier start with more of them: what is left there is collected with its node. */
 async function forgetNodes(client: KubeClient, kept: readonly string[]): Promise<void> {

@@ -61,6 +61,7 @@ async function stop(signal: string): Promise<void> {
     log.error({ err: asError(error) }, `did not stop cleanly: ${asError(error).message}`);
     process.exit(exitCodes.failed);
   }
+  log.info({}, "stopped");
   process.exit(signals > 1 ? exitCodes.forced : exitCodes.stopped);
 }
 

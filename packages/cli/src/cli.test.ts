@@ -1,0 +1,116 @@
+// The command as users run it, as processes of its own, in a state folder of its own. What needs a running cluster and a
+// real kubectl is in tests/e2e.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const bin = join(import.meta.dirname, "../bin/wherry.js");
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "wherry-cli-"));
+});
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+async function wherry(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { ...process.env, WHERRY_HOME: join(scratch, "home"), NO_COLOR: "1" };
+  const child = spawn(process.execPath, [bin, ...args], { cwd: scratch, env, stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const [code] = (await once(child, "close")) as [number];
+  return { code, stdout, stderr };
+}
+
+const file = (name: string, text: string): string => {
+  writeFileSync(join(scratch, name), text);
+  return name;
+};
+
+describe("help", () => {
+  const commands = ["up", "down", "status", "list", "call", "probe", "kubeconfig", "kubectl", "logs"];
+  test("lists every command and every exit code", async () => {
+    const { code, stdout } = await wherry("--help");
+    expect(code).toBe(0);
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    expect(stdout).toMatch(/Exit codes:/);
+  });
+
+  test.each(commands)("of %s has examples and --name", async (command) => {
+    const { code, stdout } = await wherry(command, "--help");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Examples:\n {2}/);
+    expect(stdout).toMatch(/--name <cluster>/);
+  });
+});
+
+describe("mistakes in the command line are exit code 2, with what to do", () => {
+  test.each([
+    [["upp"], /Did you mean up\?/],
+    [["status", "--nmae", "x"], /Did you mean --name\?/],
+    [["status", "--output", "xml"], /json, yaml, name/],
+    [["call", "echo"], /missing required argument 'method'/],
+    [["up", "no/such/path"], /nothing at no\/such\/path/],
+    [["up", "--replicas", "many"], /--replicas takes a whole number/],
+    [["probe", "127.0.0.1:1", "--timeout", "soon"], /--timeout takes a time/],
+  ])("%j", async (args, message) => {
+    const { code, stdout, stderr } = await wherry(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(message);
+  });
+});
+
+describe("an `up` that can't be done leaves nothing behind", () => {
+  const untouched = (): void => {
+    expect(existsSync(join(scratch, "home")) ? readdirSync(join(scratch, "home")) : []).toEqual([]);
+  };
+
+  test("an unknown image: says what to add", async () => {
+    const container = { name: "main", image: "acme/nothing:1" };
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: { containers: [container] } };
+    const { code, stderr } = await wherry("up", file("unknown.json", JSON.stringify(pod)));
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/ErrImagePull: image "acme\/nothing:1".*wherry\.yaml/);
+    untouched();
+  });
+
+  test("a field that is none: says file, document and field", async () => {
+    const text =
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: b }\ndta: {}\n";
+    const { code, stderr } = await wherry("up", file("typo.yaml", text));
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/typo\.yaml, document 2: .*unknown field "dta"/);
+    untouched();
+  });
+
+  test("a port that is taken: says which, and what else to do", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as { port: number };
+    const { code, stderr } = await wherry("up", "--port", String(port));
+    taken.close();
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(new RegExp(`port ${port} .*--port`));
+    untouched();
+  });
+});
+
+test("a probe's exit code is its answer", async () => {
+  const { code, stderr } = await wherry("probe", "tcp://127.0.0.1:1", "--timeout", "100ms");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/ECONNREFUSED/);
+});
+
+test("commands for a cluster that doesn't run are exit code 4, and say how to start one", async () => {
+  for (const args of [["status"], ["logs"], ["call", "echo", "echo"], ["kubectl", "get", "pods"], ["kubeconfig"]]) {
+    const { code, stderr } = await wherry(...args);
+    expect(code, args.join(" ")).toBe(4);
+    expect(stderr).toMatch(/wherry up/);
+  }
+  expect((await wherry("down")).code).toBe(0);
+});
