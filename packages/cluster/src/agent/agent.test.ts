@@ -3,7 +3,7 @@ import { access, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Container, type Pod, resources } from "@wherry/kube";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { statOf } from "./runtime/supervisor.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
 
@@ -126,6 +126,7 @@ describe("a pod's life", () => {
       ],
     });
     await node.until("web", isReady);
+    await expect.poll(async () => await node.log("web")).toBe("up\n");
     await remove("web");
     await node.gone("web");
     expect(await readFile(file, "utf8")).toBe("post web\npre\nterm\n");
@@ -149,9 +150,11 @@ describe("a pod's life", () => {
       initContainers: [
         { ...shell(say("one")), name: "one" },
         {
-          ...shell(`${say("side")}; trap '${say("side-end")}; exit 0' TERM; while :; do sleep 0.05; done`),
+          ...shell(`trap '${say("side-end")}; exit 0' TERM; ${say("side")}; while :; do sleep 0.05; done`),
           name: "side",
           restartPolicy: "Always",
+          // The next one starts when this has started, not before.
+          startupProbe: { exec: { command: ["grep", "-q", "side", file] }, periodSeconds: 1 },
         },
         { ...shell(say("two")), name: "two" },
       ],
@@ -467,7 +470,7 @@ describe("probes", () => {
       ],
     });
     await node.until("web", isReady);
-    await rm(file);
+    await vi.waitFor(async () => await rm(file));
     await node.until("web", (found) => found.status?.containerStatuses?.[0]?.restartCount === 1);
     await expect.poll(async () => await node.events("web", "Unhealthy")).not.toHaveLength(0);
     await expect

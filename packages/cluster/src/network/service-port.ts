@@ -31,7 +31,9 @@ export class ServicePort {
   constructor(options: ServicePortOptions) {
     this.#options = options;
     this.#turn = options.random.below(1024);
-    const serve = (socket: Socket): void => void this.#serve(socket);
+    const serve = (socket: Socket): void => {
+      this.#serve(socket).catch(() => socket.destroy());
+    };
     if (options.listener !== undefined) {
       this.#server = options.listener;
       this.#server.on("connection", serve);

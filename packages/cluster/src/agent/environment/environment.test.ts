@@ -121,7 +121,7 @@ describe("Service variables", () => {
     ({
       metadata: { name, namespace, uid: name, resourceVersion: "1" },
       spec: { clusterIP, ports: ports ?? [] },
-    }) as Stored<Service>;
+    });
   const all = [
     service("kubernetes", "default", "127.1.0.1", [{ name: "https", port: 6443 }]),
     service("my.db-1", "shop", "127.1.0.9", [

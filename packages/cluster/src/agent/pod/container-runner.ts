@@ -109,7 +109,14 @@ export class ContainerRunner {
     restoreRecord(record, pod, attempt, container);
     if (container === undefined) return;
     let resolved: Promise<Resolved> | undefined;
-    await this.#attach({ container, resolved: () => (resolved ??= this.#resolve(attempt)) }, attempt);
+    const resolve = async (): Promise<Resolved> => {
+      resolved ??= this.#resolve(attempt);
+      return await resolved.catch((error: unknown) => {
+        resolved = undefined;
+        throw error;
+      });
+    };
+    await this.#attach({ container, resolved: resolve }, attempt);
     if (container.state.phase === "running") this.#probe(true);
   }
 
@@ -183,7 +190,11 @@ export class ContainerRunner {
         .catch((error: unknown) => this.#log.warn({ err: asError(error) }, "the container's log can't be written"));
       if (instance.container.state.phase === "exited") await started;
     }
-    instance.recorded = instance.container.exited.then((state) => this.#ended(state, attempt));
+    instance.recorded = instance.container.exited
+      .then((state) => this.#ended(state, attempt))
+      .catch((error: unknown) =>
+        this.#log.error({ err: asError(error) }, "the end of a container could not be recorded"),
+      );
     if (instance.container.state.phase === "exited") await instance.recorded;
   }
 

@@ -1,6 +1,6 @@
 // One probe of one container instance, over time (kubelet: pkg/kubelet/prober/worker.go). It probes at once, then every period;
 // it knows thresholds and delays, and reports only what changes.
-import type { Clock, Timer } from "@wherry/core";
+import { asError, type Clock, type Timer } from "@wherry/core";
 import type { Probe } from "@wherry/kube";
 import type { ProbeResult } from "./handlers.ts";
 
@@ -84,10 +84,19 @@ export class ProbeWorker {
     );
   }
 
+  async #run(): Promise<ProbeResult> {
+    try {
+      return await this.#options.run((this.#options.probe.timeoutSeconds ?? 1) * 1000);
+    } catch (error) {
+      // What the probe needs can't be had just now; that says nothing about the container.
+      return { verdict: "error", output: asError(error).message };
+    }
+  }
+
   async #probe(counts: boolean): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    const result = await this.#options.run((this.#options.probe.timeoutSeconds ?? 1) * 1000);
+    const result = await this.#run();
     this.#busy = false;
     if (this.#stopped || result.verdict === "error") return;
     const success = result.verdict !== "failure";
