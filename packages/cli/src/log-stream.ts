@@ -70,7 +70,7 @@ export class LogStream {
     try {
       const lines = logLines(access, tailLines === undefined ? query : { ...query, tailLines }, signal);
       for await (const line of lines)
-        terminal.out(`${prefix()}${terminal.clean(terminal.interactive ? readable(line, terminal) : line)}`);
+        terminal.out(prefix() + (terminal.interactive ? readable(line, terminal) : terminal.clean(line)));
     } catch (error) {
       if (!signal.aborted) terminal.note(`${prefix()}${terminal.clean(`(log: ${(error as Error).message})`)}`);
     }
@@ -95,27 +95,42 @@ const levels: Readonly<Record<number, string>> = {
 };
 const quiet = new Set(["level", "time", "msg", "pid", "hostname", "name", "service", "pod"]);
 
-/** A JSON record of pino, on a terminal, as a line for people; anything else as it is. */
-export function readable(line: string, terminal: Pick<Terminal, "style">): string {
-  if (!line.startsWith('{"')) return line;
-  let record: Record<string, unknown>;
-  try {
-    record = JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return line;
-  }
+/** A JSON record of pino, on a terminal, as a line for people; anything else as it is. Harmless either way. */
+export function readable(line: string, terminal: Pick<Terminal, "style" | "clean">): string {
+  const record = recordOf(line);
+  if (record === undefined) return terminal.clean(line);
   const { level, msg, time } = record;
-  if (typeof msg !== "string") return line;
-  const name =
-    typeof level === "number"
-      ? (levels[level] ?? String(level))
-      : (typeof level === "string" ? level : "").toUpperCase();
+  const name = typeof level === "number" ? (levels[level] ?? String(level)) : String(level).toUpperCase();
   const label = name === "ERROR" || name === "FATAL" ? "red" : name === "WARN" ? "yellow" : "dim";
   const fields = Object.entries(record)
     .filter(([key]) => !quiet.has(key))
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const clock = typeof time === "number" || typeof time === "string" ? new Date(time).toISOString().slice(11, 23) : "";
-  return [clock, terminal.style(label, name.padEnd(5)), msg, terminal.style("dim", fields.join(" "))]
+  const at = new Date(time);
+  const clock = Number.isNaN(at.getTime()) ? "" : at.toISOString().slice(11, 23);
+  // Cleaned in parts: an escape sequence may be hidden in JSON's own escapes, and our colours must stay.
+  return [
+    clock,
+    terminal.style(label, terminal.clean(name.padEnd(5))),
+    terminal.clean(msg),
+    terminal.style("dim", terminal.clean(fields.join(" "))),
+  ]
     .filter((part) => part !== "")
     .join(" ");
+}
+
+interface LogRecord {
+  readonly level: string | number;
+  readonly msg: string;
+  readonly time: string | number;
+}
+
+function recordOf(line: string): LogRecord | undefined {
+  if (!line.startsWith('{"')) return undefined;
+  try {
+    const { level, msg, time, ...more } = JSON.parse(line) as Partial<LogRecord>;
+    const known = typeof msg === "string" && (typeof level === "string" || typeof level === "number");
+    return known ? { ...more, level, msg, time: time ?? NaN } : undefined;
+  } catch {
+    return undefined;
+  }
 }

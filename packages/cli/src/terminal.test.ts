@@ -49,9 +49,10 @@ describe("a terminal", () => {
   });
 
   test("shows a service's JSON records as lines", () => {
-    const plain = { style: (_: unknown, text: string) => text };
+    const plain = { style: (_: unknown, text: string) => text, clean: visible };
     const record = '{"level":30,"time":0,"pid":1,"msg":"listening","port":5555}';
     expect(readable(record, plain)).toBe("00:00:00.000 INFO  listening port=5555");
+    expect(readable('{"level":"warn","msg":"\\u001b[2J"}', plain)).toBe("WARN  \\x1b[2J");
     for (const other of ["plain text", '{"half', '{"no":"message"}']) expect(readable(other, plain)).toBe(other);
   });
 });

@@ -16,6 +16,7 @@ const podColours = [39, 208, 71, 170, 178, 69, 167, 37, 135, 108] as const;
 
 export class Terminal {
   readonly #options: TerminalOptions;
+  #progress = "";
   /** A person reads stdout. */
   readonly interactive: boolean;
   readonly colour: boolean;
@@ -45,7 +46,8 @@ export class Terminal {
 
   /** A line on stderr that the next one writes over; nothing where nobody looks. Empty: takes the last one away. */
   progress(line: string): void {
-    if (this.#options.stderr.isTTY !== true || !this.colour) return;
+    if (this.#options.stderr.isTTY !== true || !this.colour || line === this.#progress) return;
+    this.#progress = line;
     this.#options.stderr.write(`\r\u001b[K${line === "" ? "" : this.style("dim", visible(line))}`);
   }
 
