@@ -32,7 +32,9 @@ export const logReadBytes: number = 64 * 1024;
 /** The raw output file is emptied once this much of it has been taken over. */
 export const rawOutputBytesKept: number = 1024 * 1024;
 /** Output that a flooding container may be ahead of its log; beyond, the middle is dropped and the log says so. */
-export const rawOutputBehindBytesMax: number = 64 * 1024 * 1024;
+export const rawOutputBehindBytesMax: number = 16 * 1024 * 1024;
+/** A raw output file that outgrows this while it is taken over is emptied: a container that never pauses must not fill the disk. */
+export const rawOutputBytesMax: number = 64 * 1024 * 1024;
 /** A container's log is taken over at most this often: ten thousand tiny writes must not wake the daemon as often. */
 export const logPumpIntervalMs: number = 40;
 /** Ended instances of a container whose folder and log are kept, for `kubectl logs --previous`. */

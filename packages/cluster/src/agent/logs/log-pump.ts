@@ -24,6 +24,7 @@ import {
   logReadBytes,
   rawOutputBehindBytesMax,
   rawOutputBytesKept,
+  rawOutputBytesMax,
 } from "../limits.ts";
 import { logTime, type Stream, toRecords } from "./cri.ts";
 
@@ -198,10 +199,21 @@ export class LogPump {
     return grown;
   }
 
-  /** Reads to the end of the file as it is now, a piece at a time. */
+  /**
+   * Reads to the end of the file, a piece at a time. The end may run away from it: a container that writes faster than this
+   * reads would fill the disk, so the file is looked at now and then, and emptied once it is too large.
+   */
   async #copy(source: FileHandle, stream: Stream, last: boolean): Promise<boolean> {
     const buffer = Buffer.allocUnsafe(logReadBytes);
+    let lookAt = this.#offsets[stream] + rawOutputBytesKept;
     for (let grown = false; ; grown = true) {
+      if (this.#closed) return grown;
+      if (this.#offsets[stream] >= lookAt) {
+        const { size } = await source.stat();
+        // The last words of one that has ended are kept; it writes no more.
+        if (!last && size > rawOutputBytesMax) await this.#drop(stream, size);
+        lookAt = this.#offsets[stream] + rawOutputBytesKept;
+      }
       const { bytesRead } = await source.read(buffer, 0, buffer.length, this.#offsets[stream]);
       if (bytesRead === 0) return grown;
       const final = last && bytesRead < buffer.length;
@@ -233,12 +245,22 @@ export class LogPump {
 
   /** The container writes faster than anyone can keep: its oldest output goes, and the log says so. */
   async #skip(stream: Stream, size: number): Promise<void> {
-    const dropped = size - rawOutputBytesKept - this.#offsets[stream];
+    await this.#tellDropped(stream, size - rawOutputBytesKept - this.#offsets[stream]);
+    this.#offsets[stream] = size - rawOutputBytesKept;
+  }
+
+  /** All of the file goes, also what is not taken over yet: the disk is worth more than a flood. */
+  async #drop(stream: Stream, size: number): Promise<void> {
+    await this.#tellDropped(stream, size - this.#offsets[stream]);
+    await truncate(join(this.#options.folder, stream), 0);
+    this.#offsets[stream] = 0;
+  }
+
+  async #tellDropped(stream: Stream, bytes: number): Promise<void> {
     const notice = Buffer.from(
-      `[wherry: ${dropped} bytes of ${stream} were dropped, the container wrote faster than its log]\n`,
+      `[wherry: ${bytes} bytes of ${stream} were dropped, the container wrote faster than its log]\n`,
     );
     await this.#append(toRecords(notice, "stderr", logTime(this.#options.clock.now()), true).records);
-    this.#offsets[stream] = size - rawOutputBytesKept;
   }
 
   /**

@@ -1,12 +1,15 @@
 // The CRI log: every byte comes back in order, whatever the lines are like, and however they arrive.
-import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { silentLogger, SystemClock } from "@wherry/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LogOptions } from "../../api/types.ts";
-import { logLineBytesMax } from "../limits.ts";
+import { logLineBytesMax, rawOutputBytesMax } from "../limits.ts";
 import { parseRecord, toRecords } from "./cri.ts";
 import { LogPump } from "./log-pump.ts";
 import { readLog } from "./read-log.ts";
@@ -128,6 +131,24 @@ describe("a container's log", () => {
     await made.end();
     expect(await whole).toBe("one\ntwo\nrest\n");
   });
+  it("of one that never pauses is cut, says so, and goes on: its raw output must not fill the disk", async () => {
+    const raw = join(folder, "stdout");
+    await writeFile(raw, "");
+    const made = await pump();
+    const output = openSync(raw, "a");
+    const flood = spawn("yes", ["a long line ".repeat(300)], { stdio: ["ignore", output, "ignore"] });
+    closeSync(output);
+    try {
+      const log = async (): Promise<string> => await readFile(made.file, "latin1");
+      await expect.poll(log, { timeout: 20_000 }).toMatch(/\d+ bytes of stdout were dropped/);
+    } finally {
+      flood.kill("SIGKILL");
+    }
+    await once(flood, "close");
+    await made.end();
+    expect((await stat(raw)).size).toBeLessThanOrEqual(rawOutputBytesMax);
+    expect(await readFile(made.file, "latin1")).toMatch(/ stdout F (a long line )+\n$/);
+  }, 30_000);
 });
 
 function splitLines(data: Buffer): Buffer[] {
