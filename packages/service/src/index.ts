@@ -8,7 +8,8 @@ export { type Running, type RunOptions, run } from "./process/run.ts";
 export { frameworkCodes, type FrameworkCode } from "./protocol/codes.ts";
 export type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
 export { type ServeOptions, type Serving, serve } from "./server/serve.ts";
-export type { Ending, Server } from "./server/server.ts";
+export type { Ending } from "./server/hand-back.ts";
+export type { Server } from "./server/server.ts";
 export {
   type AnyMethod,
   type AnyMethodDefinition,

@@ -51,7 +51,7 @@ export const retryMaxMs = 500;
 export const retryBudgetRatio = 0.1;
 export const retryBudgetMax: number = 2 * creditMax;
 /** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
-export const pingIntervalMs = 2000;
+export const pingIntervalMs = 1000;
 export const pingSuspectMs = 1000;
 /** Endpoints that one client connects to. */
 export const endpointsMax = 500;

@@ -2,7 +2,8 @@ import { silentLogger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
-import { type Ending, Server } from "../server/server.ts";
+import type { Ending } from "../server/hand-back.ts";
+import { Server } from "../server/server.ts";
 import { type Methods, type ServiceDefinition, service } from "../service.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { ClientCore } from "./core.ts";
@@ -222,6 +223,23 @@ describe("what is not started is sent elsewhere, what may be executed only if th
     await clock.advance(100);
     if (repeated) expect(await call).toBe("b");
     else expect(await call).toMatchObject({ code: "ABORTED", fate: "maybe-executed" });
+  });
+
+  test("a repeated call that finds no second pod stays maybe executed", async () => {
+    const { client, pod, list, available, clock } = world();
+    const began: unknown[] = [];
+    const { router } = await pod("a", hanging(began, { idempotent: true }));
+    list("a");
+    await available(1);
+    const call = client.call("who", 1).catch((error: unknown) => error);
+    await expect.poll(() => began).toEqual([1]);
+    router.kill();
+    await clock.advance(6000);
+    expect(await call).toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+      fate: "maybe-executed",
+      details: { lastCode: "ABORTED" },
+    });
   });
 
   test("BUSY is tried elsewhere at once, and at the only pod when its time has come", async () => {

@@ -4,8 +4,9 @@ import { BoundedQueue, type Clock, type Logger, type Random, type Timer } from "
 import { ServiceError } from "../errors.ts";
 import { endpointsMax, pingIntervalMs, textBytesMax, waitingCallsMax } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
+import { lateError } from "./late.ts";
 import { bestOf, choose } from "./balancer.ts";
-import type { Call } from "./call.ts";
+import { type Call, errorOfCall, fateOfUnanswered } from "./call.ts";
 import type { Discovery, Target } from "./discovery.ts";
 import { type ClientSocket, Endpoint } from "./endpoint.ts";
 import { backoffMs, decide, RetryBudget } from "./retry.ts";
@@ -69,7 +70,7 @@ export class ClientCore {
         ...{ method, content, body, key, trace, resolve, reject },
         idempotent: options.idempotent,
         deadlineMs: this.#clock.monotonic() + withinMs,
-        ...{ settled: false, attempt: 0 },
+        ...{ settled: false, attempt: 0, maybeExecuted: false },
         ...{ at: undefined, avoid: undefined, lastError: undefined },
         ...{ timer: undefined, retryTimer: undefined, unlisten: undefined },
       };
@@ -138,7 +139,7 @@ export class ClientCore {
     if (signal === undefined || call.settled) return;
     const cancel = (): void => {
       call.at?.cancel(call);
-      const fate = call.at === undefined ? "not-started" : "maybe-executed";
+      const fate = fateOfUnanswered(call);
       this.#fail(call, new ServiceError("CANCELLED", "the caller cancelled the call", { fate, cause: signal.reason }));
     };
     if (signal.aborted) {
@@ -219,6 +220,7 @@ export class ClientCore {
 
   #retry(call: Call, error: ServiceError, endpoint: Endpoint): void {
     call.lastError = error;
+    if (error.fate === "maybe-executed") call.maybeExecuted = true;
     const nowMs = this.#clock.monotonic();
     this.#best = undefined;
     const best = bestOf(this.#endpoints.values(), nowMs);
@@ -227,7 +229,7 @@ export class ClientCore {
     const { random } = this.#options;
     const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, random);
     if (decision === "fail") {
-      this.#fail(call, error);
+      this.#fail(call, errorOfCall(call, error));
       return;
     }
     if (elsewhere) call.avoid = endpoint;
@@ -243,27 +245,8 @@ export class ClientCore {
   }
 
   #late(call: Call, withinMs: number): void {
-    const fate = call.at !== undefined ? "maybe-executed" : "not-started";
-    const { service } = this.#options;
-    const options = {
-      fate,
-      retryable: true,
-      details: { attempts: call.attempt, lastCode: call.lastError?.code },
-    } as const;
     call.at?.cancel(call);
-    const message =
-      call.attempt === 0
-        ? `no endpoint of ${service} took the call within ${withinMs} ms; ${this.#situation()}`
-        : `no answer of ${service} within ${withinMs} ms and ${call.attempt} attempts; ${call.lastError?.message ?? "it was outstanding"}`;
-    this.#fail(call, new ServiceError(call.attempt === 0 ? "UNAVAILABLE" : "DEADLINE_EXCEEDED", message, options));
-  }
-
-  #situation(): string {
-    const { endpoints, available } = this.counters;
-    if (endpoints === 0) return "no endpoint is known: is the service running, and its name right?";
-    return available === 0
-      ? `${endpoints} are known, none is connected`
-      : `${available} of ${endpoints} are connected and full`;
+    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters));
   }
 
   #succeed(call: Call, value: unknown): void {
@@ -289,7 +272,7 @@ export class ClientCore {
 
   #pingLater(): void {
     // Jitter, so that many clients do not ping in step.
-    const delayMs = backoffMs(1, this.#options.random) + pingIntervalMs / 2;
+    const delayMs = backoffMs(1, this.#options.random) + pingIntervalMs;
     this.#pingTimer = this.#clock.timer(
       delayMs,
       () => {

@@ -6,6 +6,7 @@ import { creditMax, stuckMs } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
+import { refusal } from "./hand-back.ts";
 import { JobContext, type RawJob, type RequestJob } from "./job.ts";
 import type { Server, ServerSocket } from "./server.ts";
 import { newSession, type Session } from "./session.ts";
@@ -33,6 +34,7 @@ export class Intake {
     const nowMs = this.#server.clock.monotonic();
     for (const message of messages) this.#takeOne(message, nowMs);
     this.#server.executor.pump();
+    this.#server.noteWork();
   }
 
   /** The peer is gone: its queued requests are not started any more, its running ones are told. */
@@ -141,11 +143,7 @@ export class Intake {
 
   #noRoom(): ServiceError {
     const { state, credit, executor, service } = this.#server;
-    if (state === "ended")
-      return new ServiceError("REFUSED", "the service is leaving; the request was not started", {
-        retryable: true,
-        fate: "not-started",
-      });
+    if (state === "ended") return refusal();
     const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
     const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });

@@ -3,7 +3,8 @@ import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, Wherr
 import { router } from "@wherry/zmtp";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Service } from "../service.ts";
-import { type Ending, Server } from "./server.ts";
+import type { Ending } from "./hand-back.ts";
+import { Server } from "./server.ts";
 
 export interface ServeOptions {
   /** Default 127.0.0.1. */

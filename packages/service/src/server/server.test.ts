@@ -8,7 +8,8 @@ import { decodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import { type Methods, type ServiceDefinition, service } from "../service.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
-import { type Ending, Server } from "./server.ts";
+import type { Ending } from "./hand-back.ts";
+import { Server } from "./server.ts";
 
 const servers: Server[] = [];
 afterEach(async () => {

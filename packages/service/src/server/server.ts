@@ -11,6 +11,7 @@ import { encode } from "../protocol/frames.ts";
 import type { RawReply, Service } from "../service.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
+import { type Ending, handBack } from "./hand-back.ts";
 import { Intake } from "./intake.ts";
 import { invoke, isThenable } from "./invoke.ts";
 import type { Job, RawJob, RequestJob } from "./job.ts";
@@ -21,19 +22,6 @@ export type ServerSocket = Pick<
   RouterSocket,
   "send" | "peer" | "peers" | "onMessages" | "on" | "counters" | "bind" | "stopAccepting" | "close"
 >;
-
-/** How a server ended, and what it had to hand back. */
-export interface Ending {
-  /** `drained`: all was answered. `deadline`: some was not. `crashed`: a bug. `closed`: `close()` was called. */
-  readonly reason: "drained" | "deadline" | "crashed" | "closed";
-  /** Requests handed back that had not started. */
-  readonly refused: number;
-  /** Requests cut off while they ran. */
-  readonly aborted: number;
-  /** Raw messages that got no answer. */
-  readonly rawDropped: number;
-  readonly error?: Error;
-}
 
 export interface ServerOptions {
   readonly clock: Clock;
@@ -104,7 +92,6 @@ export class Server {
   async listen(endpoint: string): Promise<string> {
     const bound = await this.#socket.bind(endpoint);
     if (this.#state === "starting") this.#state = "ready";
-    this.#adjustCredit();
     return bound;
   }
 
@@ -209,17 +196,17 @@ export class Server {
     return undefined;
   }
 
+  /** Messages came in: credit is looked at again after a while. An idle service sets no timer. */
+  noteWork(): void {
+    this.#creditTimer ??= this.clock.timer(creditIntervalMs, () => this.#adjustCredit(), { background: true });
+  }
+
   #adjustCredit(): void {
-    this.#creditTimer = this.clock.timer(
-      creditIntervalMs,
-      () => {
-        const { finished, busyMs } = this.executor.takeMeasure();
-        const credit = this.credit.measure(finished, busyMs);
-        if (credit !== undefined) this.#tellAll(encode(messageType.credit, { number: credit }));
-        this.#adjustCredit();
-      },
-      { background: true },
-    );
+    this.#creditTimer = undefined;
+    const { finished, busyMs } = this.executor.takeMeasure();
+    const credit = this.credit.measure(finished, busyMs);
+    if (credit !== undefined) this.#tellAll(encode(messageType.credit, { number: credit }));
+    if (!this.#idle) this.noteWork();
   }
 
   #tellAll(frames: readonly Uint8Array[]): void {
@@ -273,37 +260,11 @@ export class Server {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#creditTimer?.cancel();
-    const ending: Ending = { reason, ...this.#handBack(), ...(error === undefined ? {} : { error }) };
+    const ending: Ending = { reason, ...handBack(this), ...(error === undefined ? {} : { error }) };
     if (reason === "crashed") this.#onCrash?.(ending);
     void this.#socket.close({ lingerMs }).then(
       () => this.#resolveEnded(ending),
       () => this.#resolveEnded(ending),
     );
-  }
-
-  #handBack(): { readonly refused: number; readonly aborted: number; readonly rawDropped: number } {
-    const refused = new ServiceError("REFUSED", "the service is leaving; the request was not started", {
-      retryable: true,
-      fate: "not-started",
-    });
-    const aborted = new ServiceError("ABORTED", "the service ended while the request ran; it may have had its effect", {
-      fate: "maybe-executed",
-    });
-    const counts = { refused: 0, aborted: 0, rawDropped: 0 };
-    for (const job of [...this.executor.stop(), ...this.executor.running]) {
-      if (job.state === "answered") continue;
-      if (job.kind === "raw") {
-        counts.rawDropped++;
-        this.metrics.raw.dropped++;
-      } else if (job.state === "queued") {
-        counts.refused++;
-        this.refuse(job, refused);
-      } else {
-        counts.aborted++;
-        this.refuse(job, aborted);
-        job.context.abort(aborted);
-      }
-    }
-    return counts;
   }
 }
