@@ -100,7 +100,7 @@ export function readable(line: string, terminal: Pick<Terminal, "style" | "clean
   const record = recordOf(line);
   if (record === undefined) return terminal.clean(line);
   const { level, msg, time } = record;
-  const name = typeof level === "number" ? (levels[level] ?? String(level)) : String(level).toUpperCase();
+  const name = typeof level === "number" ? (levels[level] ?? String(level)) : level.toUpperCase();
   const label = name === "ERROR" || name === "FATAL" ? "red" : name === "WARN" ? "yellow" : "dim";
   const fields = Object.entries(record)
     .filter(([key]) => !quiet.has(key))
