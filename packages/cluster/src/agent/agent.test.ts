@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { type Container, type Pod, resources } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { eventually } from "../network/eventually.suite.ts";
 import { statOf } from "./runtime/supervisor.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
 
@@ -32,7 +33,7 @@ const isRunning = (pid: number): boolean => !["Z", "X", undefined].includes(stat
 const stateOf = (pod: Pod, index = 0) => pod.status?.containerStatuses?.[index]?.state;
 /** The pid that a container's script printed. */
 const pidOf = async (name: string): Promise<number> => {
-  await expect.poll(async () => await node.log(name)).toMatch(/^\d+\n/);
+  await eventually(async () => await node.log(name)).toMatch(/^\d+\n/);
   return Number.parseInt(await node.log(name), 10);
 };
 // `$$` is Kubernetes' own escape for `$`.
@@ -72,8 +73,8 @@ describe("a pod's life", () => {
     );
     await remove("web");
     await node.gone("web");
-    await expect.poll(async () => await readdir(join(node.folder, "pods"))).toEqual([]);
-    await expect.poll(async () => await readdir(join(node.folder, "logs", "pods"))).toEqual([]);
+    await eventually(async () => await readdir(join(node.folder, "pods"))).toEqual([]);
+    await eventually(async () => await readdir(join(node.folder, "logs", "pods"))).toEqual([]);
   });
 
   it("is seen as Succeeded or Failed before it is gone", async () => {
@@ -87,7 +88,7 @@ describe("a pod's life", () => {
       }
     })();
     await node.createPod("web", { containers: [shell("trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done")] });
-    await expect.poll(async () => await node.log("web").catch(() => "")).toBe("up\n");
+    await eventually(async () => await node.log("web").catch(() => "")).toBe("up\n");
     await remove("web");
     await watching;
     stop.abort();
@@ -109,8 +110,8 @@ describe("a pod's life", () => {
     await node.createPod("web", { containers: [shell(forever)] });
     const pid = await pidOf("web");
     await remove("web", 0);
-    await expect.poll(() => isRunning(pid)).toBe(false);
-    await expect.poll(async () => await readdir(join(node.folder, "pods"))).toEqual([]);
+    await eventually(() => isRunning(pid)).toBe(false);
+    await eventually(async () => await readdir(join(node.folder, "pods"))).toEqual([]);
   });
 
   it("runs preStop before TERM, and both see the whole environment", async () => {
@@ -126,7 +127,7 @@ describe("a pod's life", () => {
       ],
     });
     await node.until("web", isReady);
-    await expect.poll(async () => await node.log("web")).toBe("up\n");
+    await eventually(async () => await node.log("web")).toBe("up\n");
     await remove("web");
     await node.gone("web");
     expect(await readFile(file, "utf8")).toBe("post web\npre\nterm\n");
@@ -139,7 +140,7 @@ describe("a pod's life", () => {
     });
     const pod = await node.until("web", (found) => found.status?.phase === "Failed");
     expect(stateOf(pod)?.terminated?.exitCode).toBe(137);
-    await expect.poll(async () => await node.events("web", "FailedPostStartHook")).toHaveLength(1);
+    await eventually(async () => await node.events("web", "FailedPostStartHook")).toHaveLength(1);
   });
 
   it("runs init containers in order, then a sidecar, then the rest; the sidecar ends last", async () => {
@@ -210,7 +211,7 @@ describe("what goes wrong", () => {
     const [last, previous] = [await node.log("crash"), await node.log("crash", { previous: true })];
     expect([last, previous]).toEqual([expect.stringMatching(/^boom \d+\n$/), expect.stringMatching(/^boom \d+\n$/)]);
     expect(last).not.toBe(previous);
-    await expect.poll(async () => await node.events("crash", "BackOff")).toHaveLength(1);
+    await eventually(async () => await node.events("crash", "BackOff")).toHaveLength(1);
   });
 
   it("starts a killed process again in place", async () => {
@@ -257,7 +258,7 @@ describe("what goes wrong", () => {
       data: { color: "red" },
     });
     await node.until("web", isReady);
-    await expect.poll(async () => await node.log("web")).toBe("red\n");
+    await eventually(async () => await node.log("web")).toBe("red\n");
   });
 
   it("says why a program can't be started", async () => {
@@ -292,9 +293,9 @@ describe("what goes wrong", () => {
       containers: [shell(forever, { securityContext: { runAsUser: 1000 }, resources: { limits: { cpu: "1" } } })],
     });
     await node.until("web", isReady);
-    await expect
-      .poll(async () => (await node.events("web", "FieldsNotHonoured"))[0])
-      .toMatch(/securityContext.*resources.limits/);
+    await eventually(async () => (await node.events("web", "FieldsNotHonoured"))[0]).toMatch(
+      /securityContext.*resources.limits/,
+    );
   });
 });
 
@@ -397,11 +398,11 @@ describe("what a container sees", () => {
         },
       ],
     });
-    await expect.poll(async () => await node.log("web").catch(() => "")).toContain("one 127.201.64.2");
+    await eventually(async () => await node.log("web").catch(() => "")).toContain("one 127.201.64.2");
     await node.client.patch(resources.configmaps, { name: "site", namespace: "default" }, "merge", {
       data: { "index.html": "two" },
     });
-    await expect.poll(async () => await node.log("web", { tailLines: 1 })).toContain("two");
+    await eventually(async () => await node.log("web", { tailLines: 1 })).toContain("two");
   });
 
   it("never leads out of a volume, nor into the cluster's own state", async () => {
@@ -453,9 +454,7 @@ describe("what a container sees", () => {
     expect(first.status?.podIP).not.toBe(second.status?.podIP);
     await writeFile(join(node.folder, "hosts"), `${first.status?.podIP ?? ""} first.default.svc.cluster.local\n`);
     await node.createPod("client", { containers: [{ name: "main", image: "node", args: ["-e", client] }] });
-    await expect
-      .poll(async () => await node.log("client").catch(() => ""), { timeout: 5000 })
-      .toContain("first,first,first");
+    await eventually(async () => await node.log("client").catch(() => "")).toContain("first,first,first");
   });
 });
 
@@ -472,10 +471,10 @@ describe("probes", () => {
     await node.until("web", isReady);
     await vi.waitFor(async () => await rm(file));
     await node.until("web", (found) => found.status?.containerStatuses?.[0]?.restartCount === 1);
-    await expect.poll(async () => await node.events("web", "Unhealthy")).not.toHaveLength(0);
-    await expect
-      .poll(async () => await node.events("web", "Killing"))
-      .toEqual(["Container main failed liveness probe, will be restarted"]);
+    await eventually(async () => await node.events("web", "Unhealthy")).not.toHaveLength(0);
+    await eventually(async () => await node.events("web", "Killing")).toEqual([
+      "Container main failed liveness probe, will be restarted",
+    ]);
   });
 
   it("never connects to another machine", async () => {
@@ -484,9 +483,9 @@ describe("probes", () => {
         shell(forever, { readinessProbe: { httpGet: { host: "169.254.169.254", port: 80 }, periodSeconds: 1 } }),
       ],
     });
-    await expect
-      .poll(async () => (await node.events("web", "Unhealthy"))[0])
-      .toMatch(/refused: probes connect to the pod/);
+    await eventually(async () => (await node.events("web", "Unhealthy"))[0]).toMatch(
+      /refused: probes connect to the pod/,
+    );
   });
 });
 
@@ -554,7 +553,7 @@ describe("an agent that comes after another", () => {
     })().catch(() => undefined);
     await node.restart();
     expect(node.agent.adopted).toBe(1);
-    await expect.poll(async () => await node.log("web")).toBe(`${pid}\n`);
+    await eventually(async () => await node.log("web")).toBe(`${pid}\n`);
     const after = await node.pod("web");
     expect(after.metadata.uid).toBe(before.metadata.uid);
     expect(after.status?.containerStatuses).toEqual(before.status?.containerStatuses);
@@ -579,7 +578,7 @@ describe("an agent that comes after another", () => {
     });
     const pid = await pidOf("job");
     await node.agent.detach();
-    await expect.poll(() => isRunning(pid)).toBe(false);
+    await eventually(() => isRunning(pid)).toBe(false);
     await node.restart();
     const pod = await node.until("job", (found) => found.status?.phase === "Failed");
     expect(stateOf(pod)?.terminated).toMatchObject({ exitCode: 9, reason: "Error" });
@@ -596,8 +595,8 @@ describe("an agent that comes after another", () => {
     await remove("forced", 0);
     await node.restart();
     await node.gone("deleted");
-    await expect.poll(() => pids.map(isRunning)).toEqual([true, false, false]);
-    await expect.poll(async () => await readdir(join(node.folder, "pods"))).toHaveLength(1);
+    await eventually(() => pids.map(isRunning)).toEqual([true, false, false]);
+    await eventually(async () => await readdir(join(node.folder, "pods"))).toHaveLength(1);
   });
 
   it("starts again what the cluster's going down has stopped", async () => {
@@ -605,7 +604,7 @@ describe("an agent that comes after another", () => {
       containers: [shell(`trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done`)],
     });
     await node.until("web", isReady);
-    await expect.poll(async () => await node.log("web")).toBe("up\n");
+    await eventually(async () => await node.log("web")).toBe("up\n");
     await node.agent.stopAll();
     await node.restart();
     const pod = await node.until(

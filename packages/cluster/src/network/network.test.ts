@@ -10,8 +10,9 @@ import type { KubeClient } from "@wherry/kube/client";
 import { createClient } from "@wherry/kube/client";
 import { createInformers } from "@wherry/kube/controller";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "./eventually.suite.ts";
 import { localTransport } from "../api/index.ts";
-import { root, startApi } from "../api/test-harness.ts";
+import { root, startApi } from "../api/harness.suite.ts";
 import { Affinity, backendsOf } from "./backends.ts";
 import { podAddresses } from "./pod-addresses.ts";
 import { listenRetryMs } from "./limits.ts";
@@ -204,31 +205,33 @@ describe("the Service proxy", () => {
     const [a, b] = [await backend("a", 8080), await backend("b", 8080)];
     const ip = await service("web", { ports: [{ port: 80, targetPort: 8080 }] });
     await slice("web", 8080, [ready(a.host), ready(b.host)]);
-    await expect.poll(async () => [...new Set([await greet(ip, 80), await greet(ip, 80)])].sort()).toEqual(["a", "b"]);
+    await eventually(async () => [...new Set([await greet(ip, 80), await greet(ip, 80)])].sort()).toEqual(["a", "b"]);
     await slice("web", 8080, [
       ready(b.host),
       { addresses: [a.host], conditions: { ready: false, serving: true, terminating: true } },
     ]);
-    await expect
-      .poll(async () => [await greet(ip, 80), await greet(ip, 80), await greet(ip, 80)])
-      .toEqual(["b", "b", "b"]);
+    await eventually(async () => [await greet(ip, 80), await greet(ip, 80), await greet(ip, 80)]).toEqual([
+      "b",
+      "b",
+      "b",
+    ]);
   });
 
   it("tries another endpoint when one refuses, and closes when there is none", async () => {
     const a = await backend("a", 8080);
     const ip = await service("web", { ports: [{ port: 8000, targetPort: 8080 }] });
     await slice("web", 8080, [ready(`127.${slot.number}.65.99`), ready(a.host)]);
-    await expect.poll(async () => await greet(ip, 8000)).toBe("a");
+    await eventually(async () => await greet(ip, 8000)).toBe("a");
     expect([await greet(ip, 8000), await greet(ip, 8000)]).toEqual(["a", "a"]);
     await slice("web", 8080, []);
-    await expect.poll(async () => await greet(ip, 8000)).toBe("closed");
+    await eventually(async () => await greet(ip, 8000)).toBe("closed");
   });
 
   it("passes the end of one way on alone, and megabytes unharmed", async () => {
     const a = await backend("a", 8080);
     const ip = await service("web", { ports: [{ port: 8000, targetPort: 8080 }] });
     await slice("web", 8080, [ready(a.host)]);
-    await expect.poll(async () => await greet(ip, 8000)).toBe("a");
+    await eventually(async () => await greet(ip, 8000)).toBe("a");
     const sent = Buffer.alloc(8 * 1024 * 1024, "0123456789");
     const received = await new Promise<Buffer>((resolve, reject) => {
       const chunks: Buffer[] = [];
@@ -246,24 +249,24 @@ describe("the Service proxy", () => {
     const a = await backend("a", 8080);
     const ip = await service("web", { ports: [{ port: 8000, targetPort: 8080 }] });
     await slice("web", 8080, [ready(a.host)]);
-    await expect.poll(async () => await greet(ip, 8000)).toBe("a");
+    await eventually(async () => await greet(ip, 8000)).toBe("a");
     const socket = connect(8000, ip);
     sockets.push(socket);
     const heard: string[] = [];
     socket.on("data", (data) => heard.push(data.toString()));
-    await expect.poll(() => heard.join("")).toBe("a");
+    await eventually(() => heard.join("")).toBe("a");
     await slice("web", 8080, []);
     await client.delete(resources.services, { name: "web", namespace: "default" });
-    await expect.poll(() => proxy.listening("default/web", 8000)).toBe(false);
+    await eventually(() => proxy.listening("default/web", 8000)).toBe(false);
     socket.write("still here");
-    await expect.poll(() => heard.join("")).toBe("astill here");
+    await eventually(() => heard.join("")).toBe("astill here");
   });
 
   it("keeps a client on its endpoint with session affinity", async () => {
     const [a, b] = [await backend("a", 8080), await backend("b", 8080)];
     const ip = await service("web", { sessionAffinity: "ClientIP", ports: [{ port: 8000, targetPort: 8080 }] });
     await slice("web", 8080, [ready(a.host), ready(b.host)]);
-    await expect.poll(async () => await greet(ip, 8000)).toMatch(/a|b/);
+    await eventually(async () => await greet(ip, 8000)).toMatch(/a|b/);
     const heard = new Set<string>();
     for (let count = 0; count < 6; count++) heard.add(await greet(ip, 8000));
     expect(heard.size).toBe(1);
@@ -281,8 +284,8 @@ describe("the Service proxy", () => {
         { name: "tcp", port: 8001 },
       ],
     });
-    await expect.poll(async () => await reasons("mixed")).toEqual(["ProtocolNotHonoured"]);
-    await expect.poll(() => proxy.listening("default/mixed", 8001)).toBe(true);
+    await eventually(async () => await reasons("mixed")).toEqual(["ProtocolNotHonoured"]);
+    await eventually(() => proxy.listening("default/mixed", 8001)).toBe(true);
   });
 
   it("says who has to move when an address is taken", async () => {
@@ -290,7 +293,7 @@ describe("the Service proxy", () => {
     servers.push(squatter);
     await new Promise<void>((resolve) => squatter.listen(8000, "127.9.0.77", resolve));
     await service("taken", { clusterIP: "127.9.0.77", ports: [{ port: 8000 }] });
-    await expect.poll(async () => await reasons("taken")).toEqual(["ListenFailed"]);
+    await eventually(async () => await reasons("taken")).toEqual(["ListenFailed"]);
     expect(proxy.listening("default/taken", 8000)).toBe(false);
   });
 
@@ -309,10 +312,10 @@ describe("the Service proxy", () => {
       affinity: () => undefined,
       onTrouble: (error) => trouble.push(error.code ?? ""),
     });
-    await expect.poll(() => trouble).toEqual(["EADDRINUSE"]);
+    await eventually(() => trouble).toEqual(["EADDRINUSE"]);
     await new Promise((resolve) => squatter.close(resolve));
     await clock.advance(listenRetryMs);
-    await expect.poll(() => port.listening).toBe(true);
+    await eventually(() => port.listening).toBe(true);
     port.destroy();
   });
 
@@ -340,10 +343,8 @@ describe("the Service proxy", () => {
     const ip = await service("web", { ports: [{ port: 8000 }] });
     await service("peers", { clusterIP: "None", ports: [{ port: 8000 }] });
     await slice("peers", 8000, [ready("127.1.1.7"), { addresses: ["127.1.1.8"], conditions: { ready: false } }]);
-    await expect
-      .poll(async () => await readFile(join(folder, "hosts"), "utf8").catch(() => ""))
-      .toBe(
-        [`127.1.1.7 peers.default.svc.cluster.local`, `${ip} web.default.svc.cluster.local`].sort().join("\n") + "\n",
-      );
+    await eventually(async () => await readFile(join(folder, "hosts"), "utf8").catch(() => "")).toBe(
+      [`127.1.1.7 peers.default.svc.cluster.local`, `${ip} web.default.svc.cluster.local`].sort().join("\n") + "\n",
+    );
   });
 });

@@ -117,11 +117,10 @@ describe("Service variables", () => {
     namespace: string,
     clusterIP: string,
     ports: NonNullable<Service["spec"]>["ports"],
-  ): Stored<Service> =>
-    ({
-      metadata: { name, namespace, uid: name, resourceVersion: "1" },
-      spec: { clusterIP, ports: ports ?? [] },
-    });
+  ): Stored<Service> => ({
+    metadata: { name, namespace, uid: name, resourceVersion: "1" },
+    spec: { clusterIP, ports: ports ?? [] },
+  });
   const all = [
     service("kubernetes", "default", "127.1.0.1", [{ name: "https", port: 6443 }]),
     service("my.db-1", "shop", "127.1.0.9", [

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "../../network/eventually.suite.ts";
 import { statOf } from "./supervisor.ts";
 import type { Container, ContainerSpec, Runtime } from "./types.ts";
 
@@ -150,7 +151,7 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
         await container.exited;
         const pids = (await readFile(container.output?.stdout ?? "", "utf8")).trim().split("\n").map(Number);
         expect(pids).toHaveLength(3);
-        await expect.poll(() => pids.filter(isRunning)).toEqual([]);
+        await eventually(() => pids.filter(isRunning)).toEqual([]);
       });
 
       it("records 137 when somebody kills the process itself", async () => {
@@ -178,7 +179,7 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
         const parent = Number((await readFile(`/proc/${pid}/stat`, "latin1")).split(") ")[1]?.split(" ")[1]);
         process.kill(parent, "SIGKILL");
         expect(await container.exited).toMatchObject({ exitCode: 137, known: false });
-        await expect.poll(() => isRunning(pid)).toBe(false);
+        await eventually(() => isRunning(pid)).toBe(false);
       });
 
       it("adopts nothing when there is nothing, and never signals a reused pid", async () => {
@@ -198,7 +199,7 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       it("ends a command that takes too long, with all it started", async () => {
         const result = await runtime.exec(await specOf(["true"]), ["sh", "-c", "sleep 300 & echo $!; wait"], 300);
         expect(result.timedOut).toBe(true);
-        await expect.poll(() => isRunning(Number(result.output))).toBe(false);
+        await eventually(() => isRunning(Number(result.output))).toBe(false);
       });
 
       it("cuts a command's output", async () => {
