@@ -5,7 +5,7 @@ import { SignJWT } from "jose";
 import { createPrivateKey } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Authenticator, createAuthenticator, type User } from "./index.ts";
-import { type Harness, root, signingKey, startApi } from "./test-harness.ts";
+import { type Harness, root, signingKey, startApi } from "./harness.suite.ts";
 
 const adminToken = "an-admin-token-of-enough-length";
 let harness: Harness;

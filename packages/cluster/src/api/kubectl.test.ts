@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { resources } from "@wherry/kube";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { kubectlPath } from "../../../../scripts/kubectl.mjs";
-import { adminToken, startListener, type TestListener } from "./test-listener.ts";
+import { adminToken, startListener, type TestListener } from "./listener.suite.ts";
 
 let server: TestListener;
 let folder: string;

@@ -1,16 +1,14 @@
 // Every limit of the API server, with its unit. Values without a source are ours.
 
-const mebibyte = 1024 * 1024;
-
 export const limits = {
-  /** A request's body. kube-apiserver: MaxRequestBodyBytes. */
-  bodyBytesMax: 3 * mebibyte,
-  /** An object's JSON text as it is stored. etcd's --max-request-bytes. */
-  objectBytesMax: 1.5 * mebibyte,
+  /** A request's body: 3 MiB. kube-apiserver: MaxRequestBodyBytes. */
+  bodyBytesMax: 3_145_728,
+  /** An object's JSON text as it is stored: 1.5 MiB. etcd's --max-request-bytes. */
+  objectBytesMax: 1_572_864,
   /** Messages in messages of a protobuf body. No object that is served passes 20. */
   protobufDepthMax: 100,
   /** A label or field selector, or a continue token, in characters. */
-  selectorLengthMax: 64 * 1024,
+  selectorLengthMax: 65_536,
   continueLengthMax: 4096,
   /** Attempts of an update that a concurrent writer spoiled. apiserver: handlers/patch.go. */
   conflictTriesMax: 5,
@@ -32,16 +30,16 @@ export const limits = {
   /** Between two bookmarks. apiserver: cacher's bookmarkFrequency. */
   bookmarkEveryMs: 60_000,
   /** A watch without `timeoutSeconds` ends after this to twice this. apiserver: --min-request-timeout. */
-  watchTimeoutMinMs: 30 * 60_000,
-  watchTimeoutMaxMs: 24 * 60 * 60_000,
+  watchTimeoutMinMs: 1_800_000,
+  watchTimeoutMaxMs: 86_400_000,
   /** Entries read at once by a paged list with a selector. */
   listChunkEntries: 500,
 
   /** History older than between this and twice this is forgotten. apiserver: --etcd-compaction-interval. */
-  compactEveryMs: 5 * 60_000,
+  compactEveryMs: 300_000,
   /** Events are removed this long after their last change. apiserver: --event-ttl. */
-  eventTtlMs: 60 * 60_000,
-  eventSweepEveryMs: 5 * 60_000,
+  eventTtlMs: 3_600_000,
+  eventSweepEveryMs: 300_000,
 
   /** How often the API server's own objects are looked after. kube-apiserver: 10 s. */
   bootstrapEveryMs: 10_000,
@@ -49,10 +47,10 @@ export const limits = {
   /** Service account tokens. apiserver: serviceaccount token REST. */
   tokenSecondsDefault: 3600,
   tokenSecondsMin: 600,
-  tokenSecondsMax: 2 ** 32,
+  tokenSecondsMax: 4_294_967_296,
 
   /** The HTTPS listener. */
-  headerBytesMax: 32 * 1024,
+  headerBytesMax: 32_768,
   headersCountMax: 100,
   connectionsMax: 2000,
   requestsInFlightMax: 600,
@@ -62,7 +60,7 @@ export const limits = {
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 90_000,
   /** Responses below this are sent as they are. apiserver: responsewriters' gzip threshold. */
-  gzipBytesMin: 128 * 1024,
+  gzipBytesMin: 131_072,
   /** Warnings of one response, and characters of one. apiserver: warning recorder. */
   warningsMax: 64,
   warningLengthMax: 256,

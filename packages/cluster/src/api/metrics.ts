@@ -39,19 +39,27 @@ export class Series {
 
 export class ApiMetrics {
   /** Labels verb, group, resource, subresource, code. Their values come from the routing table, so they are few. */
-  readonly requests = new Series("apiserver_request_total", "counter", "Requests answered.");
-  readonly watches = new Series("apiserver_longrunning_requests", "gauge", "Watches open.");
-  readonly watchEvents = new Series("apiserver_watch_events_total", "counter", "Watch events handed to clients.");
-  readonly revision = new Series("wherry_store_revision", "gauge", "The newest revision of the store.");
+  readonly requests: Series = new Series("apiserver_request_total", "counter", "Requests answered.");
+  readonly watches: Series = new Series("apiserver_longrunning_requests", "gauge", "Watches open.");
+  readonly watchEvents: Series = new Series(
+    "apiserver_watch_events_total",
+    "counter",
+    "Watch events handed to clients.",
+  );
+  readonly revision: Series = new Series("wherry_store_revision", "gauge", "The newest revision of the store.");
   /** Labels reason: host, origin, target, auth, busy. */
-  readonly refused = new Series("wherry_api_refused_total", "counter", "Requests refused before they were routed.");
+  readonly refused: Series = new Series(
+    "wherry_api_refused_total",
+    "counter",
+    "Requests refused before they were routed.",
+  );
   /** Labels reason: Node's error code. */
-  readonly dropped = new Series(
+  readonly dropped: Series = new Series(
     "wherry_api_connections_dropped_total",
     "counter",
     "Connections dropped for malformed HTTP, failed TLS handshakes or timeouts.",
   );
-  readonly connections = new Series("wherry_api_connections", "gauge", "Connections open.");
+  readonly connections: Series = new Series("wherry_api_connections", "gauge", "Connections open.");
   readonly #all = [
     this.requests,
     this.watches,

@@ -1,7 +1,7 @@
 // What clients get from create, get, update, patch and delete, in process and on a memory store.
 import { type Deployment, type Pod, resources, type Stored, StatusError } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, startApi } from "./test-harness.ts";
+import { type Harness, startApi } from "./harness.suite.ts";
 
 let harness: Harness;
 beforeEach(async () => {

@@ -2,7 +2,7 @@
 import { type ConfigMap, resources, StatusError } from "@wherry/kube";
 import type { WatchOptions } from "@wherry/kube/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Harness, root, startApi } from "./test-harness.ts";
+import { type Harness, root, startApi } from "./harness.suite.ts";
 import type { ApiResponse, ApiWatchEvent } from "./types.ts";
 
 let harness: Harness;

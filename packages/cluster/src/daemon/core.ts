@@ -8,6 +8,7 @@ import {
   createApi,
   createAuthenticator,
   createTokens,
+  keepBootstrapObjects,
   type Listener,
   listen,
   localTransport,
@@ -108,11 +109,17 @@ export async function startCore(
   );
   undo.push(() => listener.close(0));
   const clientFor = (user: User): KubeClient => createClient(localTransport(api, user));
-  await bootstrapObjects(clientFor(serverUser), {
+  const own = {
     address: slot.kubernetesAddress,
     port: slot.port,
     endpoint: { address: loopback, port: listener.port },
+  };
+  await bootstrapObjects(clientFor(serverUser), own);
+  const keeping = new AbortController();
+  undo.push(() => {
+    keeping.abort();
   });
+  void keepBootstrapObjects(clientFor(serverUser), own, env, keeping.signal);
   const info = describe(paths, options, slot, listener, env.clock);
   writeKubeconfig(paths.kubeconfig, {
     name: paths.name,

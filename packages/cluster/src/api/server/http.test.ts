@@ -1,10 +1,10 @@
 // The API as HTTP clients see it: discovery, documents, warnings, compression, watches on the wire, and the end of it all.
-import { AppsV1Api, CoreV1Api, KubeConfig, Watch } from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, KubeConfig, type V1Pod, Watch } from "@kubernetes/client-node";
 import { type Pod, resources } from "@wherry/kube";
 import { Agent, request } from "node:https";
 import { createGunzip } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { adminToken, type Answer, startListener, type TestListener } from "../test-listener.ts";
+import { adminToken, type Answer, startListener, type TestListener } from "../listener.suite.ts";
 
 let server: TestListener;
 beforeAll(async () => {
@@ -249,7 +249,8 @@ describe("@kubernetes/client-node", () => {
       (type, object: Pod) => seen.push(`${type} ${object.metadata?.name ?? ""}`),
       () => undefined,
     );
-    const body = { metadata: { generateName: "node-" }, spec: { containers: [{ name: "c", image: "x" }] } };
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- their own examples pass plain objects
+    const body: V1Pod = { metadata: { generateName: "node-" }, spec: { containers: [{ name: "c", image: "x" }] } };
     const created = await core.createNamespacedPod({ namespace, body });
     const { items } = await core.listNamespacedPod({ namespace, fieldSelector: "status.phase=Pending" });
     expect(items.map(({ metadata }) => metadata?.name)).toEqual([created.metadata?.name]);

@@ -3,7 +3,7 @@
 import { kinds, resources } from "@wherry/kube";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { plainRoots, publicRoots } from "../routes.ts";
-import { adminToken, allowedHost, type HttpRequest, startListener, type TestListener } from "../test-listener.ts";
+import { adminToken, allowedHost, type HttpRequest, startListener, type TestListener } from "../listener.suite.ts";
 
 let server: TestListener;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { SeededRandom } from "@wherry/core/testing";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openMemoryBackend } from "../../store/index.ts";
-import { type Harness, startApi } from "../test-harness.ts";
+import { type Harness, startApi } from "../harness.suite.ts";
 import { AddressRange } from "./addresses.ts";
 
 let harness: Harness;

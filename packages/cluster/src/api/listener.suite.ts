@@ -13,7 +13,7 @@ import { Agent, request } from "node:https";
 import type { IncomingHttpHeaders } from "node:http";
 import { connect, type TLSSocket } from "node:tls";
 import { createAuthenticator, type Listener, listen } from "./index.ts";
-import { type Harness, startApi } from "./test-harness.ts";
+import { type Harness, startApi } from "./harness.suite.ts";
 
 export const adminToken = "test-admin-token-0123456789abcdef";
 export const allowedHost = "127.9.0.1";
