@@ -1,7 +1,7 @@
 // `npm run pack`: builds every package with `tsc -b` and packs it for publishing into build/. In the repository a package's
 // `exports` and `imports` name its sources, which run directly; what is published names the compiled files instead.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,6 +32,9 @@ for (const name of readdirSync(join(root, "packages"))) {
         recursive: true,
         filter: (path) => !path.endsWith(".tsbuildinfo"),
       });
+  // What tsc does not emit: the pods' preload.
+  for (const path of globSync("**/*.cjs", { cwd: join(folder, "src") }))
+    cpSync(join(folder, "src", path), join(stage, "dist", path));
   cpSync(join(root, "LICENSE"), join(stage, "LICENSE"));
   if (manifest.exports !== undefined) manifest.exports = mapValues(manifest.exports, published);
   if (manifest.imports !== undefined)

@@ -17,7 +17,7 @@ import type { Runtime } from "./runtime/types.ts";
 import type { Agent, AgentOptions } from "./types.ts";
 
 /** Chooses a pod's runtime against the node's default. */
-export const runtimeAnnotation: string = "wherry.dev/runtime";
+const runtimeAnnotation = "wherry.dev/runtime";
 
 /** Resolves when the node is registered and what was left of it is adopted. Aborting the signal is `detach`. */
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<Agent> {

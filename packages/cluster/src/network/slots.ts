@@ -31,7 +31,7 @@ export interface ClaimOptions {
 }
 
 /** Nodes have 4 third octets each, from 64 on: 127.S.64.0/22, 127.S.68.0/22, … */
-export const nodesPerSlotMax: number = (256 - 64) / 4;
+const nodesPerSlotMax = (256 - 64) / 4;
 
 /** @throws WherryError `NETWORK_SLOT_TAKEN` with what to do */
 export async function claimSlot({ preferred, only, port }: ClaimOptions): Promise<Slot> {

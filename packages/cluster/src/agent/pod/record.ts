@@ -3,9 +3,9 @@ import type { Container as ContainerSpec, ContainerStateTerminated, Pod } from "
 import { restartDelayFirstMs, restartDelayMaxMs, restartResetMs } from "../limits.ts";
 
 /** `init` runs to its end before the next; `sidecar` is an init container with restartPolicy Always; `app` is the rest. */
-export type ContainerKind = "init" | "sidecar" | "app";
+type ContainerKind = "init" | "sidecar" | "app";
 
-export type RecordState =
+type RecordState =
   /** No instance yet, or the next one is being prepared. */
   | { readonly phase: "waiting"; readonly reason?: string; readonly message?: string }
   | { readonly phase: "running"; readonly startedAt: string }
