@@ -197,6 +197,24 @@ describe("crash-only", () => {
     expect(child.stderr()).toBe("");
   });
 
+  test("errors that follow the first are its consequences: still one record, and the answers still go out", async () => {
+    const child = startChild({
+      program: `
+        import { run, service } from "@wherry/service";
+        await run(service("test", { concurrency: 3, methods: { do: async (body: string, { signal }) => {
+          signal.addEventListener("abort", () => { throw new Error("and another " + body); });
+          if (body === "bug") throw new Error("the first");
+          await new Promise(() => undefined);
+        } } }));`,
+    });
+    const client = clientOf((await child.listening).endpoint);
+    const calls = ["a", "b", "bug"].map((body) => client.call("do", body).catch((error: unknown) => error));
+    for (const call of calls) expect(await call).toMatchObject({ code: "ABORTED" });
+    expect(await child.exit).toEqual({ code: 1, signal: null });
+    const fatal = child.records.filter(({ level }) => level === "fatal");
+    expect(fatal).toMatchObject([{ aborted: 3, err: { message: "the first" } }]);
+  });
+
   test("a rejection that nobody handles ends the process the same way", async () => {
     const child = startChild({ program: program() });
     const client = clientOf((await child.listening).endpoint);

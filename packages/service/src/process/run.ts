@@ -92,13 +92,13 @@ class Main {
     const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
     const onCrash = (ending: Ending): void => this.#crashed(ending);
     const { endpoint, server } = await serve(this.#service, { host, port, pod, log, onCrash });
-    const admin = await startAdmin(server, host, adminPort);
+    // From here on a signal drains: peers may be there already.
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));
+    const admin = await startAdmin(server, host, adminPort);
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
     const startMs = Math.round(new SystemClock().monotonic());
     log.info({ endpoint, admin: admin.url, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
-    if (this.#stopping) this.#drain(server);
     return { endpoint, adminUrl: admin.url };
   }
 
@@ -127,12 +127,13 @@ class Main {
   }
 
   #escaped(error: unknown): void {
-    if (this.#server !== undefined && this.#server.state !== "ended") {
-      this.#server.crash(error);
-      return;
+    if (this.#server === undefined) {
+      this.#fatal(asError(error), "an error escaped");
+      process.exit(exitCode.failed);
     }
-    this.#fatal(asError(error), "an error escaped");
-    process.exit(exitCode.failed);
+    if (this.#server.state !== "ended") this.#server.crash(error);
+    // While the last answers are flushed: they still are, and the process ends with `#end`.
+    else this.#fatal(asError(error), "an error escaped at the end");
   }
 
   #crashed({ error, refused, aborted, rawDropped }: Ending): void {
@@ -155,6 +156,7 @@ class Main {
     const lost = { refused, aborted, rawDropped };
     if (reason === "deadline") this.#log?.error(lost, "the drain's deadline passed; the rest was handed back");
     else if (reason === "drained") this.#log?.info({}, "drained; ending");
-    process.exit(reason === "drained" || reason === "closed" ? exitCode.ok : exitCode.failed);
+    const fine = (reason === "drained" || reason === "closed") && !this.#fatalWritten;
+    process.exit(fine ? exitCode.ok : exitCode.failed);
   }
 }
