@@ -1,6 +1,6 @@
 // `wherry down`: drains and stops. What a killed daemon left running is stopped too: a daemon adopts it first.
-import { existsSync, rmSync } from "node:fs";
-import { type ClusterPaths, readDaemonInfo, runningDaemon } from "@wherry/cluster/state";
+import { existsSync } from "node:fs";
+import { type ClusterPaths, readDaemonInfo, removeState, runningDaemon } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
 import type { CommonOptions } from "../common-options.ts";
@@ -15,7 +15,7 @@ export async function down(options: DownOptions, context: Context): Promise<numb
   const stopped = await stop(paths, context);
   if (!stopped) terminal.note(`no cluster "${options.name}" is running`);
   if (options.purge === true && existsSync(paths.folder)) {
-    rmSync(paths.folder, { recursive: true, force: true });
+    removeState(paths);
     terminal.out(`removed ${paths.folder}`);
   } else if (stopped) {
     const state = existsSync(paths.folder) ? `; its state stays in ${paths.folder}` : "";

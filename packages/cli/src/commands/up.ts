@@ -1,7 +1,7 @@
 // `wherry up`: starts the daemon when none runs, applies PATH, waits until all is ready, says where it is, and streams logs
 // until Ctrl-C, which drains and stops everything. What could not be brought up is taken back.
-import { existsSync, rmSync } from "node:fs";
-import { registerImages, type ClusterPaths, prepareState, runningDaemon } from "@wherry/cluster/state";
+import { existsSync } from "node:fs";
+import { registerImages, type ClusterPaths, prepareState, removeState, runningDaemon } from "@wherry/cluster/state";
 import { WherryError } from "@wherry/core";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
@@ -61,9 +61,11 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     const run = new Run({ paths, ...daemon, plan, timeoutMs, detach: options.detach === true, timings, context });
     return await supervise(run, interrupt, paths, context);
   } catch (error) {
-    // A cluster that never came up leaves no folder; what a daemon that died has to say stays.
-    const died = error instanceof CliError && error.exitCode === exitCodes.daemonLost;
-    if (fresh && !died && runningDaemon(paths) === undefined) rmSync(paths.folder, { recursive: true, force: true });
+    // A cluster that never came up leaves no folder; one that another `up` has just made, or whose daemon died, stays.
+    const keep =
+      error instanceof CliError &&
+      (error.exitCode === exitCodes.daemonLost || error.exitCode === exitCodes.alreadyRunning);
+    if (fresh && !keep) removeState(paths);
     throw error;
   }
 }
@@ -99,7 +101,7 @@ async function supervise(run: Run, interrupt: Interrupt, paths: ClusterPaths, co
       ]);
       await run.daemonEnded;
       terminal.note(clean ? `stopped "${paths.name}"` : `stopped "${paths.name}" at once`);
-      return clean ? 0 : exitCodes.interrupted;
+      return clean && run.isUp ? 0 : exitCodes.interrupted;
     }
     case "failed": {
       // The daemon's death breaks the connection first; what the user needs to know is the death.

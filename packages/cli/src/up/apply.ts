@@ -39,19 +39,23 @@ export async function applyObjects(
       if (refused !== undefined) throw refused.reason;
     }
   } catch (error) {
-    await takeBack(transport, applied);
-    throw error;
+    const kept = await takeBack(transport, applied);
+    throw error instanceof CliError ? new CliError(`${error.message}. ${kept}`, error.exitCode) : error;
   }
   return applied;
 }
 
-/** Deletes what was created, last first; what is gone already is fine. */
-export async function takeBack(transport: Transport, applied: readonly Applied[]): Promise<void> {
+/** Deletes what was created, last first; what is gone already is fine. @returns what has become of it all, for people */
+export async function takeBack(transport: Transport, applied: readonly Applied[]): Promise<string> {
   for (const { kind, object, outcome } of [...applied].reverse()) {
     if (outcome !== "created") continue;
     const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
     await transport.request({ method: "DELETE", path: pathOf(kind, object), body });
   }
+  const changed = applied.filter(({ outcome }) => outcome === "configured");
+  if (changed.length === 0) return 'Nothing of this "wherry up" was kept';
+  const names = changed.map(({ kind, object }) => `${kind.kind.toLowerCase()}/${object.metadata.name}`);
+  return `What this "wherry up" created was taken back; what it changed stays changed: ${names.join(", ")}`;
 }
 
 /** The kind's row, and the object with its namespace. */
@@ -124,8 +128,7 @@ async function send(transport: Transport, request: TransportRequest): Promise<St
   throw new StatusError(response.body as ConstructorParameters<typeof StatusError>[0]);
 }
 
-const refusal = (source: string, error: StatusError): CliError =>
-  new CliError(`${source}: ${error.message}. Nothing of this "wherry up" was kept`);
+const refusal = (source: string, error: StatusError): CliError => new CliError(`${source}: ${error.message}`);
 
 function withLastApplied(object: KubeObject): KubeObject {
   const given = Object.entries(object.metadata?.annotations ?? {}).filter(([name]) => name !== lastAppliedAnnotation);

@@ -36,6 +36,8 @@ export class Run {
   readonly #options: RunOptions;
   readonly #abort = new AbortController();
   readonly #startedAtMs: number;
+  /** It came up, as far as it does: from now on a Ctrl-C is how it is meant to end. */
+  isUp = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -100,14 +102,14 @@ export class Run {
     });
     progress("");
     this.#options.timings.mark("ready");
+    this.isUp = true;
     if (result.outcome === "ready") {
       await this.#summarize(applied, targets);
       return detach ? 0 : this.#stream(api, view);
     }
     const why = await explain(result.troubles, api, this.#abort.signal);
     if (result.final && applied.length > 0) {
-      await takeBack(api.transport, applied);
-      throw new CliError(`not ready:\n${why}\nNothing of this "wherry up" was kept`);
+      throw new CliError(`not ready:\n${why}\n${await takeBack(api.transport, applied)}`);
     }
     const what = result.timedOut ? `not ready within ${this.#options.timeoutMs / 1000} s` : "not ready";
     context.terminal.note(`${context.terminal.style("red", "wherry:")} ${what}:\n${context.terminal.clean(why)}`);

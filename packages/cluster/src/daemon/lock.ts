@@ -1,7 +1,7 @@
 // One daemon a cluster. The lock is the kernel's, taken through SQLite's file locking on an empty database: it goes when
 // its process goes, however that ended, so there is no stale lock to recognise and no race in taking one over.
 // (https://www.sqlite.org/lockingv3.html) Never writes into the file, never signals anyone.
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { WherryError } from "@wherry/core";
 import { type ClusterPaths, readDaemonInfo } from "./state.ts";
@@ -27,6 +27,16 @@ export function takeLock(paths: ClusterPaths): Lock {
     );
   }
   return { release: () => database.close() };
+}
+
+/** Forgets all about a cluster, unless a daemon has it. @throws WherryError `DAEMON_RUNNING` */
+export function removeState(paths: ClusterPaths): void {
+  const lock = takeLock(paths);
+  try {
+    rmSync(paths.folder, { recursive: true, force: true });
+  } finally {
+    lock.release();
+  }
 }
 
 /** Only if it isn't there: closing any descriptor of a locked file would give this process's lock away (fcntl(2)). */
