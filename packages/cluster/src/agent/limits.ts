@@ -29,6 +29,8 @@ export const logFileBytesMax: number = 10 * 1024 * 1024;
 export const logFilesKept: number = 2;
 /** One read of a container's raw output. */
 export const logReadBytes: number = 64 * 1024;
+/** Taken over in one go; then others get their turn. With the interval below that is 25 MB/s a container, and no more. */
+export const logTurnBytesMax: number = 1024 * 1024;
 /** The raw output file is emptied once this much of it has been taken over. */
 export const rawOutputBytesKept: number = 1024 * 1024;
 /** Output that a flooding container may be ahead of its log; beyond, the middle is dropped and the log says so. */

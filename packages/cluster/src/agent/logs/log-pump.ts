@@ -22,6 +22,7 @@ import {
   logFilesKept,
   logPumpIntervalMs,
   logReadBytes,
+  logTurnBytesMax,
   rawOutputBehindBytesMax,
   rawOutputBytesKept,
   rawOutputBytesMax,
@@ -36,6 +37,9 @@ export interface LogPumpOptions {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** How much is taken over: a bounded piece, all that is there, or all including a line without an end. */
+type Part = "turn" | "all" | "last";
 
 const streams: readonly Stream[] = ["stdout", "stderr"];
 
@@ -110,14 +114,14 @@ export class LogPump {
   /** Everything that was written up to now is in the log. */
   async flush(): Promise<void> {
     if (this.ended) return;
-    await this.#run(false);
+    await this.#run("all");
   }
 
   /** The container has ended: takes over the rest and stops. */
   async end(): Promise<void> {
     if (this.ended) return;
     this.#timer?.cancel();
-    await this.#run(true);
+    await this.#run("last");
     this.#ended = true;
     this.close();
   }
@@ -146,7 +150,7 @@ export class LogPump {
     if (this.#busy || this.#timer !== undefined) return;
     this.#again = false;
     this.#busy = true;
-    void this.#run(false).then(() => {
+    void this.#run("turn").then(() => {
       this.#busy = false;
       if (this.#closed) return;
       this.#timer = this.#options.clock.timer(
@@ -160,9 +164,9 @@ export class LogPump {
     });
   }
 
-  #run(last: boolean): Promise<void> {
+  #run(part: Part): Promise<void> {
     this.#running = this.#running
-      .then(() => this.#takeOver(last))
+      .then(() => this.#takeOver(part))
       .catch((error: unknown) => {
         this.#options.log.warn(
           { err: asError(error), file: this.file },
@@ -172,10 +176,10 @@ export class LogPump {
     return this.#running;
   }
 
-  async #takeOver(last: boolean): Promise<void> {
+  async #takeOver(part: Part): Promise<void> {
     if (this.#closed) return;
     let grown = false;
-    for (const stream of streams) grown = (await this.#takeStream(stream, last)) || grown;
+    for (const stream of streams) grown = (await this.#takeStream(stream, part)) || grown;
     if (!grown) return;
     await writeFile(join(this.#options.folder, "log-offsets"), `${this.#offsets.stdout} ${this.#offsets.stderr}\n`, {
       mode: 0o600,
@@ -183,7 +187,7 @@ export class LogPump {
     this.#tell();
   }
 
-  async #takeStream(stream: Stream, last: boolean): Promise<boolean> {
+  async #takeStream(stream: Stream, part: Part): Promise<boolean> {
     const path = join(this.#options.folder, stream);
     const size = await stat(path).then(
       (found) => found.size,
@@ -193,39 +197,41 @@ export class LogPump {
     if (size < this.#offsets[stream]) this.#offsets[stream] = 0;
     if (size === this.#offsets[stream]) return false;
     await using source = await open(path, "r");
-    if (size - this.#offsets[stream] > rawOutputBehindBytesMax) await this.#skip(stream, size);
-    const grown = await this.#copy(source, stream, last);
+    // The last words of one that has ended are kept; it writes no more.
+    if (part !== "last" && size > rawOutputBytesMax) await this.#drop(stream, size);
+    else if (size - this.#offsets[stream] > rawOutputBehindBytesMax) await this.#skip(stream, size);
+    const grown = await this.#copy(source, stream, part);
     await this.#empty(path, stream);
     return grown;
   }
 
   /**
-   * Reads to the end of the file, a piece at a time. The end may run away from it: a container that writes faster than this
-   * reads would fill the disk, so the file is looked at now and then, and emptied once it is too large.
+   * Reads on, a piece at a time. The end of the file may run away from it: a container that writes faster than this reads would
+   * fill the disk, so the file is looked at now and then, and emptied once it is too large.
    */
-  async #copy(source: FileHandle, stream: Stream, last: boolean): Promise<boolean> {
+  async #copy(source: FileHandle, stream: Stream, part: Part): Promise<boolean> {
     const buffer = Buffer.allocUnsafe(logReadBytes);
-    let lookAt = this.#offsets[stream] + rawOutputBytesKept;
+    let turn = 0;
     for (let grown = false; ; grown = true) {
       if (this.#closed) return grown;
-      if (this.#offsets[stream] >= lookAt) {
+      if (turn >= logTurnBytesMax) {
+        if (part === "turn") {
+          this.#again = true;
+          return grown;
+        }
         const { size } = await source.stat();
-        // The last words of one that has ended are kept; it writes no more.
-        if (!last && size > rawOutputBytesMax) await this.#drop(stream, size);
-        lookAt = this.#offsets[stream] + rawOutputBytesKept;
+        if (part === "all" && size > rawOutputBytesMax) await this.#drop(stream, size);
+        turn = 0;
       }
       const { bytesRead } = await source.read(buffer, 0, buffer.length, this.#offsets[stream]);
       if (bytesRead === 0) return grown;
-      const final = last && bytesRead < buffer.length;
-      const { records, used } = toRecords(
-        buffer.subarray(0, bytesRead),
-        stream,
-        logTime(this.#options.clock.now()),
-        final,
-      );
+      const final = part === "last" && bytesRead < buffer.length;
+      const time = logTime(this.#options.clock.now());
+      const { records, used } = toRecords(buffer.subarray(0, bytesRead), stream, time, final);
       if (used === 0) return grown;
       await this.#append(records);
       this.#offsets[stream] += used;
+      turn += used;
     }
   }
 

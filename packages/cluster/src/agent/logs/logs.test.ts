@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { silentLogger, SystemClock } from "@wherry/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LogOptions } from "../../api/types.ts";
-import { logLineBytesMax, rawOutputBytesMax } from "../limits.ts";
+import { logLineBytesMax, rawOutputBehindBytesMax, rawOutputBytesMax } from "../limits.ts";
 import { parseRecord, toRecords } from "./cri.ts";
 import { LogPump } from "./log-pump.ts";
 import { readLog } from "./read-log.ts";
@@ -102,6 +102,17 @@ describe("a container's log", () => {
     const second = await pump();
     await second.flush();
     expect(await read(second)).toBe("one\ntwo\nnew\n");
+  });
+
+  it("drops the middle of what nobody could keep up with, and says so", async () => {
+    await writeFile(join(folder, "stdout"), Buffer.alloc(rawOutputBehindBytesMax + 1, "a line\n"));
+    await out("\nend\n");
+    const made = await pump();
+    await made.flush();
+    expect(await read(made, { tailLines: 1 })).toBe("end\n");
+    expect(await read(made, { limitBytes: 60 })).toMatch(/^\[wherry: \d+ bytes of stdout were dropped/);
+    // What was taken over is not kept twice.
+    expect((await stat(join(folder, "stdout"))).size).toBe(0);
   });
 
   it("is cut by lines, bytes and time", async () => {
