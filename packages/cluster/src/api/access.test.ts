@@ -4,7 +4,8 @@ import type { KubeClient } from "@wherry/kube/client";
 import { SignJWT } from "jose";
 import { createPrivateKey } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Authenticator, createAuthenticator, type User } from "./index.ts";
+import type { Authenticator } from "./authenticator.ts";
+import { createAuthenticator, type User } from "./index.ts";
 import { type Harness, root, signingKey, startApi } from "./harness.suite.ts";
 
 const adminToken = "an-admin-token-of-enough-length";

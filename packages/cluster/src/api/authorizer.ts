@@ -47,7 +47,7 @@ export const builtInAuthorizer: Authorizer = {
   },
 };
 
-export function serviceAccountNamespace(user: User): string | undefined {
+function serviceAccountNamespace(user: User): string | undefined {
   if (!user.groups.includes("system:serviceaccounts")) return undefined;
   return /^system:serviceaccount:([^:]+):[^:]+$/.exec(user.name)?.[1];
 }

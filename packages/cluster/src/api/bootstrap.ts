@@ -14,7 +14,7 @@ export interface BootstrapOptions {
   readonly endpoint: { readonly address: string; readonly port: number };
 }
 
-export const systemNamespaces: readonly string[] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 const name = "kubernetes";
 const namespace = "default";

@@ -239,7 +239,7 @@ function versionless<T extends { readonly value: unknown }>(received: T): T {
 }
 
 /** @throws StatusError 400 when the object names another namespace than the path. */
-export function placeInNamespace(draft: Draft, { kind, namespace }: ResourceRoute): void {
+function placeInNamespace(draft: Draft, { kind, namespace }: ResourceRoute): void {
   const { metadata } = draft;
   if (!kind.namespaced) {
     delete metadata.namespace;

@@ -6,15 +6,8 @@ import { createClient, type KubeClient } from "@wherry/kube/client";
 import { generateKeyPairSync } from "node:crypto";
 import { openMemoryBackend } from "../store/index.ts";
 import type { Backend } from "../store/types.ts";
-import {
-  type Api,
-  createApi,
-  createTokens,
-  localTransport,
-  type PodLogs,
-  type TokenIssuer,
-  type User,
-} from "./index.ts";
+import { type Api, createApi, createTokens, localTransport, type PodLogs, type User } from "./index.ts";
+import type { TokenIssuer } from "./tokens.ts";
 
 export interface Harness {
   readonly api: Api;

@@ -19,8 +19,8 @@ export interface Presentation {
 const jsonType = "application/json";
 const yamlType = "application/yaml";
 export const protobufType = "application/vnd.kubernetes.protobuf";
-export const acceptedTypes: readonly string[] = [jsonType, yamlType];
-const bodyTypes: readonly string[] = [jsonType, yamlType, protobufType];
+const acceptedTypes = [jsonType, yamlType];
+const bodyTypes = [jsonType, yamlType, protobufType];
 
 /** Elements of an Accept header, most wanted first. Never throws; nonsense is left out. */
 export function parseAccept(header: string | undefined): MediaType[] {

@@ -22,7 +22,7 @@ const patchTypes: Readonly<Record<string, PlainPatchType>> = {
 };
 
 /** What PATCH takes. Server-side apply is not among them yet. */
-export const patchContentTypes: readonly string[] = Object.keys(patchTypes);
+const patchContentTypes = Object.keys(patchTypes);
 
 /**
  * The patch of a request, as a function of the current object.

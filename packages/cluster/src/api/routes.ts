@@ -32,7 +32,7 @@ export const plainRoots = [
   ".well-known",
   "openid",
 ] as const;
-export type PlainRoot = (typeof plainRoots)[number];
+type PlainRoot = (typeof plainRoots)[number];
 
 /** Answered to anyone who got past the Host and Origin checks. */
 export const publicRoots: ReadonlySet<string> = new Set<PlainRoot>(["healthz", "livez", "readyz", "version"]);

@@ -6,7 +6,7 @@ import { createPublicKey } from "node:crypto";
 
 const algorithm = "ES256";
 
-export const defaultIssuer = "https://kubernetes.default.svc.cluster.local";
+const defaultIssuer = "https://kubernetes.default.svc.cluster.local";
 
 export interface TokenSubject {
   readonly namespace: string;
@@ -15,7 +15,7 @@ export interface TokenSubject {
   readonly pod?: { readonly name: string; readonly uid: string };
 }
 
-export interface IssuedToken {
+interface IssuedToken {
   readonly token: string;
   readonly expiresMs: number;
 }

@@ -200,7 +200,7 @@ class Bookmarks {
   }
 }
 
-export function errorEvent(status: Status): ApiWatchEvent {
+function errorEvent(status: Status): ApiWatchEvent {
   return encoded("ERROR", status);
 }
 

@@ -36,9 +36,6 @@ function tableOf(message: string): ReadonlyMap<number, WireField> {
 /** The magic that starts every body: `k8s` and a zero. */
 const magic = Buffer.from("k8s\0", "latin1");
 
-/** Can a body of this definition come as protobuf? */
-export const hasProtobuf = (definition: string): boolean => Object.hasOwn(protobufFields, definition);
-
 /**
  * The object of an envelope, with apiVersion and kind as they were sent. Fields of numbers that are not known are left out.
  * @throws StatusError 400 for anything that is no protobuf of this definition.

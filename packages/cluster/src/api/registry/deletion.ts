@@ -11,8 +11,8 @@ export type DeletePlan =
   /** It is being deleted already, and this request changes nothing. */
   | { readonly action: "wait" };
 
-export const foregroundFinalizer = "foregroundDeletion";
-export const orphanFinalizer = "orphan";
+const foregroundFinalizer = "foregroundDeletion";
+const orphanFinalizer = "orphan";
 
 /** @throws StatusError 409 when a precondition does not hold. */
 export function checkPreconditions(kind: KindInfo, object: StoredObject, options: DeleteOptions): void {
@@ -47,6 +47,7 @@ export function planDelete(
   if (next.metadata.deletionTimestamp === undefined) {
     next.metadata.deletionTimestamp = timestamp(nowMs);
     next.metadata.deletionGracePeriodSeconds ??= 0;
+    if (next.metadata.generation !== undefined) next.metadata.generation++;
   } else if (outcome === "now" && !finalizersChanged && object.metadata.deletionTimestamp !== undefined) {
     if (object.metadata.deletionGracePeriodSeconds === next.metadata.deletionGracePeriodSeconds)
       return { action: "wait" };

@@ -95,7 +95,7 @@ function readPage(backend: Backend, prefix: string, position: Position, limit: n
 }
 
 /** 504 with the cause that makes client-go try again. */
-export function tooLargeVersion(asked: Revision, current: Revision): Error {
+function tooLargeVersion(asked: Revision, current: Revision): Error {
   return timeout(`Too large resource version: ${asked}, current: ${current}`, 1, [
     { reason: "ResourceVersionTooLarge", message: "Too large resource version" },
   ]);

@@ -1,6 +1,5 @@
 // What differs from kind to kind in how objects are stored. Everything else is the registry's. All of it is synchronous:
 // between reading the current version and handing the next to the store nobody else gets to run.
-import type { KindInfo } from "@wherry/kube";
 import type { Draft, StoredObject } from "./objects.ts";
 
 /** Something outside of the object that a write takes: an address. Exactly one of the two is called. */
@@ -30,5 +29,3 @@ export interface Strategy {
   /** DELETE answers the object instead of a Status. */
   readonly answersDeleted?: boolean;
 }
-
-export type Strategies = (kind: KindInfo) => Strategy;

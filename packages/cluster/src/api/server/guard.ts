@@ -42,7 +42,7 @@ const refuse = (status: Refusal["status"], reason: Refusal["reason"], message: s
   message,
 });
 
-export function hostNameOf(host: string): string | undefined {
+function hostNameOf(host: string): string | undefined {
   if (host.length > 300) return undefined;
   const match = hostPattern.exec(host.toLowerCase());
   if (match === null || Number(match[2] ?? 0) > 65_535 || match[1]?.includes("..") === true) return undefined;

@@ -1,6 +1,6 @@
 // Pods: graceful deletion, and what a client may not decide (k8s: pkg/registry/core/pod/strategy.go).
 import { deepEqual, type Mutable, type Pod, type PodSpec } from "@wherry/kube";
-import type { Draft, StoredObject } from "../registry/objects.ts";
+import type { Draft } from "../registry/objects.ts";
 import type { Strategy } from "../registry/strategy.ts";
 
 const graceSecondsDefault = 30;
@@ -32,7 +32,7 @@ export const podStrategy: Strategy = {
 };
 
 /** https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/ */
-export function qosClassOf(spec: PodSpec | undefined): "Guaranteed" | "Burstable" | "BestEffort" {
+function qosClassOf(spec: PodSpec | undefined): "Guaranteed" | "Burstable" | "BestEffort" {
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
   let any = false;
   let guaranteed = containers.length > 0;
@@ -57,5 +57,3 @@ export function bindPod(pod: Draft, nodeName: string, now: string): void {
   pod.spec = { ...(pod.spec as object), nodeName };
   pod.status = { ...(pod.status as object), conditions: [...conditions, condition] };
 }
-
-export const podOf = (object: StoredObject): Pod => object as Pod;
