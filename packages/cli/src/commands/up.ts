@@ -1,7 +1,14 @@
 // `wherry up`: starts the daemon when none runs, applies PATH, waits until all is ready, says where it is, and streams logs
 // until Ctrl-C, which drains and stops everything. What could not be brought up is taken back.
 import { existsSync } from "node:fs";
-import { registerImages, type ClusterPaths, prepareState, removeState, runningDaemon } from "@wherry/cluster/state";
+import {
+  type ClusterPaths,
+  type DaemonInfo,
+  registerImages,
+  prepareState,
+  removeState,
+  runningDaemon,
+} from "@wherry/cluster/state";
 import { WherryError } from "@wherry/core";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
@@ -11,7 +18,7 @@ import type { CommonOptions } from "../common-options.ts";
 import { Timings } from "../timings.ts";
 import { Interrupt } from "../up/interrupt.ts";
 import { planPaths } from "../up/plan.ts";
-import { Run } from "../up/run.ts";
+import { loadParts, Run } from "../up/run.ts";
 import { duration, wholeNumber } from "../values.ts";
 
 export interface UpOptions extends CommonOptions {
@@ -53,10 +60,10 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     ...(port === undefined ? {} : { port }),
   };
   try {
-    const daemon =
-      running === undefined
-        ? await startDaemonProcess(paths, daemonOptions, context)
-        : { info: running, child: undefined };
+    const starting = running === undefined ? startDaemonProcess(paths, daemonOptions, context) : undefined;
+    // Loaded meanwhile; should it fail, the run says so.
+    loadParts().catch(() => undefined);
+    const daemon = (await starting) ?? { info: running as DaemonInfo, child: undefined };
     timings.mark("listening");
     const run = new Run({ paths, ...daemon, plan, timeoutMs, detach: options.detach === true, timings, context });
     return await supervise(run, interrupt, paths, context);

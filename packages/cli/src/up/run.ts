@@ -80,17 +80,12 @@ export class Run {
   /** @returns the exit code. @throws CliError when it can't be brought up; the caller stops a daemon of ours */
   async bringUp(): Promise<number> {
     const { context, plan, paths, info, detach } = this.#options;
-    const [{ connectApi }, { applyObjects, takeBack }, { openView, Targets, waitUntilReady }] = await Promise.all([
-      import("../client.ts"),
-      import("./apply.ts"),
-      import("./wait.ts"),
-    ]);
+    const { connectApi, applyObjects, takeBack, openView, Targets, waitUntilReady } = await loadParts();
     const api = connectApi(paths, info);
-    const [applied, view] = await Promise.all([
-      applyObjects(api.transport, plan.objects),
-      openView(api.client, context, this.#abort.signal),
-    ]);
+    // One after the other: while the caches fill, the pods start already.
+    const applied = await applyObjects(api.transport, plan.objects);
     this.#options.timings.mark("applied");
+    const view = await openView(api.client, context, this.#abort.signal);
     const targets = new Targets(view, applied);
     const progress = (line: string): void => {
       context.terminal.progress(line);
@@ -158,6 +153,17 @@ export class Run {
     show();
     return new Promise(() => undefined);
   }
+}
+
+type Parts = typeof import("../client.ts") & typeof import("./apply.ts") & typeof import("./wait.ts");
+let parts: Promise<Parts> | undefined;
+
+/** Everything that a run needs; called while the daemon starts, so that it is there when that listens. */
+export function loadParts(): Promise<Parts> {
+  parts ??= Promise.all([import("../client.ts"), import("./apply.ts"), import("./wait.ts")]).then(
+    ([client, apply, wait]) => ({ ...client, ...apply, ...wait }),
+  );
+  return parts;
 }
 
 /** Each trouble with the end of its log. */

@@ -5,7 +5,7 @@ import { rmSync } from "node:fs";
 import { notFound, resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import { type Api, admin, type PodLogs } from "../api/index.ts";
-import { type Components, startComponents } from "./components.ts";
+import type { Components } from "./components.ts";
 import { type Core, type CoreEnvironment, startCore, type Undo } from "./core.ts";
 import { daemonLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
@@ -62,6 +62,8 @@ export async function startDaemon(options: DaemonOptions, env: DaemonEnvironment
     const logs = new LateLogs();
     const core = await startCore(paths, options, env, logs, undo);
     env.onListening?.(core.info);
+    // Loaded only now: a client is at work already.
+    const { startComponents } = await import("./components.ts");
     const components = await startComponents(core, paths, env);
     up = true;
     logs.attach(core.api, components);
