@@ -73,3 +73,11 @@ test("aliases that multiply are refused", () => {
     lines.push(`${two}: &${two} [${Array(10).fill(`*${one}`).join(",")}]`);
   expect(() => parseYaml(lines.join("\n"))).toThrow(/alias/);
 });
+
+test("YAML that is nothing but mistakes is refused for the first of them, and says where it is", () => {
+  expect(() => parseYaml("a: 1\nb: c: d\n")).toThrow(/ at line 2, column 4: b: c: d$/);
+  // Minutes, were each of them described with its line.
+  const anchors = Array.from({ length: 40_000 }, (_unused, index) => `&a${index} `).join("");
+  for (const text of [anchors, "!a ".repeat(40_000), `[${",".repeat(40_000)}]`])
+    expect(() => parseYaml(text)).toThrow(/not YAML: .{1,80} at line 1, column \d: .{1,80}$/);
+});

@@ -1,6 +1,6 @@
 // YAML as Kubernetes reads it (sigs.k8s.io/yaml, that is YAML 1.1 in part): `0644` is octal, `yes` and `on` are booleans,
 // timestamps stay text, `<<` merges. Never expands more aliases than the limit, and knows no custom tag.
-import type { Document, ScalarTag } from "yaml";
+import type { Document, ScalarTag, YAMLParseError } from "yaml";
 import { limits } from "../limits.ts";
 import type { Json } from "../types/index.ts";
 import { scanJson } from "./json-scan.ts";
@@ -43,9 +43,18 @@ function duplicatesOf(node: unknown, path: string, found: Set<string>): void {
   }
 }
 
-function readDocument(document: Document.Parsed): { value: Json; duplicates: string[] } {
+/** The parser's own words, and where: it makes them for each of its errors alike, which takes minutes of a hostile text. */
+function describe({ message, pos }: Pick<YAMLParseError, "message" | "pos">, text: string): Error {
+  const before = text.slice(0, pos[0]);
+  const start = before.lastIndexOf("\n") + 1;
+  const line = before.split("\n").length;
+  const excerpt = /^.{0,80}/.exec(text.slice(start))?.[0] ?? "";
+  return new Error(`${message} at line ${line}, column ${pos[0] - start + 1}: ${excerpt.trim()}`);
+}
+
+function readDocument(document: Document.Parsed, source: string): { value: Json; duplicates: string[] } {
   const problem = document.errors[0];
-  if (problem !== undefined) throw problem;
+  if (problem !== undefined) throw describe(problem, source);
   // Through JSON: keys become text, prototypes stay plain, and the same scanner looks for depth and prototype keys.
   const text = JSON.stringify(document.toJS({ maxAliasCount: limits.yamlAliasesMax }));
   if (text.length > limits.jsonTextMax) throw new Error(`aliases expand it beyond ${limits.jsonTextMax} characters`);
@@ -63,11 +72,12 @@ export function readYaml(text: string): { value: Json; duplicates: string[] }[] 
     merge: true,
     customTags: (tags) => [octal, boolean, ...tags],
     logLevel: "error",
+    prettyErrors: false,
   });
   if (!Array.isArray(documents)) return [];
   if (documents.length > limits.yamlDocumentsMax) throw new Error(`more than ${limits.yamlDocumentsMax} documents`);
   return documents
     .filter((document) => document.contents !== null || document.errors.length > 0)
-    .map(readDocument)
+    .map((document) => readDocument(document, text))
     .filter(({ value }) => value !== null);
 }
