@@ -90,6 +90,7 @@ async function ensure<T extends KubeObject>(client: KubeClient, resource: Resour
       if (!hasReason(raced, "AlreadyExists")) throw raced;
     }
   }
+  if (Object.keys(rest).length === 0) return;
   const target = { name: objectName, ...(metadata?.namespace !== undefined && { namespace: metadata.namespace }) };
   await client.patch(resource, target, "merge", { metadata: { labels: metadata?.labels ?? {} }, ...rest });
 }

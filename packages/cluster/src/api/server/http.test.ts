@@ -211,6 +211,27 @@ describe("a watch over the wire", () => {
     watch.close();
   });
 
+  it("ends when its client leaves, also before the first byte", async () => {
+    const open = (): number =>
+      Number(/apiserver_longrunning_requests (\d+)/.exec(server.api.metrics.watches.render())?.[1] ?? 0);
+    const counted = async (): Promise<number> => {
+      await get("/metrics");
+      return open();
+    };
+    await vi.waitFor(async () => expect(await counted()).toBe(0));
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => server.open()));
+    for (const socket of sockets) {
+      socket.write(
+        `GET ${configMaps}?watch=true HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+      );
+      setImmediate(() => socket.destroy());
+    }
+    const stay = await openWatch(server, `${configMaps}?watch=true&resourceVersion=1`);
+    await vi.waitFor(async () => expect(await counted()).toBe(1));
+    stay.close();
+    await vi.waitFor(async () => expect(await counted()).toBe(0));
+  });
+
   it("ends cleanly when the server closes, and nothing is left open", async () => {
     const short = await startListener();
     await short.client.create(resources.namespaces, { metadata: { name: "default" } });

@@ -107,6 +107,11 @@ class Door {
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on("error", () => response.destroy());
+    // Before anything is awaited: a client that leaves early must still end what it started.
+    const gone = new AbortController();
+    response.once("close", () => {
+      gone.abort(new Error("the client is gone"));
+    });
     if (this.#inFlight >= limits.requestsInFlightMax) {
       this.#api.metrics.refused.add({ reason: "busy" });
       this.#refuse(
@@ -124,8 +129,6 @@ class Door {
         this.#refuse(request, response, checked.refusal);
         return;
       }
-      const gone = new AbortController();
-      response.once("close", () => gone.abort(new Error("the client is gone")));
       const call = await this.#read(request, checked.user, gone.signal);
       const answer = await this.#api.handle(call);
       if ("events" in answer.body || "stream" in answer.body) {
@@ -217,7 +220,8 @@ class Door {
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, problem: unknown): void {
-    if (response.headersSent || response.destroyed) {
+    const left = request.destroyed && !request.complete;
+    if (left || response.headersSent || response.destroyed) {
       response.destroy();
       return;
     }
