@@ -110,7 +110,7 @@ function rotateLog(path: string): void {
   }
 }
 
-export function logTail(path: string): string {
+function logTail(path: string): string {
   try {
     return readFileSync(path, "utf8").trimEnd().split("\n").slice(-cliLimits.whyLogLines).join("\n");
   } catch {
@@ -124,7 +124,7 @@ export async function stopDaemonProcess(info: DaemonInfo, clock: Clock): Promise
   await waitForEnd(info, clock);
 }
 
-export async function waitForEnd(info: DaemonInfo, clock: Clock): Promise<void> {
+async function waitForEnd(info: DaemonInfo, clock: Clock): Promise<void> {
   const deadlineMs = clock.monotonic() + cliLimits.stopTimeoutMs;
   while (isAlive(info)) {
     if (clock.monotonic() > deadlineMs)

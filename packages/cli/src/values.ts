@@ -17,9 +17,3 @@ export function wholeNumber(option: string, text: string, min: number, max: numb
     throw usageError(`${option} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`);
   return value;
 }
-
-export function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
-  const found = allowed.find((value) => value === text);
-  if (found === undefined) throw usageError(`${option} takes ${allowed.join(", ")}, not ${JSON.stringify(text)}`);
-  return found;
-}

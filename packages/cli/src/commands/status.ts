@@ -13,7 +13,7 @@ export interface StatusOptions extends CommonOptions {
 }
 
 /** What `--output json` prints. */
-export interface ClusterStatus {
+interface ClusterStatus {
   readonly name: string;
   readonly pid: number;
   readonly server: string;
@@ -30,7 +30,7 @@ export interface ClusterStatus {
   }[];
 }
 
-export interface PodSummary {
+interface PodSummary {
   readonly namespace: string;
   readonly name: string;
   /** As kubectl's STATUS column: the phase, or why a container waits. */

@@ -42,7 +42,7 @@ export function isDeploymentReady(deployment: Stored<Deployment>): boolean {
 export const isPodReady = (pod: Stored<Pod>): boolean =>
   pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 
-export const isPodDone = (pod: Stored<Pod>): boolean => pod.status?.phase === "Succeeded";
+const isPodDone = (pod: Stored<Pod>): boolean => pod.status?.phase === "Succeeded";
 
 export const hasController = (pod: Stored<Pod>): boolean =>
   pod.metadata.ownerReferences?.some((owner) => owner.controller === true) ?? false;

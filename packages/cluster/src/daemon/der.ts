@@ -4,7 +4,7 @@
 
 export type Der = Buffer;
 
-export function tagged(tag: number, ...parts: readonly Der[]): Der {
+function tagged(tag: number, ...parts: readonly Der[]): Der {
   const body = Buffer.concat(parts);
   return Buffer.concat([Buffer.from([tag]), length(body.length), body]);
 }

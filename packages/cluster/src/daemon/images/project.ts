@@ -89,7 +89,7 @@ function insideFolder(part: string, workdir: string | undefined, folder: string)
   return prefix !== "/" && part.startsWith(prefix) ? join(folder, part.slice(prefix.length)) : part;
 }
 
-export function packageJson(folder: string): Record<string, unknown> {
+function packageJson(folder: string): Record<string, unknown> {
   const text = readSmall(join(folder, "package.json"));
   if (text === undefined) return {};
   try {
