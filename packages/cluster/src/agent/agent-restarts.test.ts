@@ -27,7 +27,7 @@ function podsWithProcess(uids: ReadonlySet<string>): readonly string[] {
 
 it(`leaves each pod one process, whenever the agent goes (WHERRY_SEED=${seed})`, async () => {
   const random = new SeededRandom(seed);
-  const node = await testNode({ slot: 202 });
+  const node = await testNode();
   const created = new Set<string>();
   try {
     const target = (round: number, index: number) => ({ name: `p${round}-${index}`, namespace: "default" });

@@ -56,8 +56,8 @@ describe("a pod's life", () => {
     const { uid } = pod.metadata;
     expect(pod.status).toMatchObject({
       phase: "Running",
-      podIP: "127.201.64.2",
-      hostIP: "127.201.64.1",
+      podIP: `${node.net}.64.2`,
+      hostIP: `${node.net}.64.1`,
       qosClass: "BestEffort",
       containerStatuses: [
         { name: "main", ready: true, started: true, restartCount: 0, containerID: `wherry://${uid}/main/0` },
@@ -224,7 +224,7 @@ describe("what goes wrong", () => {
       (found) => isReady(found) && found.status?.containerStatuses?.[0]?.restartCount === 1,
     );
     expect(pod.status?.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({ exitCode: 137, reason: "Error" });
-    expect(pod.status?.podIP).toBe("127.201.64.2");
+    expect(pod.status?.podIP).toBe(`${node.net}.64.2`);
   });
 
   it("says what to add for an image that nobody knows, and goes on when it is there", async () => {
@@ -313,7 +313,7 @@ describe("what a container sees", () => {
     });
     await node.client.create(resources.services, {
       metadata: { name: "my-db", namespace: "default" },
-      spec: { clusterIP: "127.201.0.77", ports: [{ name: "sql", port: 5432 }] },
+      spec: { clusterIP: `${node.net}.0.77`, ports: [{ name: "sql", port: 5432 }] },
     });
     await node.createPod(
       "web",
@@ -345,17 +345,17 @@ describe("what a container sees", () => {
       "a.b": "dotted",
       MODE: "fast",
       S_KEY: "s3cret",
-      URL: "db://127.201.0.77:5432/fast?$(MODE)&$(NONE)",
+      URL: `db://${node.net}.0.77:5432/fast?$(MODE)&$(NONE)`,
       CPU: "250",
-      POD_IP: "127.201.64.2",
-      HOST: "127.201.64.2",
+      POD_IP: `${node.net}.64.2`,
+      HOST: `${node.net}.64.2`,
       POD_NAME: "web",
       POD_NAMESPACE: "default",
       HOSTNAME: "web",
-      KUBERNETES_SERVICE_HOST: "127.201.0.1",
+      KUBERNETES_SERVICE_HOST: `${node.net}.0.1`,
       KUBERNETES_SERVICE_PORT: "6443",
       KUBERNETES_SERVICE_PORT_HTTPS: "6443",
-      MY_DB_PORT_5432_TCP_ADDR: "127.201.0.77",
+      MY_DB_PORT_5432_TCP_ADDR: `${node.net}.0.77`,
     });
     expect(env).not.toHaveProperty("WHERRY_TEST_SECRET");
     delete process.env["WHERRY_TEST_SECRET"];
@@ -399,7 +399,7 @@ describe("what a container sees", () => {
         },
       ],
     });
-    await eventually(async () => await node.log("web").catch(() => "")).toContain("one 127.201.64.2");
+    await eventually(async () => await node.log("web").catch(() => "")).toContain(`one ${node.net}.64.2`);
     await node.client.patch(resources.configmaps, { name: "site", namespace: "default" }, "merge", {
       data: { "index.html": "two" },
     });

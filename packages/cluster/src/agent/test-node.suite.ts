@@ -4,13 +4,14 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Clock, SeededRandom, silentLogger, SystemClock } from "@wherry/core";
+import { type Clock, silentLogger, SystemClock, SystemRandom } from "@wherry/core";
 import { type Pod, type PodSpec, resources, type Stored } from "@wherry/kube";
 import { createClient, type KubeClient } from "@wherry/kube/client";
 import { createInformers, type Informers } from "@wherry/kube/controller";
 import { vi } from "vitest";
 import { bootstrapObjects, createApi, createTokens, localTransport } from "../api/index.ts";
 import { podAddresses } from "../network/pod-addresses.ts";
+import { claimSlot } from "../network/slots.ts";
 import { openMemoryBackend } from "../store/index.ts";
 import { startAgent } from "./agent.ts";
 import type { Image } from "./images.ts";
@@ -18,10 +19,14 @@ import { preloadFile, processRuntime } from "./runtime/process-runtime.ts";
 import { simulatedRuntime } from "./runtime/simulated-runtime.ts";
 import type { Agent, AgentOptions } from "./types.ts";
 
+const kubernetesPort = 6443;
+
 export interface TestNode {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly folder: string;
+  /** The first two octets of its addresses: `127.201`. */
+  readonly net: string;
   readonly informers: Informers;
   readonly images: Map<string, Image>;
   /** The newest agent; undefined after `stop`. */
@@ -50,8 +55,6 @@ export interface TestNodeOptions {
   readonly clock?: Clock;
   readonly runtime?: "process" | "simulated";
   readonly agent?: Partial<AgentOptions>;
-  /** Second octet of the node's addresses. */
-  readonly slot?: number;
 }
 
 const shell: Image = { name: "sh", entrypoint: ["sh", "-c"], cmd: [], workingDir: "/", env: {} };
@@ -59,9 +62,12 @@ const node: Image = { name: "node", entrypoint: [process.execPath], cmd: [], wor
 
 export async function testNode(options: TestNodeOptions = {}): Promise<TestNode> {
   const clock = options.clock ?? new SystemClock();
-  const slot = options.slot ?? 201;
+  // As a real cluster does, so that neither one nor another run of these tests is in the way.
+  const claim = await claimSlot({ preferred: 201, port: kubernetesPort });
+  const slot = claim.number;
   const runtime = options.runtime ?? "process";
-  const random = new SeededRandom(1);
+  // Not seeded: pods' UIDs must differ from those of other runs of these tests, because processes are told apart by them.
+  const random = new SystemRandom();
   const log = process.env["GDEBUG"]
     ? ({
         debug() {},
@@ -138,6 +144,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
     client,
     clock,
     folder,
+    net: `127.${slot}`,
     informers,
     images,
     agent: undefined as unknown as Agent,
@@ -208,6 +215,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
       stop.abort();
       api.close();
       await backend.close();
+      await claim.release();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -11,8 +11,9 @@ import { createClient } from "@wherry/kube/client";
 import { createInformers } from "@wherry/kube/controller";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "./eventually.suite.ts";
-import { localTransport } from "../api/index.ts";
-import { root, startApi } from "../api/harness.suite.ts";
+import { createApi, createTokens, localTransport } from "../api/index.ts";
+import { noLogs, root, signingKey } from "../api/harness.suite.ts";
+import { openMemoryBackend } from "../store/index.ts";
 import { Affinity, backendsOf } from "./backends.ts";
 import { podAddresses } from "./pod-addresses.ts";
 import { listenRetryMs } from "./limits.ts";
@@ -20,25 +21,26 @@ import { ServicePort } from "./service-port.ts";
 import { type ServiceProxy, startServiceProxy } from "./service-proxy.ts";
 import { claimSlot, type Slot, takeOver } from "./slots.ts";
 
-/** Not the port of a real cluster on this machine. */
-const claimPort = 16_443;
+/** The port of real clusters, so that neither one of them nor another run of these tests is in the way. */
+const claimPort = 6443;
 
 describe("slots", () => {
   it("gives each claim its own, the preferred one first, and says what to do when that is all there is", async () => {
     const first = await claimSlot({ preferred: 221, port: claimPort });
-    const second = await claimSlot({ preferred: 221, port: claimPort });
+    const { number } = first;
+    const second = await claimSlot({ preferred: number, port: claimPort });
     try {
-      expect(first).toMatchObject({ number: 221, serviceCidr: "127.221.0.0/20", kubernetesAddress: "127.221.0.1" });
-      expect(second.number).not.toBe(221);
-      expect(first.node(2)).toEqual({ ip: "127.221.72.1", podCidr: "127.221.72.0/22" });
-      await expect(claimSlot({ preferred: 221, only: true, port: claimPort })).rejects.toMatchObject({
+      expect(first).toMatchObject({ serviceCidr: `127.${number}.0.0/20`, kubernetesAddress: `127.${number}.0.1` });
+      expect(second.number).not.toBe(number);
+      expect(first.node(2)).toEqual({ ip: `127.${number}.72.1`, podCidr: `127.${number}.72.0/22` });
+      await expect(claimSlot({ preferred: number, only: true, port: claimPort })).rejects.toMatchObject({
         code: "NETWORK_SLOT_TAKEN",
       });
     } finally {
       await first.release();
       await second.release();
     }
-    const again = await claimSlot({ preferred: 221, only: true, port: claimPort });
+    const again = await claimSlot({ preferred: number, only: true, port: claimPort });
     await again.release();
   });
 });
@@ -126,11 +128,24 @@ describe("the Service proxy", () => {
 
   beforeEach(async () => {
     slot = await claimSlot({ preferred: 222, port: claimPort });
-    const harness = await startApi();
+    const backend = openMemoryBackend();
     const clock = new SystemClock();
     const random = new SeededRandom(3);
-    client = createClient(localTransport(harness.api, root));
-    closeApi = () => harness.close();
+    const api = await createApi({
+      backend,
+      clock,
+      random,
+      log: silentLogger,
+      podLogs: noLogs,
+      serviceAddresses: slot.serviceCidr,
+      version: "0.0.0",
+      tokens: await createTokens({ privateKey: signingKey(), clock, random }),
+    });
+    client = createClient(localTransport(api, root));
+    closeApi = async () => {
+      api.close();
+      await backend.close();
+    };
     folder = await mkdtemp(join(tmpdir(), "wherry-network-"));
     const informers = createInformers(client, { clock, random, log: silentLogger });
     stop = new AbortController();
@@ -289,10 +304,11 @@ describe("the Service proxy", () => {
   });
 
   it("says who has to move when an address is taken", async () => {
+    const address = `127.${slot.number}.0.77`;
     const squatter = createServer();
     servers.push(squatter);
-    await new Promise<void>((resolve) => squatter.listen(8000, "127.9.0.77", resolve));
-    await service("taken", { clusterIP: "127.9.0.77", ports: [{ port: 8000 }] });
+    await new Promise<void>((resolve) => squatter.listen(8000, address, resolve));
+    await service("taken", { clusterIP: address, ports: [{ port: 8000 }] });
     await eventually(async () => await reasons("taken")).toEqual(["ListenFailed"]);
     expect(proxy.listening("default/taken", 8000)).toBe(false);
   });

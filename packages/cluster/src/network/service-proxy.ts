@@ -151,6 +151,8 @@ class TcpServiceProxy implements ServiceProxy {
         "TypeNotHonoured",
         `type ${type} is reachable at its ClusterIP ${clusterIP} only: node ports are not opened yet`,
       );
+    const ignored = notHonoured(service);
+    if (ignored.length > 0) this.#warn(service, "FieldsNotHonoured", `not honoured: ${ignored.join(", ")}`);
     return ports
       .filter((port) => (port.protocol ?? "TCP") === "TCP")
       .map((spec) => ({ id: `${clusterIP}:${spec.port}`, host: clusterIP, spec }));
@@ -228,4 +230,13 @@ class TcpServiceProxy implements ServiceProxy {
 function serviceOf(slice: Stored<EndpointSlice>): string | undefined {
   const name = slice.metadata.labels?.[serviceNameLabel];
   return name === undefined ? undefined : `${slice.metadata.namespace ?? "default"}/${name}`;
+}
+
+/** Fields of a Service that ask for what this proxy does not do. */
+function notHonoured({ spec }: Service): readonly string[] {
+  const found: string[] = [];
+  if (spec?.internalTrafficPolicy === "Local") found.push("internalTrafficPolicy Local (all nodes are this machine)");
+  if ((spec?.externalIPs?.length ?? 0) > 0) found.push("externalIPs");
+  if (spec?.loadBalancerIP !== undefined) found.push("loadBalancerIP");
+  return found;
 }

@@ -113,6 +113,12 @@ describe("what comes next", () => {
     expect(next(pod, records)).toEqual({ ...nothing, stop: ["side"] });
     ended(records[0], 143);
     expect(next(pod, records)).toEqual({ ...nothing, outcome: "Succeeded" });
+    // Even one that had failed before is not about to start again.
+    const side = records[0] as ContainerRecord;
+    side.notBeforeMs = 10_000;
+    const facts = { pod, records, podIP: undefined, hostIP: "127.1.64.1", startTime: "t", nowMs: 0 };
+    const status = podStatus({ ...facts, outcome: "Succeeded" });
+    expect(status.initContainerStatuses?.[0]?.state).toHaveProperty("terminated");
   });
 });
 

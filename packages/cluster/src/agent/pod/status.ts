@@ -24,6 +24,7 @@ export function podStatus(facts: StatusFacts): PodStatus {
   const { pod, records, podIP, hostIP } = facts;
   const previous = pod.status ?? {};
   const phase = facts.outcome ?? phaseOf(facts);
+  const of = (record: ContainerRecord): ContainerStatus => containerStatus(record, pod, facts.outcome !== undefined);
   const init = records.filter((record) => record.kind !== "app");
   return {
     ...previous,
@@ -34,8 +35,8 @@ export function podStatus(facts: StatusFacts): PodStatus {
     hostIPs: [{ ip: hostIP }],
     ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
     startTime: facts.startTime,
-    ...(init.length === 0 ? {} : { initContainerStatuses: init.map((record) => containerStatus(record, pod)) }),
-    containerStatuses: records.filter((record) => record.kind === "app").map((record) => containerStatus(record, pod)),
+    ...(init.length === 0 ? {} : { initContainerStatuses: init.map(of) }),
+    containerStatuses: records.filter((record) => record.kind === "app").map(of),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
 }
@@ -138,9 +139,10 @@ function readyVerdict(containersReady: Verdict, pod: Pod): Verdict {
   };
 }
 
-function containerStatus(record: ContainerRecord, pod: Pod): ContainerStatus {
+function containerStatus(record: ContainerRecord, pod: Pod, over: boolean): ContainerStatus {
   const image = record.spec.image ?? "";
   const began = record.attempt >= 0;
+  const backOff = !over && inBackOff(record, pod);
   return {
     name: record.name,
     image,
@@ -150,16 +152,16 @@ function containerStatus(record: ContainerRecord, pod: Pod): ContainerStatus {
       record.kind === "init" ? record.state.phase === "ended" && record.state.terminated.exitCode === 0 : record.ready,
     started: record.started,
     restartCount: Math.max(0, record.attempt),
-    state: stateOf(record, pod),
-    lastState: lastOf(record, pod),
+    state: stateOf(record, pod, backOff),
+    lastState: lastOf(record, backOff),
   };
 }
 
-function stateOf(record: ContainerRecord, pod: Pod): ContainerState {
+function stateOf(record: ContainerRecord, pod: Pod, backOff: boolean): ContainerState {
   const { state } = record;
   if (state.phase === "running") return { running: { startedAt: state.startedAt } };
   if (state.phase === "ended") {
-    if (!inBackOff(record, pod)) return { terminated: state.terminated };
+    if (!backOff) return { terminated: state.terminated };
     const seconds = Math.round(record.restartDelayMs / 1000);
     const { name = "", namespace = "", uid = "" } = pod.metadata ?? {};
     return {
@@ -187,8 +189,8 @@ function inBackOff(record: ContainerRecord, pod: Pod): boolean {
   return !isDone(record, pod.spec?.restartPolicy) && record.notBeforeMs > record.state.endedAtMs;
 }
 
-function lastOf(record: ContainerRecord, pod: Pod): ContainerState {
-  const terminated = record.state.phase === "ended" && inBackOff(record, pod) ? record.state.terminated : record.last;
+function lastOf(record: ContainerRecord, backOff: boolean): ContainerState {
+  const terminated = record.state.phase === "ended" && backOff ? record.state.terminated : record.last;
   return terminated === undefined ? {} : { terminated };
 }
 

@@ -154,6 +154,17 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
         await eventually(() => pids.filter(isRunning)).toEqual([]);
       });
 
+      it("has the umask of a container, not the daemon's", async () => {
+        const before = process.umask(0o077);
+        try {
+          const container = await start(["sh", "-c", "umask"]);
+          await container.exited;
+          expect(await readFile(container.output?.stdout ?? "", "utf8")).toBe("0022\n");
+        } finally {
+          process.umask(before);
+        }
+      });
+
       it("records 137 when somebody kills the process itself", async () => {
         const container = await start(["sleep", "60"]);
         if (container.state.phase !== "running") throw new Error("not running");

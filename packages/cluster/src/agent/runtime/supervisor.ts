@@ -23,6 +23,7 @@ IFS= read -r own <"/proc/$$/stat"
 printf "%s\\n" "$2" "$3" "$own" >"$1/process"
 printf "%s\\n" "$own" >&3
 shift 3
+umask 022
 exec "$@" 2>&4 3>&- 4>&-
 ' sh "$folder" "$boot" "$self" "$@"
 echo "$?" >"$folder/exit"
