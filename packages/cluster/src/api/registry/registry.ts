@@ -24,7 +24,7 @@ import { keyOf, prefixOf } from "./keys.ts";
 import { list, type ListQuery, type ListResult, readRefusal } from "./list.ts";
 import { type Draft, encode, type ObjectCache, type StoredObject } from "./objects.ts";
 import type { Reservation, Strategy } from "./strategy.ts";
-import { isSame, keepSystemFields, newFinalizers, scoped, type UpdateScope } from "./update.ts";
+import { checkIdentity, isSame, keepSystemFields, newFinalizers, scoped, type UpdateScope } from "./update.ts";
 
 export interface RegistryEnvironment {
   readonly backend: Backend;
@@ -208,7 +208,7 @@ export class Registry {
   }
 
   #complete(asked: Draft, current: StoredObject, scope: UpdateScope, options: WriteOptions): Draft {
-    this.#checkIdentity(asked, current);
+    checkIdentity(this.kind, asked, current);
     const merged = scoped(asked, current, scope, this.kind);
     keepSystemFields(merged, current);
     if (scope === "object") this.strategy.prepareUpdate?.(merged, current);
@@ -222,19 +222,6 @@ export class Registry {
     if (changesSpec && this.strategy.raisesGeneration?.(next, current) === true)
       next.metadata.generation = (current.metadata.generation ?? 0) + 1;
     return next;
-  }
-
-  #checkIdentity(asked: Draft, current: StoredObject): void {
-    const { uid, resourceVersion } = asked.metadata;
-    const { name } = current.metadata;
-    if (uid !== undefined && uid !== "" && uid !== current.metadata.uid)
-      throw conflict(
-        this.kind,
-        name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`,
-      );
-    if (resourceVersion !== undefined && resourceVersion !== "" && resourceVersion !== current.metadata.resourceVersion)
-      throw conflict(this.kind, name);
   }
 
   /** Undefined when somebody else wrote first. */

@@ -1,9 +1,23 @@
 // From what a client asked for to what an update may store. Pure (apiserver: registry/rest/update.go, BeforeUpdate).
-import { deepEqual, type FieldError, type KindInfo } from "@wherry/kube";
+import { conflict, deepEqual, type FieldError, type KindInfo } from "@wherry/kube";
 import { cloneDraft, type Draft, type StoredObject } from "./objects.ts";
 
 /** Which part of an object an update may change. */
 export type UpdateScope = "object" | "status" | "finalizers" | "binding";
+
+/** An update may say which version, and which object, it means. @throws StatusError 409 when that is another one by now. */
+export function checkIdentity(kind: KindInfo, asked: Draft, current: StoredObject): void {
+  const { uid, resourceVersion } = asked.metadata;
+  const { name } = current.metadata;
+  if (uid !== undefined && uid !== "" && uid !== current.metadata.uid)
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`,
+    );
+  if (resourceVersion !== undefined && resourceVersion !== "" && resourceVersion !== current.metadata.resourceVersion)
+    throw conflict(kind, name);
+}
 
 /** What of `asked` counts in this scope; the rest is the current object's. */
 export function scoped(asked: Draft, current: StoredObject, scope: UpdateScope, kind: KindInfo): Draft {
