@@ -73,6 +73,8 @@ export class ProbeWorker {
   #eager(afterMs: number, untilMs: number): void {
     const { clock, probe } = this.#options;
     if (probe.tcpSocket === undefined && probe.httpGet === undefined) return;
+    // Several successes in a row mean "it stays up", which takes the periods it takes.
+    if ((probe.successThreshold ?? 1) > 1) return;
     if (this.#stopped || this.#result || clock.monotonic() >= untilMs) return;
     this.#eagerTimer = clock.timer(
       afterMs,
