@@ -167,7 +167,7 @@ it("a thousand sends in one tick are one write, and go out although the limit is
 it.each([
   ["peerQueueMessagesMax", { peerQueueMessagesMax: 0 }],
   ["messageBytesMax", { messageBytesMax: Number.NaN }],
-  ["reconnectMs.max", { reconnectMs: { first: 100, max: 50 } }],
+  ["reconnect.maxMs", { reconnect: { firstMs: 100, maxMs: 50 } }],
   ["routingId", { routingId: "" }],
   ["routingId", { routingId: Uint8Array.of(0, 1) }],
   ["routingId", { routingId: "x".repeat(256) }],

@@ -44,7 +44,7 @@ describe("leaving", () => {
 
   it("a peer closed here comes back, unless told not to", async () => {
     const server = keep(router());
-    const client = keep(dealer({ reconnectMs: { first: 1, max: 5 } }));
+    const client = keep(dealer({ reconnect: { firstMs: 1, maxMs: 5 } }));
     const endpoint = await server.bind(anyPort);
     client.connect(endpoint);
     await client.writable();

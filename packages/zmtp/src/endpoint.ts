@@ -6,17 +6,21 @@ import { limits } from "./limits.ts";
 export type Endpoint =
   /** `host` undefined: every interface. `port` 0: any free one. */
   | { readonly transport: "tcp"; readonly host: string | undefined; readonly port: number }
-  | { readonly transport: "ipc"; readonly path: string };
+  /** A path, or with a leading `@` a name in Linux' abstract namespace. */
+  | { readonly transport: "ipc"; readonly path: string }
+  | { readonly transport: "inproc"; readonly name: string };
 
 /** @throws WherryError `ZMTP_ENDPOINT_INVALID` */
 export function parseEndpoint(text: string, purpose: "bind" | "connect"): Endpoint {
   const scheme = /^([a-z]+):\/\//.exec(text)?.[1];
   if (scheme === "tcp") return parseTcp(text, text.slice(6), purpose);
   if (scheme === "ipc") return parseIpc(text, text.slice(6));
+  if (scheme === "inproc") return parseInproc(text, text.slice(9));
   throw endpointInvalid(text, scheme === undefined ? "it has no transport" : `transport "${scheme}" is not supported`);
 }
 
 export function formatEndpoint(endpoint: Endpoint): string {
+  if (endpoint.transport === "inproc") return `inproc://${endpoint.name}`;
   return endpoint.transport === "ipc"
     ? `ipc://${endpoint.path}`
     : formatTcp(endpoint.host ?? "0.0.0.0", String(endpoint.port));
@@ -42,9 +46,19 @@ function parseTcp(text: string, rest: string, purpose: "bind" | "connect"): Endp
 }
 
 function parseIpc(text: string, path: string): Endpoint {
-  if (path === "" || path.includes("\0")) throw endpointInvalid(text, "it names no path");
-  if (path.startsWith("@")) throw endpointInvalid(text, "abstract sockets are not supported, name a path");
+  if (path === "" || path === "@" || path.includes("\0")) throw endpointInvalid(text, "it names no path");
   if (Buffer.byteLength(path) > limits.ipcPathBytesMax)
     throw endpointInvalid(text, `the path is longer than ${limits.ipcPathBytesMax} bytes`);
   return { transport: "ipc", path };
+}
+
+function parseInproc(text: string, name: string): Endpoint {
+  if (name === "" || name.length > limits.inprocNameMax)
+    throw endpointInvalid(text, `a name has 1 to ${limits.inprocNameMax} characters`);
+  return { transport: "inproc", name };
+}
+
+/** What `node:net` calls it: an abstract name begins with a zero. */
+export function pipePath(path: string): string {
+  return path.startsWith("@") ? `\0${path.slice(1)}` : path;
 }

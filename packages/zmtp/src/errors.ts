@@ -3,7 +3,7 @@ import { asError, WherryError } from "@wherry/core";
 
 export function endpointInvalid(endpoint: string, why: string): WherryError {
   return new WherryError(
-    `endpoint "${endpoint}": ${why}; expected tcp://127.0.0.1:5555, tcp://127.0.0.1:*, tcp://[::1]:5555 or ipc:///path`,
+    `endpoint "${endpoint}": ${why}; expected tcp://127.0.0.1:5555, tcp://127.0.0.1:*, tcp://[::1]:5555, ipc:///path, ipc://@name or inproc://name`,
     { code: "ZMTP_ENDPOINT_INVALID", details: { endpoint } },
   );
 }

@@ -78,7 +78,7 @@ describe("connecting", () => {
     const probe = keep(router());
     const endpoint = await probe.bind(anyPort);
     await probe.close();
-    const client = keep(dealer({ reconnectMs: { first: 5, max: 20 } }));
+    const client = keep(dealer({ reconnect: { firstMs: 5, maxMs: 20 } }));
     let retries = 0;
     client.on("retry", () => retries++);
     client.connect(endpoint);
@@ -93,7 +93,7 @@ describe("connecting", () => {
   });
 
   it("comes back after the server was restarted, time and again", async () => {
-    const client = keep(dealer({ reconnectMs: { first: 5, max: 20 } }));
+    const client = keep(dealer({ reconnect: { firstMs: 5, maxMs: 20 } }));
     let endpoint = anyPort;
     for (let round = 0; round < 3; round++) {
       const server = keep(router());
@@ -113,7 +113,7 @@ describe("connecting", () => {
     const endpoint = await probe.bind(anyPort);
     await probe.close();
     const clock = new VirtualClock();
-    const client = keep(dealer({ clock, random: new SeededRandom(3), reconnectMs: { first: 100, max: 1_000 } }));
+    const client = keep(dealer({ clock, random: new SeededRandom(3), reconnect: { firstMs: 100, maxMs: 1_000 } }));
     const delays: number[] = [];
     client.on("retry", (_endpoint, retryInMs) => delays.push(retryInMs));
     client.connect(endpoint);
@@ -155,7 +155,7 @@ describe("connecting", () => {
     const mute: Server = createServer((socket) => held.push(socket)).listen(0, "127.0.0.1");
     await until(() => mute.listening);
     const { port } = mute.address() as { port: number };
-    const client = keep(dealer({ handshakeTimeoutMs: 20, reconnectMs: { first: 1, max: 1 } }));
+    const client = keep(dealer({ handshakeTimeoutMs: 20, reconnect: { firstMs: 1, maxMs: 1 } }));
     const reasons = new Set<string>();
     client.on("drop", (_address, reason) => reasons.add(reason));
     client.connect(`tcp://127.0.0.1:${port}`);

@@ -6,6 +6,8 @@ export const defaults = {
   messageFramesMax: 10_000,
   peerQueueMessagesMax: 1_000,
   peerQueueBytesMax: 16_777_216, // 16 MiB
+  sendQueueMessagesMax: 1_000_000,
+  sendQueueBytesMax: 1_073_741_824, // 1 GiB
   receiveQueueMessagesMax: 1_000,
   receiveQueueBytesMax: 67_108_864, // 64 MiB
   peersMax: 65_536,
@@ -38,6 +40,11 @@ export const limits = {
   dirtyPeersMax: 128,
   /** `sun_path` on Linux, less its terminating zero. */
   ipcPathBytesMax: 107,
+  /** Topics one peer may subscribe to, and their bytes together; a peer that wants more is dropped. */
+  peerSubscriptionsMax: 100_000,
+  peerSubscriptionBytesMax: 8_388_608, // 8 MiB
+  /** `inproc` names, in characters. */
+  inprocNameMax: 255,
   /** Idle time before TCP probes whether the other machine still lives. */
   keepAliveDelayMs: 60_000,
 } as const;

@@ -25,6 +25,8 @@ export interface Peer {
   /** Messages accepted by `send` that the kernel has not taken yet. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Published messages that this subscriber did not get, because its queue was full (RFC 29). */
+  readonly missedMessages: number;
   /** When the last bytes came in, by `Clock.monotonic`, milliseconds. */
   readonly lastActivityMs: number;
   /** Resolves when this peer's queue has room, or at once. Rejects when aborted, or `ZMTP_PEER_GONE`. */
@@ -59,7 +61,13 @@ export type DropReason =
   /** ROUTER: a newer connection announced the same routing id and took its place. */
   | "handed-over"
   /** The socket has `peersMax` connections. */
-  | "too-many-peers";
+  | "too-many-peers"
+  /** PAIR (RFC 31): it has its one peer already. */
+  | "pair-taken"
+  /** A subscriber asked for more than `limits.peerSubscriptionsMax` topics, or for too long ones. */
+  | "too-many-subscriptions"
+  /** No message went either way for `idleTimeoutMs`. */
+  | "idle-timeout";
 
 export interface SocketEvents {
   /** The handshake is done; messages flow. */
@@ -70,6 +78,10 @@ export interface SocketEvents {
   drop: (address: string, reason: DropReason, detail: string) => void;
   /** Connecting to `endpoint` failed; the next try is in `retryInMs`. */
   retry: (endpoint: string, retryInMs: number, detail: string) => void;
+  /** Connecting to `endpoint` has ended by the `reconnect` option's conditions; `connect` may be called again. */
+  giveUp: (endpoint: string, attempts: number, detail: string) => void;
+  /** Publishing: this subscriber's queue is full, and it misses messages from now on; once for each time that it fills. */
+  slow: (peer: Peer) => void;
 }
 
 /** Counters since the socket was made. */
@@ -87,6 +99,8 @@ export interface SocketCounters {
   readonly undelivered: number;
   /** Received messages that the socket type's rules discard: REP without an empty delimiter, REQ unasked for (RFC 28). */
   readonly discarded: number;
+  /** Published messages that a subscriber did not get because its queue was full, each subscriber counted by itself. */
+  readonly missed: number;
 }
 
 export interface SocketOptions {
@@ -96,6 +110,10 @@ export interface SocketOptions {
   readonly messageBytesMax?: number;
   /** Frames a message may have; one with more drops the peer. Default 10 000. */
   readonly messageFramesMax?: number;
+  /** Messages queued to all peers together before `send` says no. Default 1 000 000. */
+  readonly sendQueueMessagesMax?: number;
+  /** Their bytes, likewise. Default 1 GiB. */
+  readonly sendQueueBytesMax?: number;
   /** Messages queued to one peer before `send` says no. Default 1000. */
   readonly peerQueueMessagesMax?: number;
   /** Bytes queued to one peer before `send` says no. Default 16 MiB. */
@@ -108,64 +126,192 @@ export interface SocketOptions {
   readonly peersMax?: number;
   /** From the connection's start to its READY. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
-  /** Connecting: first delay, longest delay; the delay doubles with full jitter. Default 50 ms and 5 s. */
-  readonly reconnectMs?: { readonly first: number; readonly max: number };
+  readonly reconnect?: ReconnectOptions;
+  /** A peer is dropped when no message went either way for so long; one that connected from here is dialled anew. Default 0: never. */
+  readonly idleTimeoutMs?: number;
   /** ZMTP PING interval; the peer is dropped when nothing came for three of them. Default 0: off. */
   readonly heartbeatMs?: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
+export interface ReconnectOptions {
+  /** The first delay's ceiling; it doubles with each failure, and the delay is anywhere below it (full jitter). Default 50 ms. */
+  readonly firstMs?: number;
+  /** The highest ceiling. Default 5 s. */
+  readonly maxMs?: number;
+  /** Give up after so many attempts in a row that brought no connection. Default: never. */
+  readonly attemptsMax?: number;
+  /** Give up when a connection ends for one of these reasons. Default: none. */
+  readonly stopOn?: readonly DropReason[];
+}
+
+export interface PublisherOptions extends SocketOptions {
+  /**
+   * What becomes of a message for a subscriber whose queue is full. `drop`, as RFC 29 says: that subscriber misses it, the others get it.
+   * `refuse`: nobody gets it, and `send` says `full`. Default `drop`.
+   */
+  readonly onSlow?: "drop" | "refuse";
+}
+
+export interface XPublisherOptions extends PublisherOptions {
+  /** Subscriptions given to the reader: a topic's first and last only, or each one. Default `changes`. */
+  readonly report?: "changes" | "all";
+}
+
 /**
  * What `send` answers. It never throws for a peer's sake and never drops silently:
  * `sent` it is queued to a live peer; `no-peer` no peer (with that routing id) is connected; `full` the peer's queue is at
  * its limit, wait for `writable()`; `state` this socket type may not send now (REQ and REP out of turn).
+ * Publishing: `sent` all subscribers of the topic get it, `partly` some do and some queues were full, `full` none does
+ * although some subscribed, `no-peer` nobody has subscribed to it.
  */
-export type SendResult = "sent" | "no-peer" | "full" | "state";
+export type SendResult = "sent" | "no-peer" | "full" | "state" | "partly";
 
-export interface Socket extends AsyncIterable<Message>, AsyncDisposable {
-  readonly type: "REQ" | "REP" | "DEALER" | "ROUTER";
+export interface BatchResult {
+  /** Messages that were accepted, from the batch's start on. */
+  readonly accepted: number;
+  /** The answer to the first one that was not, else `sent`. */
+  readonly result: SendResult;
+}
+
+export type SocketType =
+  | "REQ"
+  | "REP"
+  | "DEALER"
+  | "ROUTER"
+  | "PUB"
+  | "SUB"
+  | "XPUB"
+  | "XSUB"
+  | "PUSH"
+  | "PULL"
+  | "PAIR";
+
+/** What is still queued when a drain's time is over. */
+export interface DrainResult {
+  readonly unflushedMessages: number;
+  readonly unflushedBytes: number;
+  /** The peers that it is queued to. */
+  readonly peers: readonly Peer[];
+}
+
+/** What all sockets have. */
+export interface AnySocket extends AsyncDisposable, Disposable {
+  readonly type: SocketType;
   readonly peers: ReadonlyMap<number, Peer>;
   readonly counters: SocketCounters;
   readonly closed: boolean;
 
   /**
-   * Listens on `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` (free port), `tcp://[::1]:5555` or `ipc:///path`.
+   * Listens on `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` (free port), `tcp://[::1]:5555`, `ipc:///path`, `ipc://@name` (Linux'
+   * abstract names; every user of the machine may connect) or `inproc://name` (within this thread).
    * @returns the endpoint with the port that was taken.
    * @throws WherryError `ZMTP_ENDPOINT_INVALID`, `ZMTP_ADDRESS_IN_USE`, `ZMTP_BIND_FAILED`
    */
-  bind(endpoint: string): Promise<string>;
+  bind(endpoint: string, signal?: AbortSignal): Promise<string>;
   /** Stops accepting; connections that stand stay and keep being served. */
   stopAccepting(): Promise<void>;
-  /** Starts connecting, and reconnects until `disconnect` or `close`. @throws WherryError `ZMTP_ENDPOINT_INVALID` */
-  connect(endpoint: string): void;
+  /**
+   * Starts connecting, and reconnects until `disconnect`, `close`, or the signal is aborted, which disconnects.
+   * @throws WherryError `ZMTP_ENDPOINT_INVALID`
+   */
+  connect(endpoint: string, signal?: AbortSignal): void;
   /** Stops connecting to `endpoint` and closes its connection after flushing what is queued to it. */
   disconnect(endpoint: string): void;
 
+  on<E extends keyof SocketEvents>(event: E, listener: SocketEvents[E]): void;
+  off<E extends keyof SocketEvents>(event: E, listener: SocketEvents[E]): void;
+
+  /**
+   * Waits until all that was accepted is with the kernel (`inproc`: with the other socket), for at most `deadlineMs`.
+   * Sending, receiving and the connections go on.
+   * @returns what was not flushed by then. Rejects when aborted.
+   */
+  drain(options: { readonly deadlineMs: number; readonly signal?: AbortSignal }): Promise<DrainResult>;
+
+  /**
+   * Flushes what is queued for at most `lingerMs` (default 1 000), then closes everything; at once when the signal is aborted.
+   * `await using` closes so; `using` too, without waiting for the end.
+   * @returns how many messages were not handed to the kernel.
+   */
+  close(options?: {
+    readonly lingerMs?: number;
+    readonly signal?: AbortSignal;
+  }): Promise<{ readonly undelivered: number }>;
+}
+
+export interface SendingSocket extends AnySocket {
   send(message: Sendable): SendResult;
+  /** Sends the messages in order until one is not accepted. A publisher goes on, and tells the worst answer. */
+  sendBatch(messages: readonly Sendable[]): BatchResult;
   /** Resolves when a send can succeed again (some peer has room), or at once. Rejects when aborted or closed. */
   writable(signal?: AbortSignal): Promise<void>;
+}
+
+export interface ReceivingSocket extends AnySocket, AsyncIterable<Message> {
   /** The next message. ROUTER: the first frame is the sender's routing id. Rejects when aborted, or `ZMTP_CLOSED`. */
   receive(signal?: AbortSignal): Promise<Message>;
+  /** All messages that wait, at least one; rejects as `receive` does. */
+  receiveBatch(signal?: AbortSignal): Promise<readonly Message[]>;
+  /** `receiveBatch` again and again, until the socket is closed. */
+  batches(signal?: AbortSignal): AsyncIterable<readonly Message[]>;
   /**
    * Instead of `receive`: called with each wake-up's messages, in order. Return false to pause (the messages given are
    * consumed all the same); `resume()` continues.
    */
   onMessages(handler: ((messages: readonly Message[]) => boolean | undefined) | undefined): void;
   resume(): void;
+}
 
-  on<E extends keyof SocketEvents>(event: E, listener: SocketEvents[E]): void;
-  off<E extends keyof SocketEvents>(event: E, listener: SocketEvents[E]): void;
-
-  /**
-   * Flushes what is queued for at most `lingerMs` (default 1 000), then closes everything.
-   * @returns how many messages were not handed to the kernel.
-   */
-  close(options?: { readonly lingerMs?: number }): Promise<{ readonly undelivered: number }>;
+/** Those that send and receive. */
+export interface Socket extends SendingSocket, ReceivingSocket {
+  readonly type: "REQ" | "REP" | "DEALER" | "ROUTER" | "PAIR" | "XPUB" | "XSUB";
 }
 
 export interface RouterSocket extends Socket {
   readonly type: "ROUTER";
   /** The peer with that routing id. */
   peer(routingId: Uint8Array): Peer | undefined;
+}
+
+/** RFC 30 §PUSH. */
+export interface PushSocket extends SendingSocket {
+  readonly type: "PUSH";
+}
+
+/** RFC 30 §PULL. */
+export interface PullSocket extends ReceivingSocket {
+  readonly type: "PULL";
+}
+
+/** RFC 29 §PUB. The topic is the beginning of the message's first frame. */
+export interface PublisherSocket extends SendingSocket {
+  readonly type: "PUB";
+}
+
+/** What SUB and XSUB share. */
+export interface Subscribing {
+  /**
+   * Asks all publishers, those that connect later too, for the messages whose first frame begins with `topic`; the empty one
+   * asks for all. Subscribing twice needs unsubscribing twice.
+   */
+  subscribe(...topics: readonly (string | Uint8Array)[]): void;
+  /** Takes one subscription back. A topic that is not subscribed to is ignored. */
+  unsubscribe(...topics: readonly (string | Uint8Array)[]): void;
+}
+
+/** RFC 29 §SUB. What no subscription asks for any more is discarded here, too. */
+export interface SubscriberSocket extends ReceivingSocket, Subscribing {
+  readonly type: "SUB";
+}
+
+/** RFC 29 §XPUB: a PUB whose reader gets the subscriptions, as a frame `01 topic` or `00 topic`, and what XSUB peers send. */
+export interface XPublisherSocket extends Socket {
+  readonly type: "XPUB";
+}
+
+/** RFC 29 §XSUB: a SUB that sends: `01 topic` and `00 topic` (un)subscribe, anything else goes to all publishers. */
+export interface XSubscriberSocket extends Socket, Subscribing {
+  readonly type: "XSUB";
 }

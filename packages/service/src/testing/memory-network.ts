@@ -52,7 +52,15 @@ class Connection {
     this.toClient = new Pipe((messages) => {
       if (!this.closed) client.batch?.(messages);
     });
-    const idle = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0, queuedMessages: 0, queuedBytes: 0 };
+    const idle = {
+      bytesIn: 0,
+      bytesOut: 0,
+      messagesIn: 0,
+      messagesOut: 0,
+      queuedMessages: 0,
+      queuedBytes: 0,
+      missedMessages: 0,
+    };
     // Flushes first, as the real one does.
     const close = (): void => void setImmediate(() => setImmediate(() => this.close("closed-here")));
     const facts = { address: `memory://${id}`, metadata: new Map<string, string>(), lastActivityMs: 0 };
@@ -90,7 +98,7 @@ export class MemoryRouter implements ServerSocket {
 
   get counters(): SocketCounters {
     const none = { accepted: 0, connected: 0, disconnected: 0, messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
-    return { ...none, undelivered: 0, discarded: 0, drops: {} as SocketCounters["drops"] };
+    return { ...none, undelivered: 0, discarded: 0, missed: 0, drops: {} as SocketCounters["drops"] };
   }
 
   bind(endpoint: string): Promise<string> {

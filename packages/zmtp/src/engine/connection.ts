@@ -4,19 +4,22 @@ import type { Socket as NetSocket } from "node:net";
 import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
 import { peerGoneError } from "../errors.ts";
-import type { Message, Peer, PeerCloseOptions } from "../types.ts";
+import type { Message, PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
 import { Decoder } from "../wire/decoder.ts";
 import type { Problem } from "../wire/problem.ts";
+import { subscriptionFrame } from "../wire/subscription.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Idle } from "./idle.ts";
+import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
 import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
 
 type State = "handshake" | "ready" | "closing" | "gone";
 
-export class Connection implements Peer {
+export class Connection implements Link {
   readonly id: number;
   readonly address: string;
   routingId: Uint8Array = new Uint8Array(0);
@@ -27,6 +30,8 @@ export class Connection implements Peer {
   paused = false;
   /** `close` was called with `reconnect: false`. */
   staysAway = false;
+  missedMessages = 0;
+  slow = false;
   /** Received messages and their bytes that the reader has not taken (kept by the inbox). */
   readonly inbox: Message[] = [];
   inboxHead = 0;
@@ -37,6 +42,7 @@ export class Connection implements Peer {
   readonly #writer: Writer;
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat;
+  readonly #idle: Idle;
   readonly #room = new Waiters();
   #deadline: Timer | undefined;
   #state: State = "handshake";
@@ -54,9 +60,10 @@ export class Connection implements Peer {
     this.lastActivityMs = clock.monotonic();
     this.#decoder = new Decoder(settings, (body) => this.#onCommand(body));
     const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
-    this.#writer = new Writer(socket, owner.flusher, queue, () => this.#onProgress());
+    this.#writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
     this.#handshake = new Handshake(owner.type, owner.makeMechanism(), (bytes) => this.#writer.raw(bytes));
     this.#heartbeat = new Heartbeat(this, clock, settings.heartbeatMs);
+    this.#idle = new Idle(this, clock, settings.idleTimeoutMs);
     this.#deadline = clock.timer(settings.handshakeTimeoutMs, () => {
       const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
       this.drop({ reason: "handshake-timeout", detail });
@@ -107,6 +114,18 @@ export class Connection implements Peer {
     if (options?.reconnect === false) this.staysAway = true;
     const detail = reason ?? "closed by the application";
     this.leave({ reason: "closed-here", detail }, options?.lingerMs ?? defaults.lingerMs);
+  }
+
+  subscription(on: boolean, topic: Uint8Array): void {
+    if (this.#state !== "ready") return;
+    // ZMTP 3.1 has commands for it; 3.0 a message that begins with 1 or 0 (RFC 29, RFC 23).
+    if ((this.#handshake.introduction?.minor ?? 0) > 0)
+      this.sendCommand(encodeCommand(on ? "SUBSCRIBE" : "CANCEL", topic));
+    else this.#writer.single(subscriptionFrame(on, topic));
+  }
+
+  roomAgain(): void {
+    if (this.#state === "ready" && this.#writer.room()) this.#room.resolve();
   }
 
   pause(): void {
@@ -167,6 +186,7 @@ export class Connection implements Peer {
     this.#state = "closing";
     this.#deadline?.cancel();
     this.#heartbeat.stop();
+    this.#idle.stop();
     this.#room.reject(peerGoneError(this.address));
     if (before === "ready") this.#owner.onLeaving(this, this.#end.reason, this.#end.detail);
   }
@@ -216,6 +236,7 @@ export class Connection implements Peer {
     this.#state = "ready";
     // A ZMTP 3.0 peer need not know PING: its silence would prove nothing.
     if ((this.#handshake.introduction?.minor ?? 0) > 0) this.#heartbeat.start();
+    this.#idle.start();
     this.#owner.onReady(this);
   }
 
@@ -224,24 +245,32 @@ export class Connection implements Peer {
     if (isProblem(command)) return command;
     if (this.#handshake.introduction === undefined) {
       const problem = this.#handshake.receive(command);
-      if (problem === undefined) this.#introduce();
-      return problem;
+      return problem ?? this.#introduce();
     }
     if (command.name === "PING") return this.#onPing(command.data);
+    if (command.name === "SUBSCRIBE" || command.name === "CANCEL") {
+      // In stream order with the messages, and in the form that ZMTP 3.0 gives it. What takes no subscriptions discards it.
+      if (this.#owner.takesSubscriptions)
+        this.#decoder.insert([subscriptionFrame(command.name === "SUBSCRIBE", command.data)]);
+      return undefined;
+    }
     if (command.name === "ERROR")
       return { reason: "refused-by-peer", detail: `the peer said ERROR: ${parseError(command.data)}` };
     // PONG counts as activity, which is all it is for; RFC 23: commands that are not understood are discarded.
     return undefined;
   }
 
-  #introduce(): void {
+  #introduce(): Problem | undefined {
     const { introduction } = this.#handshake;
-    if (introduction === undefined) return;
+    if (introduction === undefined) return undefined;
+    const problem = this.#owner.judge();
+    if (problem !== undefined) return problem;
     this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
     const { routingId } = introduction;
     this.routingId = routingId.length > 0 ? routingId : this.#owner.generateRoutingId(this);
     if (this.#owner.prefixesMessages) this.#decoder.prefix = this.routingId;
     this.#decoder.messagesAllowed = true;
+    return undefined;
   }
 
   #onPing(data: Buffer): Problem | undefined {

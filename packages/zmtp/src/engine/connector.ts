@@ -1,60 +1,70 @@
 // Keeps one endpoint connected: dials, and after a failure or a loss dials again with exponential backoff and full jitter
 // (the delay is anywhere between 0 and the doubling ceiling, so that clients of a restarted server don't come in step).
-import { connect, type Socket as NetSocket } from "node:net";
 import type { Clock, Random, Timer } from "@wherry/core";
-import type { Endpoint } from "../endpoint.ts";
-import { limits } from "../limits.ts";
-import type { Connection } from "./connection.ts";
+import type { DropReason } from "../types.ts";
+import type { ConnectionEnd } from "./owner.ts";
+import type { Link } from "./link.ts";
 
 export interface ConnectorHooks {
   readonly clock: Clock;
   readonly random: Random;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
-  /** Makes the connection for a socket that is connecting. */
-  makeConnection(socket: NetSocket, endpoint: string): Connection;
+  /** Attempts in a row without a connection, after which it gives up. */
+  readonly reconnectAttemptsMax: number;
+  readonly reconnectStopOn: readonly DropReason[];
+  /** Starts a connection to the endpoint. */
+  dial(): Link;
   onRetry(endpoint: string, retryInMs: number, detail: string): void;
+  onGiveUp(endpoint: string, attempts: number, detail: string): void;
 }
 
 export class Connector {
   readonly endpoint: string;
-  connection: Connection | undefined;
-  readonly #target: Endpoint;
+  connection: Link | undefined;
+  /** Called once, when it will not dial any more. */
+  onStopped: () => void = () => undefined;
   readonly #hooks: ConnectorHooks;
   #failures = 0;
+  #attempts = 0;
   #readyAtMs: number | undefined;
   #retry: Timer | undefined;
   #stopped = false;
 
-  constructor(endpoint: string, target: Endpoint, hooks: ConnectorHooks) {
+  constructor(endpoint: string, hooks: ConnectorHooks) {
     this.endpoint = endpoint;
-    this.#target = target;
     this.#hooks = hooks;
   }
 
   start(): void {
-    const socket = dial(this.#target);
-    const connection = this.#hooks.makeConnection(socket, this.endpoint);
-    this.connection = connection;
-    socket.once("connect", () => connection.open());
+    this.#attempts++;
+    this.connection = this.#hooks.dial();
   }
 
   /** No further dialling; a connection that stands is left to the caller. */
   stop(): void {
     this.#stopped = true;
     this.#retry?.cancel();
+    this.onStopped();
   }
 
   onReady(): void {
     this.#readyAtMs = this.#hooks.clock.monotonic();
+    this.#attempts = 0;
   }
 
   /** Its connection has ended. @returns false when it will not dial again. */
-  onGone(detail: string): boolean {
+  onGone({ reason, detail }: ConnectionEnd): boolean {
     const staysAway = this.connection?.staysAway === true;
     this.connection = undefined;
-    if (this.#stopped || staysAway) return false;
+    if (staysAway) this.stop();
+    if (this.#stopped) return false;
     const { clock, random, reconnectFirstMs, reconnectMaxMs } = this.#hooks;
+    if (this.#attempts >= this.#hooks.reconnectAttemptsMax || this.#hooks.reconnectStopOn.includes(reason)) {
+      this.stop();
+      this.#hooks.onGiveUp(this.endpoint, this.#attempts, detail);
+      return false;
+    }
     let ceilingMs = Math.min(reconnectMaxMs, reconnectFirstMs * 2 ** this.#failures);
     // A connection that outlived the delay before it was a good one; a server that hangs up at once is not dialled faster.
     if (this.#readyAtMs !== undefined && clock.monotonic() - this.#readyAtMs >= ceilingMs) {
@@ -68,16 +78,4 @@ export class Connector {
     this.#hooks.onRetry(this.endpoint, retryInMs, detail);
     return true;
   }
-}
-
-function dial(target: Endpoint): NetSocket {
-  if (target.transport === "ipc") return connect({ path: target.path, allowHalfOpen: true });
-  return connect({
-    host: target.host ?? "127.0.0.1",
-    port: target.port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: limits.keepAliveDelayMs,
-  });
 }

@@ -15,6 +15,9 @@ const noDrops: Readonly<Record<DropReason, number>> = {
   "refused-by-peer": 0,
   "handed-over": 0,
   "too-many-peers": 0,
+  "pair-taken": 0,
+  "too-many-subscriptions": 0,
+  "idle-timeout": 0,
 };
 
 export class Counters {
@@ -22,6 +25,7 @@ export class Counters {
   connected = 0;
   disconnected = 0;
   undelivered = 0;
+  #missed = 0;
   readonly #drops: Record<DropReason, number> = { ...noDrops };
   #messagesIn = 0;
   #messagesOut = 0;
@@ -38,6 +42,7 @@ export class Counters {
     this.#messagesOut += connection.messagesOut;
     this.#bytesIn += connection.bytesIn;
     this.#bytesOut += connection.bytesOut;
+    this.#missed += connection.missedMessages;
   }
 
   snapshot(live: Iterable<Peer>, discarded: number): SocketCounters {
@@ -45,11 +50,13 @@ export class Counters {
     let messagesOut = this.#messagesOut;
     let bytesIn = this.#bytesIn;
     let bytesOut = this.#bytesOut;
+    let missed = this.#missed;
     for (const peer of live) {
       messagesIn += peer.messagesIn;
       messagesOut += peer.messagesOut;
       bytesIn += peer.bytesIn;
       bytesOut += peer.bytesOut;
+      missed += peer.missedMessages;
     }
     const { accepted, connected, disconnected, undelivered } = this;
     const drops = { ...this.#drops };
@@ -64,6 +71,7 @@ export class Counters {
       bytesOut,
       undelivered,
       discarded,
+      missed,
     };
   }
 }

@@ -4,7 +4,14 @@ import type { SocketEvents } from "../types.ts";
 type Listeners = { [E in keyof SocketEvents]: Set<SocketEvents[E]> };
 
 export class Events {
-  readonly #listeners: Listeners = { connect: new Set(), disconnect: new Set(), drop: new Set(), retry: new Set() };
+  readonly #listeners: Listeners = {
+    connect: new Set(),
+    disconnect: new Set(),
+    drop: new Set(),
+    retry: new Set(),
+    giveUp: new Set(),
+    slow: new Set(),
+  };
 
   on<E extends keyof SocketEvents>(event: E, listener: SocketEvents[E]): void {
     this.#listeners[event].add(listener);

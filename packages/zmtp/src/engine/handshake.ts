@@ -6,13 +6,24 @@ import { checkGreeting, encodeGreeting, greetingBytes, parseGreeting } from "../
 import { limits } from "../limits.ts";
 import { type Problem, quoted } from "../wire/problem.ts";
 
-/** RFC 28 (and 29 to 31, when those types come): which socket types may talk to which. */
+/** RFC 28 to 31: which socket types may talk to which. */
 const partners: Readonly<Record<string, readonly string[]>> = {
   REQ: ["REP", "ROUTER"],
   REP: ["REQ", "DEALER"],
   DEALER: ["REP", "DEALER", "ROUTER"],
   ROUTER: ["REQ", "DEALER", "ROUTER"],
+  PUB: ["SUB", "XSUB"],
+  XPUB: ["SUB", "XSUB"],
+  SUB: ["PUB", "XPUB"],
+  XSUB: ["PUB", "XPUB"],
+  PUSH: ["PULL"],
+  PULL: ["PUSH"],
+  PAIR: ["PAIR"],
 };
+
+export function mayTalk(ours: string, theirs: string): boolean {
+  return partners[ours]?.includes(theirs) === true;
+}
 
 /** Who the peer turned out to be. */
 export interface Introduction {
@@ -72,7 +83,7 @@ export class Handshake {
     if (step.send !== undefined) this.#send(step.send);
     if (step.ready === undefined) return undefined;
     const socketType = property(step.ready, "Socket-Type")?.toString("latin1") ?? "";
-    if (partners[this.#socketType]?.includes(socketType) !== true) {
+    if (!mayTalk(this.#socketType, socketType)) {
       const detail = `a ${quoted(socketType)} peer cannot talk to ${this.#socketType}`;
       this.#send(encodeError(detail));
       return { reason: "socket-type-mismatch", detail };

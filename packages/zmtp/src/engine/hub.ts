@@ -2,22 +2,28 @@
 // and what the reader may take is the pattern's affair.
 import type { Socket as NetSocket } from "node:net";
 import { type Clock, type Random, SystemClock, SystemRandom } from "@wherry/core";
-import { formatEndpoint, parseEndpoint } from "../endpoint.ts";
-import { closedError } from "../errors.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "../endpoint.ts";
+import { bindError, closedError } from "../errors.ts";
 import { defaults } from "../limits.ts";
 import type { Mechanism } from "../mechanism/mechanism.ts";
 import { nullMechanism } from "../mechanism/null.ts";
-import type { DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
+import type { DrainResult, DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
 import { writeUint32 } from "../wire/frame.ts";
+import type { Problem } from "../wire/problem.ts";
 import { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { Counters } from "./counters.ts";
+import { dial } from "./dial.ts";
 import { Events } from "./events.ts";
 import { Flusher } from "./flusher.ts";
 import { Inbox, type Turn } from "./inbox.ts";
+import { InprocLink } from "./inproc.ts";
+import { bindName, dialName } from "./inproc-names.ts";
+import type { Link } from "./link.ts";
 import { Listener } from "./listener.ts";
 import type { ConnectionEnd, ConnectionOwner } from "./owner.ts";
 import { type Settings, settingsOf } from "./settings.ts";
+import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A socket type's part (RFC 28 to 31): routing out, and the order of taking in. */
@@ -26,12 +32,18 @@ export interface Pattern {
   /** Does each received message begin with the sender's routing id (ROUTER)? */
   readonly prefixesMessages: boolean;
   readonly turn?: Turn;
+  /** Does it take subscriptions (PUB, XPUB)? They come as messages. */
+  readonly takesSubscriptions?: boolean;
+  /** May one more peer come in? */
+  judge?(): Problem | undefined;
+  /** Looks at what came in before the reader gets it. @returns what is for the reader. */
+  accept?(connection: Link, messages: Message[]): Message[];
   /** A peer can be sent to. */
-  added(connection: Connection): void;
+  added(connection: Link): void;
   /** It cannot be any more. Messages it sent before may still wait to be read. */
-  removed(connection: Connection): void;
+  removed(connection: Link): void;
   /** Its connection is over: no message of it will come any more. */
-  ended?(connection: Connection): void;
+  ended?(connection: Link): void;
   /** Could `send` succeed, for some peer? */
   hasRoom(): boolean;
 }
@@ -39,13 +51,22 @@ export interface Pattern {
 /** Unique in the process. */
 let lastConnectionId = 0;
 
+/** An endpoint that is listened on. */
+interface Bound {
+  stop(): void;
+  /** After `stop`: when what it accepted is gone, too. */
+  ended(): Promise<void>;
+}
+
 export class Hub implements ConnectionOwner {
   readonly type: string;
   readonly prefixesMessages: boolean;
+  readonly takesSubscriptions: boolean;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
   readonly flusher: Flusher = new Flusher();
+  readonly tally: Tally;
   readonly events: Events = new Events();
   readonly inbox: Inbox;
   readonly peers: Map<number, Peer> = new Map();
@@ -55,21 +76,28 @@ export class Hub implements ConnectionOwner {
   readonly #counters = new Counters();
   readonly #room = new Waiters();
   readonly #gone = new Waiters();
-  readonly #connections = new Set<Connection>();
+  readonly #flushed = new Waiters();
+  readonly #connections = new Set<Link>();
   readonly #connectors = new Map<string, Connector>();
-  readonly #connectorOf = new Map<Connection, Connector>();
-  #listeners: Listener[] = [];
-  #stopping: Listener[] = [];
+  readonly #connectorOf = new Map<Link, Connector>();
+  #listeners: Bound[] = [];
+  #stopping: Bound[] = [];
   readonly #routingIdBase: number;
 
   constructor(pattern: Pattern, options: SocketOptions) {
     this.type = pattern.type;
     this.prefixesMessages = pattern.prefixesMessages;
+    this.takesSubscriptions = pattern.takesSubscriptions === true;
     this.#pattern = pattern;
     this.settings = settingsOf(options);
     this.clock = options.clock ?? new SystemClock();
     this.random = options.random ?? new SystemRandom();
     this.#routingIdBase = this.random.below(2 ** 32);
+    this.tally = new Tally(
+      this.settings,
+      () => this.#roomAgain(),
+      () => this.#flushed.resolve(),
+    );
     this.inbox = new Inbox(this.settings, pattern.turn, (paused) => this.#setPaused(paused));
   }
 
@@ -77,18 +105,21 @@ export class Hub implements ConnectionOwner {
     return this.#counters.snapshot(this.#connections, this.inbox.discarded);
   }
 
-  async bind(endpoint: string): Promise<string> {
+  async bind(endpoint: string, signal?: AbortSignal): Promise<string> {
     const target = parseEndpoint(endpoint, "bind");
     if (this.closed) throw closedError();
+    signal?.throwIfAborted();
+    if (target.transport === "inproc") return this.#bindInproc(formatEndpoint(target));
     const listener = await Listener.open(target, {
       onAccept: (socket, address) => this.#accept(socket, address),
       onAcceptError: (bound, error) => this.#reportDrop(bound, "connection-error", error.message),
     });
-    this.#listeners.push(listener);
-    if (this.#isClosed()) {
-      this.stopAccepting();
-      throw closedError();
+    if (this.#isClosed() || signal?.aborted === true) {
+      listener.stop();
+      this.#stopping.push(listener);
+      throw signal?.aborted === true ? (signal.reason as Error) : closedError();
     }
+    this.#listeners.push(listener);
     return listener.endpoint;
   }
 
@@ -99,25 +130,31 @@ export class Hub implements ConnectionOwner {
   }
 
   /** A second `connect` to the same endpoint changes nothing. */
-  connect(text: string): void {
+  connect(text: string, signal?: AbortSignal): void {
     const target = parseEndpoint(text, "connect");
     if (this.closed) throw closedError();
+    signal?.throwIfAborted();
     const endpoint = formatEndpoint(target);
     if (this.#connectors.has(endpoint)) return;
     const { clock, random, settings } = this;
-    const connector: Connector = new Connector(endpoint, target, {
+    const { reconnectFirstMs, reconnectMaxMs, reconnectAttemptsMax, reconnectStopOn } = settings;
+    const connector: Connector = new Connector(endpoint, {
       clock,
       random,
-      reconnectFirstMs: settings.reconnectFirstMs,
-      reconnectMaxMs: settings.reconnectMaxMs,
-      makeConnection: (socket, address) => {
-        const connection = this.#adopt(socket, address);
-        this.#connectorOf.set(connection, connector);
-        return connection;
-      },
+      reconnectFirstMs,
+      reconnectMaxMs,
+      reconnectAttemptsMax,
+      reconnectStopOn,
+      dial: () => this.#dial(target, connector),
       onRetry: (address, retryInMs, detail) => this.events.emit("retry", address, retryInMs, detail),
+      onGiveUp: (address, attempts, detail) => this.events.emit("giveUp", address, attempts, detail),
     });
     this.#connectors.set(endpoint, connector);
+    const onAbort = (): void => {
+      if (this.#connectors.get(endpoint) === connector) this.disconnect(endpoint);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    connector.onStopped = () => signal?.removeEventListener("abort", onAbort);
     connector.start();
   }
 
@@ -140,7 +177,22 @@ export class Hub implements ConnectionOwner {
     if (!this.closed && this.#pattern.hasRoom()) this.#room.resolve();
   }
 
-  async close(lingerMs: number): Promise<{ readonly undelivered: number }> {
+  async drain(deadlineMs: number, signal?: AbortSignal): Promise<DrainResult> {
+    const deadline = new AbortController();
+    const timer = this.clock.timer(deadlineMs, () => deadline.abort());
+    const ends = signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]);
+    try {
+      while (this.tally.bytes > 0) await this.#flushed.wait(ends);
+    } catch (error) {
+      if (!deadline.signal.aborted || signal?.aborted === true) throw error;
+    } finally {
+      timer.cancel();
+    }
+    const peers = [...this.#connections].filter((connection) => connection.queuedMessages > 0);
+    return { unflushedMessages: this.tally.messages, unflushedBytes: this.tally.bytes, peers };
+  }
+
+  async close(lingerMs: number, signal?: AbortSignal): Promise<{ readonly undelivered: number }> {
     const undeliveredBefore = this.#counters.undelivered;
     this.closed = true;
     this.stopAccepting();
@@ -150,9 +202,18 @@ export class Hub implements ConnectionOwner {
     this.#room.reject(closedError());
     for (const connection of [...this.#connections]) {
       connection.unpause();
-      connection.leave({ reason: "closed-here", detail: "the socket was closed" }, lingerMs);
+      connection.leave(
+        { reason: "closed-here", detail: "the socket was closed" },
+        signal?.aborted === true ? 0 : lingerMs,
+      );
     }
+    const onAbort = (): void => {
+      for (const connection of [...this.#connections])
+        connection.drop({ reason: "closed-here", detail: "closing was cut short" });
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
     while (this.#connections.size > 0) await this.#gone.wait();
+    signal?.removeEventListener("abort", onAbort);
     for (const listener of this.#stopping) await listener.ended();
     return { undelivered: this.#counters.undelivered - undeliveredBefore };
   }
@@ -168,13 +229,17 @@ export class Hub implements ConnectionOwner {
 
   /** Five bytes that begin with a zero, as libzmq's: no announced id begins so. The start is random, so that an id of an
    * earlier run does not name a peer of this one. */
-  generateRoutingId(connection: Connection): Uint8Array {
+  generateRoutingId(connection: Link): Uint8Array {
     const id = new Uint8Array(5);
     writeUint32(id, 1, (this.#routingIdBase + connection.id) >>> 0);
     return id;
   }
 
-  onReady(connection: Connection): void {
+  judge(): Problem | undefined {
+    return this.#pattern.judge?.();
+  }
+
+  onReady(connection: Link): void {
     this.#counters.connected++;
     this.#connectorOf.get(connection)?.onReady();
     this.peers.set(connection.id, connection);
@@ -183,20 +248,21 @@ export class Hub implements ConnectionOwner {
     this.roomChanged();
   }
 
-  onMessages(connection: Connection, messages: Message[]): void {
-    this.inbox.push(connection, messages);
+  onMessages(connection: Link, messages: Message[]): void {
+    const accepted = this.#pattern.accept === undefined ? messages : this.#pattern.accept(connection, messages);
+    if (accepted.length > 0) this.inbox.push(connection, accepted);
   }
 
   onRoom(): void {
     this.roomChanged();
   }
 
-  onLeaving(connection: Connection): void {
+  onLeaving(connection: Link): void {
     this.peers.delete(connection.id);
     this.#pattern.removed(connection);
   }
 
-  onGone(connection: Connection, end: ConnectionEnd): void {
+  onGone(connection: Link, end: ConnectionEnd): void {
     this.#connections.delete(connection);
     this.#counters.ended(connection);
     this.#counters.undelivered += end.undelivered;
@@ -210,7 +276,7 @@ export class Hub implements ConnectionOwner {
     } else if (end.wasOpen) {
       this.#reportDrop(connection.address, end.reason, end.detail);
     }
-    if (connector?.onGone(end.detail) === false && this.#connectors.get(connector.endpoint) === connector)
+    if (connector?.onGone(end) === false && this.#connectors.get(connector.endpoint) === connector)
       this.#connectors.delete(connector.endpoint);
     this.#gone.resolve();
   }
@@ -221,21 +287,68 @@ export class Hub implements ConnectionOwner {
   }
 
   #accept(socket: NetSocket, address: string): void {
-    if (this.#connections.size >= this.settings.peersMax || this.closed) {
+    if (!this.#admit(address)) {
       socket.on("error", () => undefined);
       socket.destroy();
-      this.#reportDrop(address, "too-many-peers", `there are ${this.settings.peersMax} connections already`);
       return;
     }
-    this.#counters.accepted++;
-    this.#adopt(socket, address).open();
+    const connection = new Connection(++lastConnectionId, socket, address, this);
+    this.#adopt(connection);
+    connection.open();
   }
 
-  #adopt(socket: NetSocket, address: string): Connection {
-    const connection = new Connection(++lastConnectionId, socket, address, this);
+  /** Counts a connection that comes in, and says whether it may. */
+  #admit(address: string): boolean {
+    if (this.#connections.size < this.settings.peersMax && !this.closed) {
+      this.#counters.accepted++;
+      return true;
+    }
+    this.#reportDrop(address, "too-many-peers", `there are ${this.settings.peersMax} connections already`);
+    return false;
+  }
+
+  #adopt(connection: Link): void {
     this.#connections.add(connection);
     if (this.inbox.paused) connection.pause();
+  }
+
+  #dial(target: Endpoint, connector: Connector): Link {
+    const address = connector.endpoint;
+    const id = ++lastConnectionId;
+    if (target.transport === "inproc") {
+      const link = new InprocLink(id, address, this);
+      this.#adopt(link);
+      this.#connectorOf.set(link, connector);
+      dialName(address, link);
+      return link;
+    }
+    const socket = dial(target);
+    const connection = new Connection(id, socket, address, this);
+    this.#adopt(connection);
+    this.#connectorOf.set(connection, connector);
+    socket.once("connect", () => connection.open());
     return connection;
+  }
+
+  #bindInproc(endpoint: string): string {
+    const stop = bindName(endpoint, (dialling) => {
+      const admitted = this.#admit(endpoint);
+      const link = new InprocLink(++lastConnectionId, endpoint, this);
+      if (admitted) this.#adopt(link);
+      process.nextTick(() => {
+        if (admitted) InprocLink.join(link, dialling);
+        else dialling.drop({ reason: "connection-error", detail: `${endpoint} has as many peers as it may` });
+      });
+    });
+    if (stop === undefined) throw bindError(endpoint, Object.assign(new Error("taken"), { code: "EADDRINUSE" }));
+    this.#listeners.push({ stop, ended: () => Promise.resolve() });
+    return endpoint;
+  }
+
+  /** The socket's queues together were at their limit, and are not any more. */
+  #roomAgain(): void {
+    for (const connection of this.#connections) connection.roomAgain();
+    this.roomChanged();
   }
 
   #reportDrop(address: string, reason: DropReason, detail: string): void {

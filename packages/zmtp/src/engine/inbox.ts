@@ -3,7 +3,7 @@
 import { BoundedQueue } from "@wherry/core";
 import { closedError } from "../errors.ts";
 import type { Message } from "../types.ts";
-import type { Connection } from "./connection.ts";
+import type { Link } from "./link.ts";
 
 export type MessagesHandler = (messages: readonly Message[]) => boolean | undefined;
 
@@ -12,7 +12,7 @@ export interface Turn {
   /** May the reader be given a message now? */
   mayTake(): boolean;
   /** What the reader gets of a message; undefined: the rules discard it. */
-  take(connection: Connection, message: Message): Message | undefined;
+  take(connection: Link, message: Message): Message | undefined;
   /** Why `receive` cannot be called now, if so. */
   receiveError(): Error | undefined;
 }
@@ -36,7 +36,7 @@ export class Inbox {
   /** Called to pause (true) or resume (false) reading from all peers. */
   readonly #setPaused: (paused: boolean) => void;
   /** Connections with messages in their `inbox`, in the order of their turn. */
-  readonly #sources = new BoundedQueue<Connection>(Number.MAX_SAFE_INTEGER);
+  readonly #sources = new BoundedQueue<Link>(Number.MAX_SAFE_INTEGER);
   readonly #receivers = new Set<Receiver>();
   #messages = 0;
   #bytes = 0;
@@ -57,7 +57,7 @@ export class Inbox {
   }
 
   /** Takes what a connection received. Calls the handler, whose errors pass through: they are the application's. */
-  push(connection: Connection, messages: Message[]): void {
+  push(connection: Link, messages: Message[]): void {
     if (this.#closed) return;
     const handler = this.#handler;
     if (
@@ -104,6 +104,13 @@ export class Inbox {
       }
     }
     return this.#wait(signal);
+  }
+
+  /** What else can be read now, without waiting. */
+  takeAll(): Message[] {
+    const batch = this.#receivers.size === 0 ? this.#batch() : [];
+    this.#judgePause();
+    return batch;
   }
 
   setHandler(handler: MessagesHandler | undefined): void {

@@ -3,7 +3,7 @@ import { chmodSync, unlinkSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket as NetSocket } from "node:net";
 import { bindError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { type Endpoint, formatEndpoint, formatTcp } from "../endpoint.ts";
+import { type Endpoint, formatEndpoint, formatTcp, pipePath } from "../endpoint.ts";
 
 export interface ListenerHooks {
   /** @param address the other end, as an endpoint. */
@@ -11,6 +11,9 @@ export interface ListenerHooks {
   /** Accepting failed (no file descriptors, for one); listening goes on. */
   onAcceptError(endpoint: string, error: Error): void;
 }
+
+/** What `node:net` carries. */
+export type NetEndpoint = Exclude<Endpoint, { readonly transport: "inproc" }>;
 
 export class Listener {
   /** With the port that was taken. */
@@ -24,7 +27,7 @@ export class Listener {
   }
 
   /** @throws WherryError `ZMTP_ADDRESS_IN_USE`, `ZMTP_BIND_FAILED` */
-  static async open(endpoint: Endpoint, hooks: ListenerHooks): Promise<Listener> {
+  static async open(endpoint: NetEndpoint, hooks: ListenerHooks): Promise<Listener> {
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
@@ -62,12 +65,16 @@ function remoteAddress(socket: NetSocket): string | undefined {
   return host === undefined || port === undefined ? undefined : formatTcp(host, String(port));
 }
 
-async function listen(server: Server, endpoint: Endpoint): Promise<void> {
+async function listen(server: Server, endpoint: NetEndpoint): Promise<void> {
   if (endpoint.transport === "tcp") {
     await listening(server, () => server.listen({ host: endpoint.host ?? "0.0.0.0", port: endpoint.port }));
     return;
   }
-  const { path } = endpoint;
+  const path = pipePath(endpoint.path);
+  if (path.startsWith("\0")) {
+    await listening(server, () => server.listen({ path }));
+    return;
+  }
   const tryOnce = (): Promise<void> =>
     listening(server, () => {
       server.listen({ path });

@@ -2,9 +2,11 @@
 import type { Clock } from "@wherry/core";
 import type { Mechanism } from "../mechanism/mechanism.ts";
 import type { DropReason, Message } from "../types.ts";
-import type { Connection } from "./connection.ts";
+import type { Problem } from "../wire/problem.ts";
 import type { Flusher } from "./flusher.ts";
+import type { Link } from "./link.ts";
 import type { Settings } from "./settings.ts";
+import type { Tally } from "./tally.ts";
 
 /** What a connection tells the socket that owns it. */
 export interface ConnectionOwner {
@@ -12,19 +14,24 @@ export interface ConnectionOwner {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly flusher: Flusher;
+  readonly tally: Tally;
+  /** PUB and XPUB: subscriptions are given on as messages. */
+  readonly takesSubscriptions: boolean;
   makeMechanism(): Mechanism;
   /** A routing id for a peer that announced none. */
-  generateRoutingId(connection: Connection): Uint8Array;
+  generateRoutingId(connection: Link): Uint8Array;
   /** Is each message to begin with the sender's routing id? */
   readonly prefixesMessages: boolean;
-  onReady(connection: Connection): void;
-  onMessages(connection: Connection, messages: Message[]): void;
+  /** May one more peer come in, by the socket type's rules? */
+  judge(): Problem | undefined;
+  onReady(connection: Link): void;
+  onMessages(connection: Link, messages: Message[]): void;
   /** The output queue has room again. */
-  onRoom(connection: Connection): void;
+  onRoom(connection: Link): void;
   /** No more can be sent to it: it is closing. Only after `onReady`. */
-  onLeaving(connection: Connection, reason: DropReason, detail: string): void;
+  onLeaving(connection: Link, reason: DropReason, detail: string): void;
   /** It is over; the last call. */
-  onGone(connection: Connection, end: ConnectionEnd): void;
+  onGone(connection: Link, end: ConnectionEnd): void;
 }
 
 export interface ConnectionEnd {

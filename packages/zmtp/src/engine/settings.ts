@@ -1,7 +1,7 @@
 // The options with their defaults filled in and judged, once, when a socket is made.
 import { optionInvalid } from "../errors.ts";
 import { defaults, limits } from "../limits.ts";
-import type { SocketOptions } from "../types.ts";
+import type { DropReason, SocketOptions } from "../types.ts";
 
 export interface Settings {
   /** Empty: none announced. */
@@ -16,12 +16,17 @@ export interface Settings {
   readonly handshakeTimeoutMs: number;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
+  readonly reconnectAttemptsMax: number;
+  readonly reconnectStopOn: readonly DropReason[];
+  readonly idleTimeoutMs: number;
+  readonly sendQueueMessagesMax: number;
+  readonly sendQueueBytesMax: number;
   readonly heartbeatMs: number;
 }
 
 /** @throws WherryError `ZMTP_OPTION_INVALID` */
 export function settingsOf(options: SocketOptions): Settings {
-  const reconnectFirstMs = atLeast(1, "reconnectMs.first", options.reconnectMs?.first ?? defaults.reconnectFirstMs);
+  const reconnectFirstMs = atLeast(1, "reconnect.firstMs", options.reconnect?.firstMs ?? defaults.reconnectFirstMs);
   return {
     routingId: routingIdOf(options.routingId),
     messageBytesMax: atLeast(1, "messageBytesMax", options.messageBytesMax ?? defaults.messageBytesMax),
@@ -45,7 +50,20 @@ export function settingsOf(options: SocketOptions): Settings {
     peersMax: atLeast(1, "peersMax", options.peersMax ?? defaults.peersMax),
     handshakeTimeoutMs: atLeast(1, "handshakeTimeoutMs", options.handshakeTimeoutMs ?? defaults.handshakeTimeoutMs),
     reconnectFirstMs,
-    reconnectMaxMs: atLeast(reconnectFirstMs, "reconnectMs.max", options.reconnectMs?.max ?? defaults.reconnectMaxMs),
+    reconnectMaxMs: atLeast(
+      reconnectFirstMs,
+      "reconnect.maxMs",
+      options.reconnect?.maxMs ?? Math.max(reconnectFirstMs, defaults.reconnectMaxMs),
+    ),
+    reconnectAttemptsMax: atLeast(1, "reconnect.attemptsMax", options.reconnect?.attemptsMax ?? Infinity),
+    reconnectStopOn: options.reconnect?.stopOn ?? [],
+    idleTimeoutMs: atLeast(0, "idleTimeoutMs", options.idleTimeoutMs ?? 0),
+    sendQueueMessagesMax: atLeast(
+      1,
+      "sendQueueMessagesMax",
+      options.sendQueueMessagesMax ?? defaults.sendQueueMessagesMax,
+    ),
+    sendQueueBytesMax: atLeast(1, "sendQueueBytesMax", options.sendQueueBytesMax ?? defaults.sendQueueBytesMax),
     heartbeatMs: atLeast(0, "heartbeatMs", options.heartbeatMs ?? 0),
   };
 }

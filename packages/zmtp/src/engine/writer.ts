@@ -3,7 +3,10 @@
 import type { Writable } from "node:stream";
 import { limits } from "../limits.ts";
 import { flagMore, longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
+import type { EncodedMessage } from "../wire/encoded.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
+import type { Output } from "./link.ts";
+import type { Tally } from "./tally.ts";
 
 const nothing = new Uint8Array(0);
 
@@ -21,7 +24,7 @@ export interface WriterLimits {
   readonly bytesMax: number;
 }
 
-export class Writer implements Flushable {
+export class Writer implements Flushable, Output {
   /** Accepted and not yet taken by the kernel. */
   queuedMessages = 0;
   queuedBytes = 0;
@@ -32,6 +35,8 @@ export class Writer implements Flushable {
   readonly #socket: Writable;
   readonly #flusher: Flusher;
   readonly #limits: WriterLimits;
+  /** The whole socket's. */
+  readonly #tally: Tally;
   /** Called when the queue has room again after it had none (at half its limits), and when it has become empty. */
   readonly #onProgress: () => void;
 
@@ -50,19 +55,26 @@ export class Writer implements Flushable {
   /** Write callbacks to come for batches that are settled already. */
   #settledEarly = 0;
 
-  constructor(socket: Writable, flusher: Flusher, writerLimits: WriterLimits, onProgress: () => void) {
+  constructor(socket: Writable, flusher: Flusher, writerLimits: WriterLimits, tally: Tally, onProgress: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#limits = writerLimits;
+    this.#tally = tally;
     this.#onProgress = onProgress;
   }
 
   /** Is the queue below its limits? A message may then exceed them by itself. When it is not, a write is tried first. */
   room(): boolean {
-    if (this.queuedMessages < this.#limits.messagesMax && this.queuedBytes < this.#limits.bytesMax) return true;
+    if (this.#hasRoom()) return true;
     if (this.#writing !== undefined) return false;
     this.flush();
-    return this.queuedMessages < this.#limits.messagesMax && this.queuedBytes < this.#limits.bytesMax;
+    return this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.queuedMessages < this.#limits.messagesMax && this.queuedBytes < this.#limits.bytesMax && this.#tally.room()
+    );
   }
 
   get empty(): boolean {
@@ -93,12 +105,33 @@ export class Writer implements Flushable {
     for (const frame of frames) this.#frame(frame, flagMore);
   }
 
+  encoded(message: EncodedMessage): void {
+    for (const part of message.parts) this.#bytes(part);
+    this.#ended();
+  }
+
   /** Bytes as they are: a greeting or an encoded command. Not counted as a message. */
   raw(bytes: Uint8Array): void {
+    this.#bytes(bytes);
+    this.#markDirty();
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    if (bytes.length > limits.copyBytesMax) {
+      this.#refer(bytes);
+      return;
+    }
     const at = this.#reserve(bytes.length);
     this.#buffer?.set(bytes, at);
     this.#advance(at + bytes.length);
-    this.#markDirty();
+  }
+
+  /** Large bytes: written from where they lie. */
+  #refer(bytes: Uint8Array): void {
+    this.#seal(false);
+    this.#chunks.push({ bytes, messages: 0, pooled: undefined });
+    this.queuedBytes += bytes.length;
+    this.#tally.bytes += bytes.length;
   }
 
   /** Writes what is queued now, unless a write is under way: its end continues. */
@@ -111,6 +144,7 @@ export class Writer implements Flushable {
 
   /** The connection is gone: nothing more is written, and what is queued stays counted. */
   stop(): void {
+    if (!this.#dead) this.#tally.less(this.queuedMessages, this.queuedBytes);
     this.#dead = true;
     this.#chunks = [];
     this.#writing = undefined;
@@ -134,9 +168,14 @@ export class Writer implements Flushable {
     if (this.#socket.writableLength === 0 && this.#socket.errored === null) {
       this.#settledEarly++;
       this.#settle();
-      return true;
+      // Whoever was told of progress may have flushed in turn.
+      return this.#idle();
     }
     return false;
+  }
+
+  #idle(): boolean {
+    return this.#writing === undefined;
   }
 
   #hand(batch: readonly Chunk[]): void {
@@ -174,6 +213,7 @@ export class Writer implements Flushable {
     this.queuedBytes -= this.#writingBytes;
     this.messagesOut += this.#writingMessages;
     this.bytesOut += this.#writingBytes;
+    this.#tally.less(this.#writingMessages, this.#writingBytes);
     if (this.queuedBytes === 0 || (had && !this.#full(2))) this.#onProgress();
   }
 
@@ -201,6 +241,7 @@ export class Writer implements Flushable {
 
   #ended(): void {
     this.queuedMessages++;
+    this.#tally.messages++;
     this.#messagesInBuffer++;
     this.#markDirty();
   }
@@ -223,9 +264,7 @@ export class Writer implements Flushable {
       return;
     }
     this.#advance(at);
-    this.#seal(false);
-    this.#chunks.push({ bytes: body, messages: 0, pooled: undefined });
-    this.queuedBytes += size;
+    this.#refer(body);
   }
 
   #text(text: string, flags: number): void {
@@ -265,7 +304,9 @@ export class Writer implements Flushable {
   }
 
   #advance(end: number): void {
-    this.queuedBytes += end - this.#end;
+    const bytes = end - this.#end;
+    this.queuedBytes += bytes;
+    this.#tally.bytes += bytes;
     this.#end = end;
   }
 

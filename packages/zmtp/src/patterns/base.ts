@@ -3,18 +3,22 @@ import { messageInvalid } from "../errors.ts";
 import { Hub, type Pattern } from "../engine/hub.ts";
 import { defaults } from "../limits.ts";
 import type {
+  BatchResult,
+  DrainResult,
   Message,
   Peer,
+  ReceivingSocket,
   Sendable,
+  SendingSocket,
   SendResult,
-  Socket,
   SocketCounters,
   SocketEvents,
   SocketOptions,
+  SocketType,
 } from "../types.ts";
 import { WherryError } from "@wherry/core";
 
-export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
+export abstract class BaseSocket<T extends SocketType> implements SendingSocket, ReceivingSocket {
   readonly type: T;
   protected readonly hub: Hub;
   #closing: Promise<{ readonly undelivered: number }> | undefined;
@@ -38,8 +42,8 @@ export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
     return this.hub.closed;
   }
 
-  bind(endpoint: string): Promise<string> {
-    return this.hub.bind(endpoint);
+  bind(endpoint: string, signal?: AbortSignal): Promise<string> {
+    return this.hub.bind(endpoint, signal);
   }
 
   stopAccepting(): Promise<void> {
@@ -47,8 +51,8 @@ export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
     return Promise.resolve();
   }
 
-  connect(endpoint: string): void {
-    this.hub.connect(endpoint);
+  connect(endpoint: string, signal?: AbortSignal): void {
+    this.hub.connect(endpoint, signal);
   }
 
   disconnect(endpoint: string): void {
@@ -61,6 +65,29 @@ export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
 
   receive(signal?: AbortSignal): Promise<Message> {
     return this.hub.inbox.receive(signal);
+  }
+
+  async receiveBatch(signal?: AbortSignal): Promise<readonly Message[]> {
+    const first = await this.hub.inbox.receive(signal);
+    return [first, ...this.hub.inbox.takeAll()];
+  }
+
+  async *batches(signal?: AbortSignal): AsyncGenerator<readonly Message[], undefined> {
+    while (!this.closed) {
+      const batch = await unlessClosed(this.receiveBatch(signal));
+      if (batch === undefined) return;
+      yield batch;
+    }
+  }
+
+  sendBatch(messages: readonly Sendable[]): BatchResult {
+    let accepted = 0;
+    for (const message of messages) {
+      const result = this.send(message);
+      if (result !== "sent") return { accepted, result };
+      accepted++;
+    }
+    return { accepted, result: "sent" };
   }
 
   onMessages(handler: ((messages: readonly Message[]) => boolean | undefined) | undefined): void {
@@ -79,8 +106,15 @@ export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
     this.hub.events.off(event, listener);
   }
 
-  close(options?: { readonly lingerMs?: number }): Promise<{ readonly undelivered: number }> {
-    this.#closing ??= this.hub.close(options?.lingerMs ?? defaults.lingerMs);
+  drain(options: { readonly deadlineMs: number; readonly signal?: AbortSignal }): Promise<DrainResult> {
+    return this.hub.drain(options.deadlineMs, options.signal);
+  }
+
+  close(options?: {
+    readonly lingerMs?: number;
+    readonly signal?: AbortSignal;
+  }): Promise<{ readonly undelivered: number }> {
+    this.#closing ??= this.hub.close(options?.lingerMs ?? defaults.lingerMs, options?.signal);
     return this.#closing;
   }
 
@@ -88,18 +122,26 @@ export abstract class BaseSocket<T extends Socket["type"]> implements Socket {
     await this.close();
   }
 
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
   /** Messages until the socket is closed. */
-  async *[Symbol.asyncIterator](): AsyncIterator<Message> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, undefined> {
     while (!this.closed) {
-      let message: Message;
-      try {
-        message = await this.receive();
-      } catch (error) {
-        if (WherryError.is(error, "ZMTP_CLOSED")) return;
-        throw error;
-      }
+      const message = await unlessClosed(this.receive());
+      if (message === undefined) return;
       yield message;
     }
+  }
+}
+
+async function unlessClosed<T>(received: Promise<T>): Promise<T | undefined> {
+  try {
+    return await received;
+  } catch (error) {
+    if (WherryError.is(error, "ZMTP_CLOSED")) return undefined;
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 // REP (RFC 28): takes one request, then sends its reply back along the request's envelope. Requests without an empty
 // delimiter frame are discarded, and counted.
-import type { Connection } from "../engine/connection.ts";
+import type { Link } from "../engine/link.ts";
 import type { Turn } from "../engine/inbox.ts";
 import { stateError } from "../errors.ts";
 import type { Message, Sendable, SendResult, SocketOptions } from "../types.ts";
@@ -50,13 +50,13 @@ export class Reply extends BaseSocket<"REP"> {
 /** The request that is being answered. */
 class Exchange implements Turn {
   /** The envelope: all frames up to the empty delimiter, with it. */
-  request: { readonly connection: Connection; readonly envelope: Message } | undefined;
+  request: { readonly connection: Link; readonly envelope: Message } | undefined;
 
   mayTake(): boolean {
     return this.request === undefined;
   }
 
-  take(connection: Connection, message: Message): Message | undefined {
+  take(connection: Link, message: Message): Message | undefined {
     const delimiterAt = message.findIndex((frame) => frame.length === 0);
     if (delimiterAt < 0 || delimiterAt === message.length - 1) return undefined;
     this.request = { connection, envelope: message.slice(0, delimiterAt + 1) };

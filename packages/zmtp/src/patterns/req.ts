@@ -1,6 +1,6 @@
 // REQ (RFC 28): one request, then its reply, from the peer that got it. When that peer leaves without a reply, `receive`
 // says so and the next request can be sent; libzmq's REQ would wait for ever.
-import type { Connection } from "../engine/connection.ts";
+import type { Link } from "../engine/link.ts";
 import type { Turn } from "../engine/inbox.ts";
 import { replyLostError, stateError } from "../errors.ts";
 import type { Message, Sendable, SendResult, SocketOptions } from "../types.ts";
@@ -50,7 +50,7 @@ export class Request extends BaseSocket<"REQ"> {
     return "sent";
   }
 
-  #ended(connection: Connection): void {
+  #ended(connection: Link): void {
     if (this.#exchange.awaited !== connection || connection.inbox.some(isReply)) return;
     const error = replyLostError(connection.address);
     this.#exchange.awaited = undefined;
@@ -67,7 +67,7 @@ function isReply(message: Message): boolean {
 
 /** Whose reply is awaited. */
 class Exchange implements Turn {
-  awaited: Connection | undefined;
+  awaited: Link | undefined;
   /** To be told at the next `receive`. */
   lost: Error | undefined;
   onReply: () => void = () => undefined;
@@ -77,7 +77,7 @@ class Exchange implements Turn {
     return true;
   }
 
-  take(connection: Connection, message: Message): Message | undefined {
+  take(connection: Link, message: Message): Message | undefined {
     if (connection !== this.awaited || !isReply(message)) return undefined;
     this.awaited = undefined;
     this.onReply();

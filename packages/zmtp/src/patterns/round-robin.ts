@@ -1,19 +1,19 @@
 // Chooses the peer for the next message: in turn, leaving out those whose queue is full (RFC 28, DEALER and REQ).
-import type { Connection } from "../engine/connection.ts";
+import type { Link } from "../engine/link.ts";
 
 export class RoundRobin {
-  readonly #peers: Connection[] = [];
+  readonly #peers: Link[] = [];
   #next = 0;
 
   get size(): number {
     return this.#peers.length;
   }
 
-  add(connection: Connection): void {
+  add(connection: Link): void {
     this.#peers.push(connection);
   }
 
-  remove(connection: Connection): void {
+  remove(connection: Link): void {
     const index = this.#peers.indexOf(connection);
     if (index < 0) return;
     this.#peers.splice(index, 1);
@@ -21,7 +21,7 @@ export class RoundRobin {
   }
 
   /** The next peer with room, and the turn passes on; undefined when none has any. */
-  take(): Connection | undefined {
+  take(): Link | undefined {
     const peers = this.#peers;
     for (let tried = 0; tried < peers.length; tried++) {
       if (this.#next >= peers.length) this.#next = 0;

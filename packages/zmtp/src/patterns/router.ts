@@ -1,7 +1,7 @@
 // ROUTER (RFC 28): each received message begins with its sender's routing id, and the first frame of a sent one names whom
 // it goes to. It never drops silently: an unknown id is answered with `no-peer`, a full queue with `full`.
 import { messageInvalid } from "../errors.ts";
-import type { Connection } from "../engine/connection.ts";
+import type { Link } from "../engine/link.ts";
 import type { Peer, RouterSocket, Sendable, SendResult, SocketOptions } from "../types.ts";
 import { readUint32 } from "../wire/frame.ts";
 import { BaseSocket } from "./base.ts";
@@ -47,14 +47,14 @@ export class Router extends BaseSocket<"ROUTER"> implements RouterSocket {
 /** Finds a connection by its routing id, without making a string for each message. */
 class RoutingTable {
   /** By the very array that its messages begin with: the usual answer goes to what `receive` gave. */
-  readonly #byObject = new Map<Uint8Array, Connection>();
+  readonly #byObject = new Map<Uint8Array, Link>();
   /** By the number in an id that was generated here. */
-  readonly #byNumber = new Map<number, Connection>();
+  readonly #byNumber = new Map<number, Link>();
   /** By the bytes of an announced id, as latin1. */
-  readonly #byText = new Map<string, Connection>();
-  #last: Connection | undefined;
+  readonly #byText = new Map<string, Link>();
+  #last: Link | undefined;
 
-  find(id: string | Uint8Array): Connection | undefined {
+  find(id: string | Uint8Array): Link | undefined {
     if (this.#last !== undefined && this.#last.routingId === id) return this.#last;
     if (typeof id === "string") return this.#byText.get(Buffer.from(id).toString("latin1"));
     const found = this.#byObject.get(id) ?? this.#byBytes(id);
@@ -66,7 +66,7 @@ class RoutingTable {
    * A newer connection with the same id takes it over, and the older one is dropped. libzmq ignores the newer one by default,
    * which shuts a restarted client out for as long as its dead connection is not noticed: minutes, or for ever.
    */
-  add(connection: Connection): void {
+  add(connection: Link): void {
     const id = connection.routingId;
     const older = this.#byBytes(id);
     older?.leave({ reason: "handed-over", detail: "a newer connection announced the same routing id" }, 0);
@@ -75,7 +75,7 @@ class RoutingTable {
     else this.#byText.set(latin1(id), connection);
   }
 
-  remove(connection: Connection): void {
+  remove(connection: Link): void {
     const id = connection.routingId;
     this.#byObject.delete(id);
     if (isGenerated(id)) this.#byNumber.delete(readUint32(id, 1));
@@ -88,7 +88,7 @@ class RoutingTable {
     return false;
   }
 
-  #byBytes(id: Uint8Array): Connection | undefined {
+  #byBytes(id: Uint8Array): Link | undefined {
     return isGenerated(id) ? this.#byNumber.get(readUint32(id, 1)) : this.#byText.get(latin1(id));
   }
 }

@@ -73,6 +73,11 @@ export class Decoder {
     return messages;
   }
 
+  /** Puts a message between those that came before this point of the stream and those that follow. */
+  insert(message: Message): void {
+    this.#messages.push(message);
+  }
+
   /** Bytes held for a frame or message that is not complete. */
   get heldBytes(): number {
     return this.#messageBytes + this.#headerBytes + (this.#body?.length ?? 0);

@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Flusher } from "../engine/flusher.ts";
+import { Tally } from "../engine/tally.ts";
 import { Writer } from "../engine/writer.ts";
 import type { Message } from "../types.ts";
 import {
@@ -42,7 +43,9 @@ async function encoded(messages: readonly (readonly (string | Uint8Array)[])[]):
     },
   });
   const limits = { messagesMax: 1e6, bytesMax: 1e9 };
-  const writer = new Writer(sink, new Flusher(), limits, () => undefined);
+  const nothing = (): void => undefined;
+  const tally = new Tally({ sendQueueMessagesMax: 1e6, sendQueueBytesMax: 1e9 }, nothing, nothing);
+  const writer = new Writer(sink, new Flusher(), limits, tally, nothing);
   for (const message of messages) {
     if (message.length === 1 && message[0] !== undefined) writer.single(message[0]);
     else writer.message(message, 0);

@@ -1,0 +1,225 @@
+// `inproc://`: two sockets of one thread joined without the wire. Messages are handed over by reference, at the end of the
+// tick; limits, order, closing and events are those of a connection. No handshake, no heartbeat, no bytes.
+import type { Timer } from "@wherry/core";
+import { peerGoneError } from "../errors.ts";
+import { defaults } from "../limits.ts";
+import type { Message, PeerCloseOptions } from "../types.ts";
+import type { Problem } from "../wire/problem.ts";
+import { subscriptionFrame } from "../wire/subscription.ts";
+import { mayTalk } from "./handshake.ts";
+import { InprocOutput } from "./inproc-output.ts";
+import { forgetDial } from "./inproc-names.ts";
+import type { Link } from "./link.ts";
+import type { ConnectionOwner } from "./owner.ts";
+import { Waiters } from "./waiters.ts";
+
+type State = "waiting" | "ready" | "closing" | "gone";
+
+export class InprocLink implements Link {
+  readonly id: number;
+  readonly address: string;
+  routingId: Uint8Array = new Uint8Array(0);
+  metadata: ReadonlyMap<string, string> = new Map();
+  bytesIn = 0;
+  messagesIn = 0;
+  lastActivityMs: number;
+  paused = false;
+  staysAway = false;
+  missedMessages = 0;
+  slow = false;
+  readonly inbox: Message[] = [];
+  inboxHead = 0;
+  readonly writer: InprocOutput;
+
+  readonly #owner: ConnectionOwner;
+  readonly #room = new Waiters();
+  #other: InprocLink | undefined;
+  #deadline: Timer | undefined;
+  #state: State = "waiting";
+  #met = false;
+  #wasReady = false;
+  #end: Problem = { reason: "closed-here", detail: "closed" };
+
+  constructor(id: number, address: string, owner: ConnectionOwner) {
+    this.id = id;
+    this.address = address;
+    this.#owner = owner;
+    this.lastActivityMs = owner.clock.monotonic();
+    this.writer = new InprocOutput(
+      owner,
+      (messages) => this.#other?.take(messages) ?? false,
+      () => this.#onProgress(),
+    );
+  }
+
+  /** Joins the two ends, if their sockets may talk; else both are dropped. Called once, in a tick of its own. */
+  static join(one: InprocLink, two: InprocLink): void {
+    if (one.#state !== "waiting" || two.#state !== "waiting") {
+      one.drop(noPartner);
+      two.drop(noPartner);
+      return;
+    }
+    one.#met = true;
+    two.#met = true;
+    const problem = one.#meet(two) ?? two.#meet(one);
+    if (problem !== undefined) {
+      one.drop(problem);
+      two.drop(problem);
+      return;
+    }
+    one.#other = two;
+    two.#other = one;
+    for (const each of [one, two]) {
+      each.#state = "ready";
+      each.#wasReady = true;
+    }
+    one.#owner.onReady(one);
+    two.#owner.onReady(two);
+  }
+
+  /** Who the other end is. */
+  #meet(other: InprocLink): Problem | undefined {
+    const { type, settings } = other.#owner;
+    if (!mayTalk(this.#owner.type, type))
+      return { reason: "socket-type-mismatch", detail: `${type} cannot talk to ${this.#owner.type}` };
+    const { routingId } = settings;
+    this.metadata = new Map([
+      ["Socket-Type", type],
+      ["Identity", routingId.toString()],
+    ]);
+    this.routingId = routingId.length > 0 ? Buffer.from(routingId) : this.#owner.generateRoutingId(this);
+    return this.#owner.judge();
+  }
+
+  get ready(): boolean {
+    return this.#state === "ready";
+  }
+
+  get queuedMessages(): number {
+    return this.writer.queuedMessages;
+  }
+
+  get queuedBytes(): number {
+    return this.writer.queuedBytes;
+  }
+
+  get messagesOut(): number {
+    return this.writer.messagesOut;
+  }
+
+  get bytesOut(): number {
+    return this.writer.bytesOut;
+  }
+
+  writable(signal?: AbortSignal): Promise<void> {
+    if (this.#state !== "ready") return Promise.reject(peerGoneError(this.address));
+    return this.writer.room() ? Promise.resolve() : this.#room.wait(signal);
+  }
+
+  roomAgain(): void {
+    if (this.#state === "ready" && this.writer.room()) this.#room.resolve();
+  }
+
+  close(reason?: string, options?: PeerCloseOptions): void {
+    if (options?.reconnect === false) this.staysAway = true;
+    const detail = reason ?? "closed by the application";
+    this.leave({ reason: "closed-here", detail }, options?.lingerMs ?? defaults.lingerMs);
+  }
+
+  subscription(on: boolean, topic: Uint8Array): void {
+    if (this.#state === "ready") this.writer.single(subscriptionFrame(on, topic));
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  unpause(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.#other?.writer.flushLater();
+  }
+
+  /** Messages of the other end. @returns false when they cannot be taken now. */
+  take(messages: Message[]): boolean {
+    if (this.paused) return false;
+    const tooLarge = messages.findIndex((message) => !this.#fits(message));
+    const taken = tooLarge < 0 ? messages : messages.slice(0, tooLarge);
+    this.lastActivityMs = this.#owner.clock.monotonic();
+    this.messagesIn += taken.length;
+    for (const message of taken) for (const frame of message) this.bytesIn += frame.length;
+    const given = this.#owner.prefixesMessages ? taken.map((message) => [this.routingId, ...message]) : taken;
+    if (tooLarge >= 0) this.drop({ reason: "frame-too-large", detail: "a message above this socket's limits" });
+    if (given.length > 0) this.#owner.onMessages(this, given);
+    return true;
+  }
+
+  #fits(message: Message): boolean {
+    const { messageBytesMax, messageFramesMax } = this.#owner.settings;
+    let bytes = 0;
+    for (const frame of message) bytes += frame.length;
+    return bytes <= messageBytesMax && message.length <= messageFramesMax;
+  }
+
+  drop(end: Problem): void {
+    if (this.#state === "gone") return;
+    this.#leave(end);
+    this.#finish();
+  }
+
+  leave(end: Problem, lingerMs: number): void {
+    if (this.#state === "closing" || this.#state === "gone") return;
+    if (this.#state === "waiting" || lingerMs <= 0) {
+      this.drop(end);
+      return;
+    }
+    this.#leave(end);
+    this.#deadline = this.#owner.clock.timer(lingerMs, () => this.#finish());
+    this.writer.flush();
+    this.#finishWhenEmpty();
+  }
+
+  /** Once: nothing can be sent from here on. */
+  #leave(end: Problem): void {
+    const before = this.#state;
+    if (before === "closing" || before === "gone") return;
+    this.#end = end;
+    this.#state = "closing";
+    this.#room.reject(peerGoneError(this.address));
+    if (before === "ready") this.#owner.onLeaving(this, end.reason, end.detail);
+  }
+
+  #finishWhenEmpty(): void {
+    if (this.#state === "closing" && this.writer.queuedMessages === 0) this.#finish();
+  }
+
+  /** Nothing comes or goes any more. Told a tick later, as a connection's end would be. */
+  #finish(): void {
+    if (this.#state === "gone") return;
+    // What the other end had accepted until now is still taken.
+    this.#other?.writer.flush();
+    this.#state = "gone";
+    this.#deadline?.cancel();
+    const undelivered = this.writer.stop();
+    const wasReady = this.#wasReady;
+    forgetDial(this.address, this);
+    const other = this.#other;
+    this.#other = undefined;
+    process.nextTick(() => {
+      this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#met, wasReady });
+      other?.drop({ reason: "closed-by-peer", detail: "the other socket closed the connection" });
+    });
+  }
+
+  #onProgress(): void {
+    if (this.#state === "ready") {
+      this.#room.resolve();
+      this.#owner.onRoom(this);
+    } else {
+      this.#finishWhenEmpty();
+    }
+  }
+}
+
+/** As a connection that was refused. */
+const noPartner: Problem = { reason: "connection-error", detail: "the other end left before they met" };
