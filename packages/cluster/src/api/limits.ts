@@ -21,8 +21,12 @@ export const limits = {
   parsedObjectsMax: 100_000,
   /** Events that each resource keeps in memory for watches that reconnect. Older ones come from the store. */
   watchHistoryEventsMax: 4096,
+  /** The same in characters of JSON, 16 Mi: what updates of large objects would take in memory. */
+  watchHistoryCharactersMax: 16_777_216,
   /** Events waiting for one slow watcher, beyond which its watch ends. It reconnects where it was. */
   watchQueueEventsMax: 16_384,
+  /** The same in characters of JSON, 64 Mi, which may be exceeded by one event. */
+  watchQueueCharactersMax: 67_108_864,
   /** Events handed over at once. */
   watchBatchEventsMax: 256,
   /** Watches open at once. */

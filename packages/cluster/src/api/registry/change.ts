@@ -20,6 +20,11 @@ export class Change {
     this.#cache = cache;
   }
 
+  /** Of its JSON: what keeping it costs. */
+  get characters(): number {
+    return this.#event.entry.value.length;
+  }
+
   /**
    * What a watcher that sees objects which `matches` accepts is told; undefined: nothing. An object that leaves the
    * selection is DELETED, one that enters it ADDED (apiserver: cacher's watchFilter).

@@ -25,10 +25,10 @@ const newFeed = (): Feed => new Feed(backend, "/core/pods/", new ObjectCache(100
 let versions = new Map<string, number>();
 beforeEach(() => (versions = new Map()));
 
-async function put(name: string, namespace = "a"): Promise<number> {
+async function put(name: string, namespace = "a", padding = ""): Promise<number> {
   const key = `/core/pods/${namespace}/${name}`;
   const result = await backend.put(key, versions.get(key) ?? 0, (revision) =>
-    JSON.stringify({ metadata: { name, namespace, resourceVersion: String(revision) } }),
+    JSON.stringify({ metadata: { name, namespace, resourceVersion: String(revision) }, padding }),
   );
   if (result.outcome !== "written") throw new Error("a conflict in a test that has none");
   versions.set(key, result.entry.revision);
@@ -92,6 +92,22 @@ describe("a feed", () => {
     expect(await slow.next()).toBeUndefined();
     expect(slow.complete).toBe(false);
     expect(feed.watchers).toBe(1);
+  });
+
+  it("counts what a watcher leaves lying by its size too, and keeps as much of the past as fits", async () => {
+    const slow = subscribe(0);
+    const quick = subscribe(0);
+    const padding = "x".repeat(1_000_000);
+    const count = 2 + Math.ceil(limits.watchQueueCharactersMax / padding.length);
+    const taken = take(quick, count);
+    for (let index = 0; index < count; index++) await put("same", "a", padding);
+    expect(await taken).toHaveLength(count);
+    expect(await slow.next()).toBeUndefined();
+    expect(slow.complete).toBe(false);
+    const last = versions.get("/core/pods/a/same") ?? 0;
+    // The newest comes from memory; what is forgotten here, the store still has.
+    expect(await take(subscribe(last - 1), 1)).toEqual(["same"]);
+    expect(await take(subscribe(last - 50), 50)).toHaveLength(50);
   });
 
   it("hands over what waits before it ends by itself", async () => {

@@ -39,6 +39,8 @@ export class Feed {
   readonly #subscribers = new Set<Subscriber>();
   readonly #stopped: AbortSignal;
   #history: Change[] = [];
+  /** Of JSON, in `#history`. */
+  #characters = 0;
   /** Changes after this one are in `#history`. */
   #historyAfter: Revision;
   #revision: Revision;
@@ -88,6 +90,7 @@ export class Feed {
     this.#historyAfter = this.#backend.revision;
     this.#revision = this.#historyAfter;
     this.#history = [];
+    this.#characters = 0;
     const batches = this.#backend.watch({ prefix: this.#prefix }, this.#historyAfter, this.#stopped);
     if ("outcome" in batches) throw new Error(`a watch from the current revision was refused: ${batches.outcome}`);
     this.#running = true;
@@ -114,11 +117,20 @@ export class Feed {
     for (const change of changes) {
       this.#revision = change.revision;
       this.#history.push(change);
+      this.#characters += change.characters;
       for (const subscriber of this.#subscribers) subscriber.offer(change);
     }
-    // Forgotten in blocks: shifting an array for every event would cost more than it frees.
-    if (this.#history.length <= 2 * limits.watchHistoryEventsMax) return;
-    const forgotten = this.#history.splice(0, this.#history.length - limits.watchHistoryEventsMax);
+    this.#forget();
+  }
+
+  /** In blocks: shifting an array for every event would cost more than it frees. */
+  #forget(): void {
+    const { watchHistoryEventsMax: events, watchHistoryCharactersMax: characters } = limits;
+    if (this.#history.length <= 2 * events && this.#characters <= 2 * characters) return;
+    let count = 0;
+    while (this.#history.length - count > events || this.#characters > characters)
+      this.#characters -= this.#history[count++]?.characters ?? 0;
+    const forgotten = this.#history.splice(0, count);
     this.#historyAfter = forgotten.at(-1)?.revision ?? this.#historyAfter;
   }
 
@@ -161,6 +173,8 @@ class Subscriber implements Subscription {
   readonly #selection: Selection;
   readonly #onClose: () => void;
   #queue: FeedItem[] = [];
+  /** Of JSON, in `#queue`. */
+  #characters = 0;
   #ended = false;
   #wake: (() => void) | undefined;
   #taken: (() => void) | undefined;
@@ -194,18 +208,20 @@ class Subscriber implements Subscription {
   }
 
   #push(item: FeedItem): void {
-    if (this.#queue.length >= limits.watchQueueEventsMax) {
+    if (this.#queue.length >= limits.watchQueueEventsMax || this.#characters > limits.watchQueueCharactersMax) {
       this.close();
       return;
     }
     this.#queue.push(item);
+    this.#characters += charactersOf(item);
     this.#wake?.();
   }
 
   /** Resolves once there is room for more than a few. */
   async room(): Promise<void> {
-    while (!this.#ended && this.#queue.length >= limits.watchBatchEventsMax)
-      await new Promise<void>((resolve) => (this.#taken = resolve));
+    const isFull = (): boolean =>
+      this.#queue.length >= limits.watchBatchEventsMax || this.#characters > limits.watchQueueCharactersMax / 2;
+    while (!this.#ended && isFull()) await new Promise<void>((resolve) => (this.#taken = resolve));
   }
 
   async next(): Promise<readonly FeedItem[] | undefined> {
@@ -214,6 +230,7 @@ class Subscriber implements Subscription {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     const items = this.#queue.splice(0, limits.watchBatchEventsMax);
+    for (const item of items) this.#characters -= charactersOf(item);
     this.#taken?.();
     return items;
   }
@@ -234,6 +251,9 @@ class Subscriber implements Subscription {
   close(): void {
     if (this.#queue.length > 0) this.complete = false;
     this.#queue = [];
+    this.#characters = 0;
     this.end(false);
   }
 }
+
+const charactersOf = (item: FeedItem): number => (item.type === "progress" ? 0 : item.json.length);
