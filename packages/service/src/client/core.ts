@@ -116,7 +116,7 @@ export class ClientCore {
     for (const [key, target] of listed) {
       const known = this.#endpoints.get(key);
       if (known === undefined) this.#endpoints.set(key, this.#connect(target));
-      else known.target = target;
+      else known.update(target);
     }
     for (const endpoint of this.#retired) if (endpoint.state === "closed") this.#retired.delete(endpoint);
     this.#changed();

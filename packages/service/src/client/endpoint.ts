@@ -11,7 +11,7 @@ import type { Call } from "./call.ts";
 import type { Target } from "./discovery.ts";
 
 /** What a client needs of a DEALER socket. */
-export type ClientSocket = Pick<Socket, "send" | "onMessages" | "on" | "connect" | "close">;
+export type ClientSocket = Pick<Socket, "send" | "onMessages" | "on" | "connect" | "disconnect" | "close">;
 
 export interface EndpointEvents {
   /** A call ended here, well or not. */
@@ -30,6 +30,8 @@ export class Endpoint {
   /** After BUSY: not before this time. */
   notBeforeMs = 0;
   readonly open: Map<number, Call> = new Map();
+  /** A connection stands, whatever the other end has said. */
+  #linked = false;
   #credit = 0;
   #pingMs: number | undefined;
   #idempotent = new Set<string>();
@@ -46,9 +48,24 @@ export class Endpoint {
     this.#clock = clock;
     this.#log = log;
     socket.onMessages((messages) => this.#take(messages));
-    socket.on("connect", () => this.#socket.send(encode(messageType.hello, { texts: [name] })));
-    socket.on("disconnect", () => this.#lost());
+    socket.on("connect", () => {
+      this.#linked = true;
+      this.#socket.send(encode(messageType.hello, { texts: [name] }));
+    });
+    socket.on("disconnect", () => {
+      this.#linked = false;
+      this.#lost();
+    });
     socket.connect(target.address);
+  }
+
+  /** What is newly said of it. A pod that becomes ready listens: whoever found it closed before need not wait for the back-off. */
+  update(target: Target): void {
+    const becameReady = target.ready && !this.target.ready;
+    this.target = target;
+    if (!becameReady || this.#linked || this.state !== "connecting") return;
+    this.#socket.disconnect(target.address);
+    this.#socket.connect(target.address);
   }
 
   /** Outstanding calls, as the balancer compares them. */

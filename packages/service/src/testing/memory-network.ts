@@ -180,6 +180,12 @@ export class MemoryDealer implements ClientSocket {
     this.reconnect();
   }
 
+  disconnect(): void {
+    this.endpoint = undefined;
+    this.#network.dealers.delete(this);
+    this.connection?.close("closed-by-peer");
+  }
+
   reconnect(): void {
     setImmediate(() => this.#network.retry());
   }
