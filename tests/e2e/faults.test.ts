@@ -100,7 +100,7 @@ describe("commands", () => {
     const { code, stderr } = await session.wherry(["up", "--detach"], { WHERRY_HOME: home }).finished;
     expect(code).toBeGreaterThan(0);
     expect(stderr).toMatch(/WHERRY_HOME/);
-    context.annotate("ran as an ordinary user");
+    await context.annotate("ran as an ordinary user");
   });
 
   test("a path that is not there, an unknown command and an unknown option say so", async () => {
