@@ -6,6 +6,17 @@ import { Router } from "./patterns/router.ts";
 import type { RouterSocket, Socket, SocketOptions } from "./types.ts";
 
 export type * from "./types.ts";
+export type { Security } from "./mechanism/mechanism.ts";
+export {
+  allowUsers,
+  type Authenticate,
+  type AuthenticateOptions,
+  type CurveCredentials,
+  type PlainCredentials,
+  type Verdict,
+} from "./mechanism/authenticate.ts";
+export { plainClient, type PlainClientOptions, plainServer } from "./mechanism/plain.ts";
+export { z85Decode, z85Encode } from "./mechanism/z85.ts";
 
 /**
  * Makes a ROUTER socket (RFC 28): knows its peers by routing id.

@@ -12,6 +12,7 @@ export const defaults = {
   receiveQueueBytesMax: 67_108_864, // 64 MiB
   peersMax: 65_536,
   handshakeTimeoutMs: 10_000,
+  authenticateTimeoutMs: 5_000,
   reconnectFirstMs: 50,
   reconnectMaxMs: 5_000,
   lingerMs: 1_000,
@@ -47,4 +48,6 @@ export const limits = {
   inprocNameMax: 255,
   /** Idle time before TCP probes whether the other machine still lives. */
   keepAliveDelayMs: 60_000,
+  /** The part of libsodium's heap that CURVE keeps for the frame in work; a larger frame takes more for itself alone. */
+  sodiumHeapKeptBytes: 1_114_112, // 1 MiB and 64 KiB
 } as const;

@@ -2,6 +2,7 @@
 // 30/PIPELINE, 31/EXPAIR); where libzmq hides something, it is shown here: who the peers are, what each has queued, why one
 // left, and that a message could not be delivered.
 import type { Clock, Random } from "@wherry/core";
+import type { Security } from "./mechanism/mechanism.ts";
 
 /** A message: one or more frames. Received frames may be views of a larger buffer; copy what outlives the handler. */
 export type Message = readonly Uint8Array[];
@@ -18,6 +19,8 @@ export interface Peer {
   readonly address: string;
   /** READY metadata of the peer: `Socket-Type`, `Identity`, … (RFC 23 §Connection metadata). */
   readonly metadata: ReadonlyMap<string, string>;
+  /** Who it has proven to be: PLAIN's user name, CURVE's public key in Z85, or what `authenticate` made of that. */
+  readonly userId?: string | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly messagesIn: number;
@@ -54,6 +57,8 @@ export type DropReason =
   | "protocol-error"
   | "frame-too-large"
   | "mechanism-mismatch"
+  /** PLAIN, CURVE: the peer could not prove who it is, or is not admitted. */
+  | "authentication-failed"
   | "socket-type-mismatch"
   | "heartbeat-timeout"
   /** The peer sent an ERROR command (RFC 23). */
@@ -124,6 +129,8 @@ export interface SocketOptions {
   readonly receiveQueueBytesMax?: number;
   /** Connections at a time, those in handshake included; a further one is closed at once. Default 65 536. */
   readonly peersMax?: number;
+  /** Who may talk to this socket, encrypted or not: `plainServer`, `curveClient`, … Default: NULL, which proves nothing. */
+  readonly security?: Security;
   /** From the connection's start to its READY. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
   readonly reconnect?: ReconnectOptions;

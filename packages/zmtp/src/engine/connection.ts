@@ -4,6 +4,7 @@ import type { Socket as NetSocket } from "node:net";
 import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
 import { peerGoneError } from "../errors.ts";
+import type { Step } from "../mechanism/mechanism.ts";
 import type { Message, PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
 import { Decoder } from "../wire/decoder.ts";
@@ -24,6 +25,7 @@ export class Connection implements Link {
   readonly address: string;
   routingId: Uint8Array = new Uint8Array(0);
   metadata: ReadonlyMap<string, string> = new Map();
+  userId: string | undefined;
   bytesIn = 0;
   messagesIn = 0;
   lastActivityMs: number;
@@ -61,7 +63,8 @@ export class Connection implements Link {
     this.#decoder = new Decoder(settings, (body) => this.#onCommand(body));
     const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
     this.#writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
-    this.#handshake = new Handshake(owner.type, owner.makeMechanism(), (bytes) => this.#writer.raw(bytes));
+    const mechanism = owner.makeMechanism({ address, later: (step) => this.#onLater(step) });
+    this.#handshake = new Handshake(owner.type, mechanism, (bytes) => this.#writer.raw(bytes));
     this.#heartbeat = new Heartbeat(this, clock, settings.heartbeatMs);
     this.#idle = new Idle(this, clock, settings.idleTimeoutMs);
     this.#deadline = clock.timer(settings.handshakeTimeoutMs, () => {
@@ -142,7 +145,7 @@ export class Connection implements Link {
   }
 
   sendCommand(frame: Buffer): void {
-    if (this.#state === "handshake" || this.#state === "ready") this.#writer.raw(frame);
+    if (this.#state === "handshake" || this.#state === "ready") this.#writer.command(frame);
   }
 
   heartbeatMissed(silentMs: number): void {
@@ -185,6 +188,7 @@ export class Connection implements Link {
     if (before === "closing" || before === "gone") return;
     this.#state = "closing";
     this.#deadline?.cancel();
+    this.#handshake.stop();
     this.#heartbeat.stop();
     this.#idle.stop();
     this.#room.reject(peerGoneError(this.address));
@@ -210,7 +214,7 @@ export class Connection implements Link {
     const rest = this.#handshake.greet(chunk);
     if (rest === undefined) return;
     if (Buffer.isBuffer(rest)) this.#decode(rest);
-    else this.drop(rest);
+    else this.#refuse(rest);
   }
 
   #decode(chunk: Buffer): void {
@@ -225,8 +229,17 @@ export class Connection implements Link {
 
   /** After a problem: an ERROR that was sent in the handshake is given the chance to arrive. */
   #refuse(problem: Problem): void {
-    if (problem.reason === "socket-type-mismatch") this.#closeOrderly(problem, defaults.lingerMs);
+    if (problem.reason === "socket-type-mismatch" || problem.reason === "authentication-failed")
+      this.#closeOrderly(problem, defaults.lingerMs);
     else this.drop(problem);
+  }
+
+  /** A step of the handshake that had to be awaited. */
+  #onLater(step: Step | Problem): void {
+    if (this.#state !== "handshake") return;
+    const problem = this.#handshake.advance(step) ?? this.#introduce();
+    if (problem !== undefined) this.#refuse(problem);
+    else if (this.#handshake.introduction !== undefined) this.#becomeReady();
   }
 
   #becomeReady(): void {
@@ -266,6 +279,9 @@ export class Connection implements Link {
     const problem = this.#owner.judge();
     if (problem !== undefined) return problem;
     this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
+    this.userId = introduction.userId;
+    this.#decoder.seal = introduction.seal;
+    this.#writer.sealer = introduction.seal;
     const { routingId } = introduction;
     this.routingId = routingId.length > 0 ? routingId : this.#owner.generateRoutingId(this);
     if (this.#owner.prefixesMessages) this.#decoder.prefix = this.routingId;
@@ -284,7 +300,9 @@ export class Connection implements Link {
 
   /** The peer closed its side: what is queued to it is still offered, since it may read on. */
   #onRemoteEnd(): void {
-    const end: Problem = { reason: "closed-by-peer", detail: "the peer closed the connection" };
+    const hint = this.#state === "handshake" ? this.#handshake.hint : undefined;
+    const detail = `the peer closed the connection${hint === undefined ? "" : ` ${hint}`}`;
+    const end: Problem = { reason: "closed-by-peer", detail };
     if (this.#state === "ready") this.#closeOrderly(end, defaults.lingerMs);
     else if (this.#state === "handshake") this.drop(end);
   }

@@ -10,6 +10,7 @@ const noDrops: Readonly<Record<DropReason, number>> = {
   "protocol-error": 0,
   "frame-too-large": 0,
   "mechanism-mismatch": 0,
+  "authentication-failed": 0,
   "socket-type-mismatch": 0,
   "heartbeat-timeout": 0,
   "refused-by-peer": 0,

@@ -1,9 +1,10 @@
 // From the first byte to the peer's metadata: greeting, mechanism, socket types. Bytes and commands in, what to send and a
 // verdict out; it touches no socket and no clock.
-import type { Mechanism } from "../mechanism/mechanism.ts";
+import type { FrameSeal, Mechanism, Step } from "../mechanism/mechanism.ts";
 import { type Command, encodeError, isProblem, type Metadata, property } from "../wire/command.ts";
 import { checkGreeting, encodeGreeting, greetingBytes, parseGreeting } from "../wire/greeting.ts";
 import { limits } from "../limits.ts";
+import { sameRole } from "../mechanism/common.ts";
 import { type Problem, quoted } from "../wire/problem.ts";
 
 /** RFC 28 to 31: which socket types may talk to which. */
@@ -32,6 +33,10 @@ export interface Introduction {
   readonly routingId: Buffer;
   /** The minor version of ZMTP 3 that it speaks. */
   readonly minor: number;
+  /** Proven (PLAIN, CURVE). */
+  readonly userId: string | undefined;
+  /** CURVE: seals and opens all frames from here on. */
+  readonly seal: FrameSeal | undefined;
 }
 
 export class Handshake {
@@ -51,7 +56,17 @@ export class Handshake {
 
   /** Says the greeting. The whole of it at once: older peers that need to be waited for are refused anyway. */
   open(): void {
-    this.#send(encodeGreeting(this.#mechanism.name, false));
+    this.#send(encodeGreeting(this.#mechanism.name, this.#mechanism.asServer));
+  }
+
+  /** Why the peer may have gone in the middle of it, if the mechanism has an idea. */
+  get hint(): string | undefined {
+    return this.#greeting === undefined ? this.#mechanism.hint : undefined;
+  }
+
+  /** A step that is awaited is not taken any more. */
+  stop(): void {
+    this.#mechanism.stop?.();
   }
 
   /** Takes the greeting's bytes off the stream's front. @returns what follows it; undefined until it is whole. */
@@ -64,39 +79,46 @@ export class Handshake {
     if (problem !== undefined) return problem;
     if (greeting.length < greetingBytes) return undefined;
     this.#greeting = undefined;
-    const { minor, mechanism } = parseGreeting(greeting);
+    const { minor, mechanism, asServer } = parseGreeting(greeting);
     if (mechanism !== this.#mechanism.name)
       return {
         reason: "mechanism-mismatch",
         detail: `the peer wants mechanism ${quoted(mechanism)}, this side ${this.#mechanism.name}`,
       };
+    if (asServer && this.#mechanism.asServer) return sameRole(mechanism, "server");
     this.#minor = minor;
-    const { send } = this.#mechanism.start();
-    if (send !== undefined) this.#send(send);
-    return chunk.subarray(need);
+    return this.advance(this.#mechanism.start()) ?? chunk.subarray(need);
   }
 
   /** A command before the handshake is done. When it is, `introduction` is set. */
   receive(command: Command): Problem | undefined {
-    const step = this.#mechanism.receive(command);
+    return this.advance(this.#mechanism.receive(command));
+  }
+
+  /** Takes a step of the mechanism: one that it answered with, or one that it had to wait for. */
+  advance(step: Step | Problem): Problem | undefined {
     if (isProblem(step)) return step;
-    if (step.send !== undefined) this.#send(step.send);
-    if (step.ready === undefined) return undefined;
-    const socketType = property(step.ready, "Socket-Type")?.toString("latin1") ?? "";
+    const { ready: properties, userId, seal } = step;
+    if (properties === undefined) {
+      if (step.send !== undefined) this.#send(step.send);
+      return step.refuse;
+    }
+    const socketType = property(properties, "Socket-Type")?.toString("latin1") ?? "";
     if (!mayTalk(this.#socketType, socketType)) {
       const detail = `a ${quoted(socketType)} peer cannot talk to ${this.#socketType}`;
       this.#send(encodeError(detail));
       return { reason: "socket-type-mismatch", detail };
     }
-    const routingId = property(step.ready, "Identity") ?? Buffer.alloc(0);
+    const routingId = property(properties, "Identity") ?? Buffer.alloc(0);
     if (routingId.length > limits.routingIdBytesMax || routingId[0] === 0)
       return {
         reason: "protocol-error",
         detail: "an Identity of more than 255 bytes, or that begins with a zero (RFC 28)",
       };
     // Copied: metadata and id outlive the chunk that they came in.
-    const metadata = new Map([...step.ready].map(([name, value]) => [name, Buffer.from(value)]));
-    this.introduction = { metadata, routingId: Buffer.from(routingId), minor: this.#minor };
+    const metadata = new Map([...properties].map(([name, value]) => [name, Buffer.from(value)]));
+    if (step.send !== undefined) this.#send(step.send);
+    this.introduction = { metadata, routingId: Buffer.from(routingId), minor: this.#minor, userId, seal };
     return undefined;
   }
 }

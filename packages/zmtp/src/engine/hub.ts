@@ -5,7 +5,7 @@ import { type Clock, type Random, SystemClock, SystemRandom } from "@wherry/core
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../endpoint.ts";
 import { bindError, closedError } from "../errors.ts";
 import { defaults } from "../limits.ts";
-import type { Mechanism } from "../mechanism/mechanism.ts";
+import type { Mechanism, MechanismContext } from "../mechanism/mechanism.ts";
 import { nullMechanism } from "../mechanism/null.ts";
 import type { DrainResult, DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
 import { writeUint32 } from "../wire/frame.ts";
@@ -218,13 +218,14 @@ export class Hub implements ConnectionOwner {
     return { undelivered: this.#counters.undelivered - undeliveredBefore };
   }
 
-  makeMechanism(): Mechanism {
-    return nullMechanism(
-      new Map([
-        ["Socket-Type", Buffer.from(this.type)],
-        ["Identity", this.settings.routingId],
-      ]),
-    );
+  makeMechanism(link: Pick<MechanismContext, "address" | "later">): Mechanism {
+    const metadata = new Map([
+      ["Socket-Type", Buffer.from(this.type)],
+      ["Identity", this.settings.routingId],
+    ]);
+    const { security } = this.settings;
+    if (security === undefined) return nullMechanism(metadata);
+    return security.mechanismFor({ metadata, clock: this.clock, ...link });
   }
 
   /** Five bytes that begin with a zero, as libzmq's: no announced id begins so. The start is random, so that an id of an

@@ -1,6 +1,6 @@
 // What a connection needs of the socket that owns it, and tells it.
 import type { Clock } from "@wherry/core";
-import type { Mechanism } from "../mechanism/mechanism.ts";
+import type { Mechanism, MechanismContext } from "../mechanism/mechanism.ts";
 import type { DropReason, Message } from "../types.ts";
 import type { Problem } from "../wire/problem.ts";
 import type { Flusher } from "./flusher.ts";
@@ -17,7 +17,7 @@ export interface ConnectionOwner {
   readonly tally: Tally;
   /** PUB and XPUB: subscriptions are given on as messages. */
   readonly takesSubscriptions: boolean;
-  makeMechanism(): Mechanism;
+  makeMechanism(link: Pick<MechanismContext, "address" | "later">): Mechanism;
   /** A routing id for a peer that announced none. */
   generateRoutingId(connection: Link): Uint8Array;
   /** Is each message to begin with the sender's routing id? */

@@ -1,9 +1,12 @@
 // The options with their defaults filled in and judged, once, when a socket is made.
 import { optionInvalid } from "../errors.ts";
 import { defaults, limits } from "../limits.ts";
+import type { Security } from "../mechanism/mechanism.ts";
 import type { DropReason, SocketOptions } from "../types.ts";
 
 export interface Settings {
+  /** Undefined: NULL. */
+  readonly security: Security | undefined;
   /** Empty: none announced. */
   readonly routingId: Buffer;
   readonly messageBytesMax: number;
@@ -28,6 +31,7 @@ export interface Settings {
 export function settingsOf(options: SocketOptions): Settings {
   const reconnectFirstMs = atLeast(1, "reconnect.firstMs", options.reconnect?.firstMs ?? defaults.reconnectFirstMs);
   return {
+    security: securityOf(options.security),
     routingId: routingIdOf(options.routingId),
     messageBytesMax: atLeast(1, "messageBytesMax", options.messageBytesMax ?? defaults.messageBytesMax),
     messageFramesMax: atLeast(1, "messageFramesMax", options.messageFramesMax ?? defaults.messageFramesMax),
@@ -70,6 +74,12 @@ export function settingsOf(options: SocketOptions): Settings {
 
 function atLeast(least: number, name: string, value: number): number {
   if (!(value >= least)) throw optionInvalid(name, `a number of at least ${least}`, value);
+  return value;
+}
+
+function securityOf(value: Security | undefined): Security | undefined {
+  if (value !== undefined && typeof (value as Partial<Security>).mechanismFor !== "function")
+    throw optionInvalid("security", "what plainServer, plainClient, curveServer or curveClient make", typeof value);
   return value;
 }
 

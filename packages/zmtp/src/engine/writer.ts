@@ -2,7 +2,15 @@
 // with the kernel at a time, so that what was and what was not handed over is known exactly. Never reads, never closes.
 import type { Writable } from "node:stream";
 import { limits } from "../limits.ts";
-import { flagMore, longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
+import type { FrameSeal } from "../mechanism/mechanism.ts";
+import {
+  flagCommand,
+  flagMore,
+  longHeaderBytes,
+  shortBodyBytesMax,
+  shortHeaderBytes,
+  writeFrameHeader,
+} from "../wire/frame.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
 import type { Output } from "./link.ts";
@@ -25,6 +33,8 @@ export interface WriterLimits {
 }
 
 export class Writer implements Flushable, Output {
+  /** CURVE: all frames but those of `raw` are sealed. */
+  sealer: FrameSeal | undefined;
   /** Accepted and not yet taken by the kernel. */
   queuedMessages = 0;
   queuedBytes = 0;
@@ -106,6 +116,10 @@ export class Writer implements Flushable, Output {
   }
 
   encoded(message: EncodedMessage): void {
+    if (this.sealer !== undefined) {
+      this.message(message.frames, 0);
+      return;
+    }
     for (const part of message.parts) this.#bytes(part);
     this.#ended();
   }
@@ -132,6 +146,17 @@ export class Writer implements Flushable, Output {
     this.#chunks.push({ bytes, messages: 0, pooled: undefined });
     this.queuedBytes += bytes.length;
     this.#tally.bytes += bytes.length;
+  }
+
+  /** An encoded command after the handshake: sealed like a message. */
+  command(frame: Uint8Array): void {
+    if (this.sealer === undefined) {
+      this.raw(frame);
+      return;
+    }
+    const bodyAt = frame.length - 2 <= shortBodyBytesMax ? shortHeaderBytes : longHeaderBytes;
+    this.#frame(frame.subarray(bodyAt), flagCommand);
+    this.#markDirty();
   }
 
   /** Writes what is queued now, unless a write is under way: its end continues. */
@@ -253,6 +278,27 @@ export class Writer implements Flushable, Output {
   }
 
   #frame(body: Uint8Array, flags: number): void {
+    if (this.sealer === undefined) this.#plainFrame(body, flags);
+    else this.#sealedFrame(this.sealer, body, flags);
+  }
+
+  /** MORE and COMMAND lie within the seal, where nobody can change them. */
+  #sealedFrame(sealer: FrameSeal, body: Uint8Array, flags: number): void {
+    const size = body.length + sealer.overheadBytes;
+    if (size > limits.copyBytesMax) {
+      const sealed = Buffer.allocUnsafe(size);
+      sealer.seal(flags, body, sealed, 0);
+      this.#plainFrame(sealed, 0);
+      return;
+    }
+    const at = this.#reserve(size + longHeaderBytes);
+    const buffer = this.#buffer as Buffer;
+    const bodyAt = writeFrameHeader(buffer, at, 0, size);
+    sealer.seal(flags, body, buffer, bodyAt);
+    this.#advance(bodyAt + size);
+  }
+
+  #plainFrame(body: Uint8Array, flags: number): void {
     const size = body.length;
     const copied = size <= limits.copyBytesMax;
     let at = this.#reserve(copied ? size + longHeaderBytes : longHeaderBytes);
@@ -268,6 +314,10 @@ export class Writer implements Flushable, Output {
   }
 
   #text(text: string, flags: number): void {
+    if (this.sealer !== undefined) {
+      this.#sealedFrame(this.sealer, Buffer.from(text), flags);
+      return;
+    }
     // UTF-8 takes at most three bytes for a UTF-16 unit: a short text needs no measuring before it is written.
     if (text.length * 3 <= shortBodyBytesMax) {
       const at = this.#reserve(text.length * 3 + longHeaderBytes);

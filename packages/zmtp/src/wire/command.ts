@@ -28,12 +28,19 @@ export function encodeCommand(name: string, data: Uint8Array = Buffer.alloc(0)):
 
 export function parseCommand(body: Buffer): Command | Problem {
   const nameBytes = body[0];
+  // PLAIN's ERROR of libzmq 4.3: a slip in a C string made its first two bytes, 05 "E", one: 5E.
+  if (nameBytes === 0x5e && body.toString("latin1", 0, 5) === "^RROR") return { name: "ERROR", data: body.subarray(5) };
   if (nameBytes === undefined || nameBytes === 0 || 1 + nameBytes > body.length)
     return { reason: "protocol-error", detail: "a command without a proper name" };
   return { name: body.toString("latin1", 1, 1 + nameBytes), data: body.subarray(1 + nameBytes) };
 }
 
 export function encodeReady(metadata: Metadata): Buffer {
+  return encodeCommand("READY", encodeMetadata(metadata));
+}
+
+/** As in READY and INITIATE. */
+export function encodeMetadata(metadata: Metadata): Buffer {
   const parts: Buffer[] = [];
   for (const [name, value] of metadata) {
     const head = Buffer.alloc(1 + name.length + 4);
@@ -42,10 +49,10 @@ export function encodeReady(metadata: Metadata): Buffer {
     writeUint32(head, 1 + name.length, value.length);
     parts.push(head, value);
   }
-  return encodeCommand("READY", Buffer.concat(parts));
+  return Buffer.concat(parts);
 }
 
-/** The properties of a READY command's data. */
+/** The properties of a READY command's data (RFC 23 §Metadata). */
 export function parseMetadata(data: Buffer): Metadata | Problem {
   const metadata = new Map<string, Buffer>();
   for (let at = 0; at < data.length; ) {
@@ -60,7 +67,7 @@ export function parseMetadata(data: Buffer): Metadata | Problem {
   return metadata;
 }
 
-const malformed: Problem = { reason: "protocol-error", detail: "READY with malformed metadata" };
+const malformed: Problem = { reason: "protocol-error", detail: "malformed metadata" };
 
 /** The value of a property, its name compared without case. */
 export function property(metadata: Metadata, name: string): Buffer | undefined {

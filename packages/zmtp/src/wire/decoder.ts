@@ -1,6 +1,7 @@
 // Turns the byte stream that follows the greeting into messages and commands. Frames that lie within one chunk are views
 // of it; only those that cross a chunk's end are copied. Never throws, and never holds more than the limits allow.
 import { limits } from "../limits.ts";
+import type { FrameSeal } from "../mechanism/mechanism.ts";
 import type { Message } from "../types.ts";
 import {
   flagCommand,
@@ -26,6 +27,8 @@ export class Decoder {
   prefix: Uint8Array | undefined;
   /** Until the handshake is done, a message frame is a protocol error. */
   messagesAllowed = false;
+  /** CURVE: each frame from here on is sealed. */
+  seal: FrameSeal | undefined;
 
   readonly #limits: DecoderLimits;
   /** Called with a command frame's body, in stream order; a returned problem ends the decoding. */
@@ -156,7 +159,11 @@ export class Decoder {
   /** Judges a header before anything is allocated for the body. */
   #admit(flags: number, size: number): boolean {
     if (flags <= (flagMore | flagLong) && this.messagesAllowed) {
-      if (this.#messageBytes + size <= this.#limits.messageBytesMax && this.#frameCount < this.#limits.messageFramesMax)
+      const overheadBytes = this.seal === undefined ? 0 : this.seal.overheadBytes;
+      if (
+        this.#messageBytes + size <= this.#limits.messageBytesMax + overheadBytes &&
+        this.#frameCount < this.#limits.messageFramesMax
+      )
         return true;
       const { messageBytesMax, messageFramesMax } = this.#limits;
       return this.#fail(
@@ -180,8 +187,17 @@ export class Decoder {
     return false;
   }
 
-  /** @returns false when the command that it completes is a problem. */
+  /** @returns false when the frame is a problem. */
   #complete(flags: number, frame: Buffer): boolean {
+    const { seal } = this;
+    if (seal === undefined) return this.#deliver(flags, frame);
+    const opened = seal.open(frame);
+    if (opened instanceof Uint8Array) return this.#deliver(seal.openedFlags, opened);
+    return this.#fail(opened.reason, opened.detail);
+  }
+
+  /** @returns false when the command that it completes is a problem. */
+  #deliver(flags: number, frame: Buffer): boolean {
     if ((flags & flagCommand) !== 0) {
       this.#problem = this.#onCommand(frame);
       return this.#problem === undefined;
