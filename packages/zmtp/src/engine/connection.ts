@@ -34,6 +34,7 @@ export class Connection implements Link {
   staysAway = false;
   missedMessages = 0;
   slow = false;
+  matched = 0;
   /** Received messages and their bytes that the reader has not taken (kept by the inbox). */
   readonly inbox: Message[] = [];
   inboxHead = 0;

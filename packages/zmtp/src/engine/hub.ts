@@ -174,7 +174,7 @@ export class Hub implements ConnectionOwner {
 
   /** Something changed that may let `send` succeed. */
   roomChanged(): void {
-    if (!this.closed && this.#pattern.hasRoom()) this.#room.resolve();
+    if (this.#room.waiting && !this.closed && this.#pattern.hasRoom()) this.#room.resolve();
   }
 
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<DrainResult> {

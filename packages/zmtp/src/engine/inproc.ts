@@ -27,6 +27,7 @@ export class InprocLink implements Link {
   staysAway = false;
   missedMessages = 0;
   slow = false;
+  matched = 0;
   readonly inbox: Message[] = [];
   inboxHead = 0;
   readonly writer: InprocOutput;

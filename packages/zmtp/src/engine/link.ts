@@ -29,6 +29,8 @@ export interface Link extends Peer {
   missedMessages: number;
   /** A publisher's: its queue was full when it was last sent to. */
   slow: boolean;
+  /** A publisher's: the number of the last message that it was found for. */
+  matched: number;
   /** SUB and XSUB: tells the publisher (RFC 29). Not subject to the queue's limits. */
   subscription(on: boolean, topic: Uint8Array): void;
   /** Stops taking messages in, so that the sender's queue fills. */

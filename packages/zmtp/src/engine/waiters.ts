@@ -35,6 +35,10 @@ export class Waiters {
     });
   }
 
+  get waiting(): boolean {
+    return this.#waiting !== undefined && this.#waiting.size > 0;
+  }
+
   resolve(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;

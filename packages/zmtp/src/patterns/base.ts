@@ -1,6 +1,7 @@
 // The public face that all socket types share; each type adds `send`. It only delegates.
-import { messageInvalid } from "../errors.ts";
+import { messageInvalid, stateError } from "../errors.ts";
 import { Hub, type Pattern } from "../engine/hub.ts";
+import type { Turn } from "../engine/inbox.ts";
 import { defaults } from "../limits.ts";
 import type {
   BatchResult,
@@ -143,6 +144,15 @@ async function unlessClosed<T>(received: Promise<T>): Promise<T | undefined> {
     if (WherryError.is(error, "ZMTP_CLOSED")) return undefined;
     throw error;
   }
+}
+
+/** For a socket type that never receives: what comes all the same is not given to anybody. */
+export function noReceiving(type: SocketType): Turn {
+  return {
+    mayTake: () => true,
+    take: () => undefined,
+    receiveError: () => stateError(`a ${type} socket does not receive`),
+  };
 }
 
 /** @throws WherryError `ZMTP_MESSAGE_INVALID` for a message without frames: the caller's mistake. */

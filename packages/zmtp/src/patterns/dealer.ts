@@ -1,7 +1,7 @@
 // DEALER (RFC 28): sends to its peers in turn and receives from all of them fairly. Nothing waits for a peer that is not
 // there: without one, `send` says `no-peer`.
 import type { Sendable, SendResult, SocketOptions } from "../types.ts";
-import { BaseSocket, requireFrames } from "./base.ts";
+import { BaseSocket } from "./base.ts";
 import { RoundRobin } from "./round-robin.ts";
 
 export class Dealer extends BaseSocket<"DEALER"> {
@@ -24,13 +24,6 @@ export class Dealer extends BaseSocket<"DEALER"> {
   }
 
   send(message: Sendable): SendResult {
-    const frames = typeof message === "string" || message instanceof Uint8Array ? undefined : message;
-    if (frames !== undefined) requireFrames(frames);
-    if (this.#peers.size === 0) return "no-peer";
-    const connection = this.#peers.take();
-    if (connection === undefined) return "full";
-    if (frames === undefined) connection.writer.single(message as string | Uint8Array);
-    else connection.writer.message(frames, 0);
-    return "sent";
+    return this.#peers.send(message);
   }
 }

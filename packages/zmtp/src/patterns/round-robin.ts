@@ -1,5 +1,7 @@
-// Chooses the peer for the next message: in turn, leaving out those whose queue is full (RFC 28, DEALER and REQ).
+// Chooses the peer for the next message: in turn, leaving out those whose queue is full (RFC 28, DEALER and REQ; RFC 30, PUSH).
 import type { Link } from "../engine/link.ts";
+import type { Sendable, SendResult } from "../types.ts";
+import { requireFrames } from "./base.ts";
 
 export class RoundRobin {
   readonly #peers: Link[] = [];
@@ -29,6 +31,18 @@ export class RoundRobin {
       if (peer?.writer.room() === true) return peer;
     }
     return undefined;
+  }
+
+  /** To the peer whose turn it is. */
+  send(message: Sendable): SendResult {
+    const frames = typeof message === "string" || message instanceof Uint8Array ? undefined : message;
+    if (frames !== undefined) requireFrames(frames);
+    if (this.#peers.length === 0) return "no-peer";
+    const peer = this.take();
+    if (peer === undefined) return "full";
+    if (frames === undefined) peer.writer.single(message as string | Uint8Array);
+    else peer.writer.message(frames, 0);
+    return "sent";
   }
 
   hasRoom(): boolean {
