@@ -10,16 +10,23 @@ export interface Lock {
   release(): void;
 }
 
-/** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it */
+/** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it; `STATE_UNUSABLE` */
 export function takeLock(paths: ClusterPaths): Lock {
   makeFile(paths.lock);
-  const database = new DatabaseSync(paths.lock, { timeout: 0 });
+  const database = new DatabaseSync(paths.lock, { timeout: 0, open: false });
   try {
+    database.open();
     // Nothing is ever written: without a journal there is no second file either.
     database.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (error) {
-    database.close();
-    if (!(error as Error).message.includes("locked")) throw error;
+    if (database.isOpen) database.close();
+    const { message } = error as Error;
+    if (!message.includes("locked"))
+      throw new WherryError(`${paths.lock} is no lock of ours (${message}). No cluster is running here: remove it`, {
+        code: "STATE_UNUSABLE",
+        details: { path: paths.lock },
+        cause: error,
+      });
     const pid = readDaemonInfo(paths)?.pid;
     throw new WherryError(
       `cluster "${paths.name}" is already running${pid === undefined ? "" : ` (pid ${pid})`}: stop it with "wherry down --name ${paths.name}", or choose another --name`,

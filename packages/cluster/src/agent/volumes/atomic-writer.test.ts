@@ -44,6 +44,20 @@ describe("the files of a volume", () => {
     expect(await readFile(join(outside, "keep"), "utf8")).toBe("safe");
   });
 
+  it("don't follow their own link where a container has turned it", async () => {
+    const outside = join(folder, "outside");
+    await mkdir(outside);
+    await writeFile(join(outside, "a"), "1");
+    const volume = join(folder, "volume");
+    for (const turned of ["../outside", outside, "..data_0123456789ab/../../outside"]) {
+      await writeAtomically(volume, payload({ a: "0" }));
+      await rm(join(volume, "..data"));
+      await symlink(turned, join(volume, "..data"));
+      expect(await writeAtomically(volume, payload({ a: "1" }))).toBe(true);
+      expect(await readFile(join(outside, "a"), "utf8")).toBe("1");
+    }
+  });
+
   it.each(["../x", "a/../../x", "/etc/passwd", "", "..data", "..x/y", "a//b", "./a", "a\0b"])(
     "refuse the path %j",
     async (path) => {

@@ -16,12 +16,15 @@ export interface VolumeFile {
 export type Payload = ReadonlyMap<string, VolumeFile>;
 
 const dataLink = "..data";
+/** What this file makes and removes. The link may have been turned by a container: nothing else is followed. */
+const datedName = /^\.\.data_[0-9a-f]{12}$/;
 
 /** Makes `folder` show exactly `payload`. Answers whether anything changed. */
 export async function writeAtomically(folder: string, payload: Payload): Promise<boolean> {
   for (const path of payload.keys()) checkPath(path);
   await mkdir(folder, { recursive: true, mode: 0o755 });
-  const previous = await readlink(join(folder, dataLink)).catch(() => undefined);
+  const found = await readlink(join(folder, dataLink)).catch(() => undefined);
+  const previous = found !== undefined && datedName.test(found) ? found : undefined;
   if (previous !== undefined && (await shows(join(folder, previous), payload))) return false;
   const dated = `..data_${randomBytes(6).toString("hex")}`;
   await mkdir(join(folder, dated), { mode: 0o755 });
@@ -35,8 +38,7 @@ export async function writeAtomically(folder: string, payload: Payload): Promise
   await symlink(dated, join(folder, `${dated}.link`));
   await rename(join(folder, `${dated}.link`), join(folder, dataLink));
   await showNames(folder, new Set([...payload.keys()].map((path) => path.split("/")[0] ?? path)));
-  if (previous !== undefined && previous.startsWith(".."))
-    await rm(join(folder, previous), { recursive: true, force: true });
+  if (previous !== undefined) await rm(join(folder, previous), { recursive: true, force: true });
   return true;
 }
 

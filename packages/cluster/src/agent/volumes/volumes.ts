@@ -125,6 +125,8 @@ export class PodVolumes {
   }
 
   async #hostPath(path: string, type: string): Promise<string> {
+    // Looked at before anything is made there, and again afterwards: a link may have been put in its way.
+    await this.#refuseOwnState(path);
     if (type === "DirectoryOrCreate") await mkdir(path, { recursive: true, mode: 0o755 });
     if (type === "FileOrCreate") await writeFile(path, "", { flag: "a" });
     const real = await realpath(path).catch(() => undefined);
@@ -136,12 +138,16 @@ export class PodVolumes {
     if (type === "Directory" && !found.isDirectory())
       throw configError(`hostPath ${JSON.stringify(path)} must be a folder`);
     if (type === "File" && !found.isFile()) throw configError(`hostPath ${JSON.stringify(path)} must be a file`);
+    await this.#refuseOwnState(path);
+    return real;
+  }
+
+  async #refuseOwnState(path: string): Promise<void> {
     const forbidden = await realpath(this.#options.forbidden).catch(() => this.#options.forbidden);
-    if (isWithin(forbidden, real))
+    if (isWithin(forbidden, (await nearest(resolve(path))).real))
       throw configError(
         `hostPath ${JSON.stringify(path)} leads to the cluster's own state, which holds its keys: choose another folder`,
       );
-    return real;
   }
 }
 
@@ -157,14 +163,20 @@ async function within(root: string, path: string): Promise<string> {
     throw configError(`subPath ${JSON.stringify(path)} must be relative and must not contain '..'`);
   const realRoot = await realpath(root);
   const target = join(realRoot, path);
-  // The nearest thing that exists decides where the rest would be created.
-  let existing = target;
-  let real: string | undefined;
-  while ((real = await realpath(existing).catch(() => undefined)) === undefined) existing = dirname(existing);
+  const { existing, real } = await nearest(target);
   if (!isWithin(realRoot, real))
     throw configError(`subPath ${JSON.stringify(path)} leads out of its volume through a link`);
   if (existing !== target) await mkdir(target, { recursive: true, mode: 0o755 });
   return target;
+}
+
+/** The nearest thing above or at an absolute path that exists: it decides where the rest would be created. */
+async function nearest(path: string): Promise<{ readonly existing: string; readonly real: string }> {
+  for (let existing = path; ; existing = dirname(existing)) {
+    const real = await realpath(existing).catch(() => undefined);
+    if (real !== undefined) return { existing, real };
+    if (existing === dirname(existing)) return { existing, real: existing };
+  }
 }
 
 function isWithin(root: string, path: string): boolean {
