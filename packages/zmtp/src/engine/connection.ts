@@ -220,7 +220,7 @@ export class Connection implements Link {
 
   #decode(chunk: Buffer): void {
     const problem = this.#decoder.push(chunk);
-    if (!this.#wasReady && this.#handshake.introduction !== undefined) this.#becomeReady();
+    if (!this.#wasReady && this.#decoder.messagesAllowed) this.#becomeReady();
     const messages = this.#decoder.take();
     this.messagesIn += messages.length;
     if (problem !== undefined) this.#refuse(problem);
