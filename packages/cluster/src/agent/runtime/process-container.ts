@@ -59,6 +59,15 @@ export class ProcessContainer implements Container {
   killAll(): void {
     // The supervisor notices the end of its process, records it and ends the rest of the group.
     this.signal("SIGKILL");
+    // One that was stopped together with its container (kill -STOP 0) would never notice.
+    this.#continueSupervisor();
+  }
+
+  #continueSupervisor(): void {
+    const { supervisor } = this.#options;
+    if (supervisor === undefined || this.#state.phase !== "running") return;
+    if ("child" in supervisor) supervisor.child.kill("SIGCONT");
+    else if (isAlive(supervisor.identity)) send(supervisor.identity.pid, "SIGCONT");
   }
 
   #observe(): void {

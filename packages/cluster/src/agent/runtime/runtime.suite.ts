@@ -56,6 +56,18 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       return container;
     }
 
+    it.skipIf(!real)(`ends also one that has stopped its whole group, and so its supervisor${reason}`, async () => {
+      const spec = await specOf(["sh", "-c", "kill -STOP 0; sleep 60"]);
+      const own = await runtime.start(spec);
+      const pid = own.state.phase === "running" ? own.state.pid : 0;
+      await eventually(() => statOf(pid)?.state).toBe("T");
+      const adopted = await runtime.adopt(spec.id, spec.folder);
+      expect(adopted?.state.phase).toBe("running");
+      for (const container of [adopted, own]) container?.killAll();
+      expect(await own.exited).toMatchObject({ exitCode: 137 });
+      expect(await adopted?.exited).toMatchObject({ exitCode: 137 });
+    });
+
     it("runs until it is stopped, and says how it ended", async () => {
       const container = await start(["sleep", "60"]);
       expect(container.state.phase).toBe("running");
