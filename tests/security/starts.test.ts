@@ -59,6 +59,21 @@ test.each([0, 1, 2, 3, 4])("Ctrl-C during a start leaves nothing running (moment
   expect((await session.run("status")).code).not.toBe(0);
 });
 
+test.each([
+  ["gone", (file: string) => rmSync(file)],
+  ["damaged", (file: string) => writeFileSync(file, "{")],
+] as const)("`wherry down` ends the pods of a killed daemon also when its daemon.json is %s", async (_how, spoil) => {
+  const session = newSession();
+  expect((await session.run("up", "examples/echo", "--detach")).code).toBe(0);
+  process.kill((await session.status()).pid, "SIGKILL");
+  expect(left(session.home).length).toBeGreaterThan(0);
+  spoil(join(session.home, "default", "daemon.json"));
+  const { code, stdout, stderr } = await session.run("down", "--purge");
+  expect(code, stdout + stderr).toBe(0);
+  expect(left(session.home)).toEqual([]);
+  expect(existsSync(join(session.home, "default"))).toBe(false);
+});
+
 const mounted = (folder: string): boolean =>
   process.getuid?.() === 0 && spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0;
 

@@ -1,6 +1,6 @@
 // `wherry down`: drains and stops. What a killed daemon left running is stopped too: a daemon adopts it first.
 import { existsSync } from "node:fs";
-import { type ClusterPaths, readDaemonInfo, removeState, runningDaemon } from "@wherry/cluster/state";
+import { type ClusterPaths, podsRun, readDaemonInfo, removeState, runningDaemon } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
 import type { CommonOptions } from "../common-options.ts";
@@ -31,13 +31,13 @@ async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
     await stopDaemonProcess(running, context.clock);
     return true;
   }
-  // A daemon that ended in order took its daemon.json along.
+  // A daemon that ended in order took its daemon.json along; where it is lost or damaged, the pods tell.
   const crashed = readDaemonInfo(paths);
-  if (crashed === undefined) return false;
+  if (crashed === undefined && !podsRun(paths)) return false;
   context.terminal.note(`the daemon of "${paths.name}" was killed; adopting its pods to stop them …`);
   const { info } = await startDaemonProcess(
     paths,
-    { home: paths.home, name: paths.name, ephemeral: crashed.ephemeral },
+    { home: paths.home, name: paths.name, ephemeral: crashed?.ephemeral ?? false },
     context,
   );
   await stopDaemonProcess(info, context.clock);

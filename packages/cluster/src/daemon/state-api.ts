@@ -3,6 +3,7 @@
 export type { DaemonOptions } from "./options.ts";
 export { nodeImage, packageEntry } from "./images/project.ts";
 export { type ImageRegistry, type RegisteredImage, readImageRegistry, registerImages } from "./images/registry.ts";
+export { podsRun } from "./left-behind.ts";
 export { daemonLimits } from "./limits.ts";
 export { removeState } from "./lock.ts";
 export { isAlive, type ProcessIdentity, processStartTime, signalProcess } from "./process-identity.ts";
