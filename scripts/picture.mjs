@@ -71,7 +71,13 @@ function spans(line) {
 }
 
 function svg(text) {
-  const lines = text.replaceAll("\r", "").replaceAll(home, "~/.local/state/wherry").trimEnd().split("\n");
+  // What a carriage return wrote over is gone from the terminal, and from the picture.
+  const lines = text
+    .replaceAll(home, "~/.local/state/wherry")
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.replace(/\r+$/, ""))
+    .map((line) => line.slice(line.lastIndexOf("\r") + 1));
   const [lineHeight, charWidth] = [19, 8.43];
   const height = lines.length * lineHeight + 56;
   const rows = lines.map(
