@@ -1,5 +1,5 @@
 // The interoperability matrix: every pair of socket types, either end connecting, ours with ours and with libzmq both ways round,
-// over tcp and ipc, with every mechanism. `scripts/interoperability.ts` writes docs/reference/zmtp-interoperability.md from it.
+// over tcp and ipc, with every mechanism. `scripts/zmtp-interoperability.ts` writes docs/reference/zmtp-interoperability.md from it.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

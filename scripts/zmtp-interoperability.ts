@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { renderPage } from "../src/matrix.suite.ts";
+import { renderPage } from "../packages/zmtp/src/matrix.suite.ts";
 
 interface Report {
   readonly testResults: readonly {
@@ -12,7 +12,7 @@ interface Report {
   }[];
 }
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
+const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "zmtp-matrix-"));
 const report = join(directory, "report.json");
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
