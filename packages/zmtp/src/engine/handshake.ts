@@ -61,7 +61,9 @@ export class Handshake {
 
   /** Why the peer may have gone in the middle of it, if the mechanism has an idea. */
   get hint(): string | undefined {
-    return this.#greeting === undefined ? this.#mechanism.hint : undefined;
+    if (this.#greeting === undefined) return this.#mechanism.hint;
+    // libzmq leaves when it reads of another mechanism, before it has named its own.
+    return this.#greeting.length > 0 ? `in the greeting: it may not use mechanism ${this.#mechanism.name}` : undefined;
   }
 
   /** A step that is awaited is not taken any more. */
