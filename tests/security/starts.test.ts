@@ -74,6 +74,19 @@ test.each([
   expect(existsSync(join(session.home, "default"))).toBe(false);
 });
 
+test("`wherry down` ends the pods also when their daemon is killed while it drains them", async () => {
+  const session = newSession();
+  expect((await session.run("up", "examples/echo", "--replicas", "2", "--detach")).code).toBe(0);
+  const { pid } = await session.status();
+  const down = session.wherry(["down"]);
+  await down.until(/draining and stopping/);
+  process.kill(pid, "SIGKILL");
+  const { code, stdout, stderr } = await down.finished;
+  expect(code, stdout + stderr).toBe(0);
+  expect(left(session.home)).toEqual([]);
+  expect((await session.run("down")).stderr).toMatch(/no cluster/);
+});
+
 const mounted = (folder: string): boolean =>
   process.getuid?.() === 0 && spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0;
 

@@ -31,4 +31,6 @@ export const cliLimits = {
   nodesMax: 32,
   callCountMax: 100_000_000,
   callConcurrencyMax: 100_000,
+  /** How often `wherry down` starts over when the daemon is killed while it drains. */
+  stopRoundsMax: 3,
 } as const;

@@ -1,8 +1,17 @@
 // `wherry down`: drains and stops. What a killed daemon left running is stopped too: a daemon adopts it first.
 import { existsSync } from "node:fs";
-import { type ClusterPaths, podsRun, readDaemonInfo, removeState, runningDaemon } from "@wherry/cluster/state";
+import {
+  type ClusterPaths,
+  type DaemonInfo,
+  podsRun,
+  readDaemonInfo,
+  removeState,
+  runningDaemon,
+} from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
+import { CliError } from "../errors.ts";
+import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
 
 export interface DownOptions extends CommonOptions {
@@ -24,22 +33,30 @@ export async function down(options: DownOptions, context: Context): Promise<numb
   return 0;
 }
 
+/** Whether there was anything to stop. A daemon may be killed while it drains, and its pods live on: then it starts over. */
 async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
+  for (let round = 0; round < cliLimits.stopRoundsMax; round++) {
+    // A daemon that ended in order took its daemon.json along; where it is lost or damaged, the pods tell.
+    const info = readDaemonInfo(paths);
+    if (info === undefined && !podsRun(paths)) return round > 0;
+    await stopOnce(paths, info, context);
+  }
+  if (readDaemonInfo(paths) === undefined && !podsRun(paths)) return true;
+  throw new CliError(
+    `"${paths.name}" did not stop: its daemon ended ${cliLimits.stopRoundsMax} times before its pods had. Its log: ${paths.log}`,
+  );
+}
+
+async function stopOnce(paths: ClusterPaths, last: DaemonInfo | undefined, context: Context): Promise<void> {
+  const { terminal, clock } = context;
   const running = runningDaemon(paths);
   if (running !== undefined) {
-    context.terminal.note(`draining and stopping "${paths.name}" …`);
-    await stopDaemonProcess(running, context.clock);
-    return true;
+    terminal.note(`draining and stopping "${paths.name}" …`);
+    await stopDaemonProcess(running, clock);
+    return;
   }
-  // A daemon that ended in order took its daemon.json along; where it is lost or damaged, the pods tell.
-  const crashed = readDaemonInfo(paths);
-  if (crashed === undefined && !podsRun(paths)) return false;
-  context.terminal.note(`the daemon of "${paths.name}" was killed; adopting its pods to stop them …`);
-  const { info } = await startDaemonProcess(
-    paths,
-    { home: paths.home, name: paths.name, ephemeral: crashed?.ephemeral ?? false },
-    context,
-  );
-  await stopDaemonProcess(info, context.clock);
-  return true;
+  terminal.note(`the daemon of "${paths.name}" was killed; adopting its pods to stop them …`);
+  const options = { home: paths.home, name: paths.name, ephemeral: last?.ephemeral ?? false };
+  const { info } = await startDaemonProcess(paths, options, context);
+  await stopDaemonProcess(info, clock);
 }
