@@ -3,6 +3,7 @@
 import type { ContainerStatus, Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "./client.ts";
 import { type LogQuery, logLines } from "./log-lines.ts";
+import { readable } from "./log-record.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LogStreamOptions {
@@ -70,7 +71,8 @@ export class LogStream {
     try {
       const lines = logLines(access, tailLines === undefined ? query : { ...query, tailLines }, signal);
       for await (const line of lines)
-        terminal.out(prefix() + (terminal.interactive ? readable(line, terminal) : terminal.clean(line)));
+        for (const shown of terminal.interactive ? readable(line, terminal) : [terminal.clean(line)])
+          terminal.out(prefix() + shown);
     } catch (error) {
       if (!signal.aborted) terminal.note(`${prefix()}${terminal.clean(`(log: ${(error as Error).message})`)}`);
     }
@@ -82,55 +84,5 @@ export class LogStream {
     this.#numbers.set(pod.metadata.uid, number);
     this.#prefixChars = Math.max(this.#prefixChars, text.length);
     return () => terminal.podStyle(number, `${text.padEnd(this.#prefixChars)} │ `);
-  }
-}
-
-const levels: Readonly<Record<number, string>> = {
-  10: "TRACE",
-  20: "DEBUG",
-  30: "INFO",
-  40: "WARN",
-  50: "ERROR",
-  60: "FATAL",
-};
-const quiet = new Set(["level", "time", "msg", "pid", "hostname", "name", "service", "pod"]);
-
-/** A JSON record of pino, on a terminal, as a line for people; anything else as it is. Harmless either way. */
-export function readable(line: string, terminal: Pick<Terminal, "style" | "clean">): string {
-  const record = recordOf(line);
-  if (record === undefined) return terminal.clean(line);
-  const { level, msg, time } = record;
-  const name = typeof level === "number" ? (levels[level] ?? String(level)) : level.toUpperCase();
-  const label = name === "ERROR" || name === "FATAL" ? "red" : name === "WARN" ? "yellow" : "dim";
-  const fields = Object.entries(record)
-    .filter(([key]) => !quiet.has(key))
-    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const at = new Date(time);
-  const clock = Number.isNaN(at.getTime()) ? "" : at.toISOString().slice(11, 23);
-  // Cleaned in parts: an escape sequence may be hidden in JSON's own escapes, and our colours must stay.
-  return [
-    clock,
-    terminal.style(label, terminal.clean(name.padEnd(5))),
-    terminal.clean(msg),
-    terminal.style("dim", terminal.clean(fields.join(" "))),
-  ]
-    .filter((part) => part !== "")
-    .join(" ");
-}
-
-interface LogRecord {
-  readonly level: string | number;
-  readonly msg: string;
-  readonly time: string | number;
-}
-
-function recordOf(line: string): LogRecord | undefined {
-  if (!line.startsWith('{"')) return undefined;
-  try {
-    const { level, msg, time, ...more } = JSON.parse(line) as Partial<LogRecord>;
-    const known = typeof msg === "string" && (typeof level === "string" || typeof level === "number");
-    return known ? { ...more, level, msg, time: time ?? NaN } : undefined;
-  } catch {
-    return undefined;
   }
 }

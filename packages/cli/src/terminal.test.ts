@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { Histogram } from "./histogram.ts";
-import { readable } from "./log-stream.ts";
+import { readable } from "./log-record.ts";
 import { table, Terminal, visible } from "./terminal.ts";
 import { duration, wholeNumber } from "./values.ts";
 import { bodyOf } from "./commands/call.ts";
@@ -48,12 +48,26 @@ describe("a terminal", () => {
     ).toEqual(["POD     IP", "echo-1  127.1.0.1"]);
   });
 
-  test("shows a service's JSON records as lines", () => {
-    const plain = { style: (_: unknown, text: string) => text, clean: visible };
-    const record = '{"level":30,"time":0,"pid":1,"msg":"listening","port":5555}';
-    expect(readable(record, plain)).toBe("00:00:00.000 INFO  listening port=5555");
-    expect(readable('{"level":"warn","msg":"\\u001b[2J"}', plain)).toBe("WARN  \\x1b[2J");
-    for (const other of ["plain text", '{"half', '{"no":"message"}']) expect(readable(other, plain)).toBe(other);
+  test("shows a service's JSON records as lines, in Wherry's own colours, and leaves out what is said twice", () => {
+    const plain = terminalOn(true, { NO_COLOR: "1" }).terminal;
+    const record = '{"level":30,"time":0,"pid":1,"msg":"listens on tcp://1:5555","endpoint":"tcp://1:5555","tries":7}';
+    expect(readable(record, plain)).toEqual(["00:00:00.000 INFO  listens on tcp://1:5555 tries=7"]);
+    expect(readable('{"level":"warn","msg":"\\u001b[2J","a":"\\u001b[2J\\n"}', plain)).toEqual([
+      'WARN  \\x1b[2J a="\\u001b[2J\\n"',
+    ]);
+    for (const other of ["plain text", '{"half', '{"no":"message"}']) expect(readable(other, plain)).toEqual([other]);
+    const [coloured] = readable(record, terminalOn(true).terminal);
+    expect(coloured).toBe("00:00:00.000 \u001b[2mINFO \u001b[0m listens on tcp://1:5555 \u001b[2mtries=7\u001b[0m");
+  });
+
+  test("shows a fatal record as its message, then the stack, line by line", () => {
+    const stack = "Error: no\n    at start (file:///a.ts:3:9)\n    at file:///a.ts:9:1";
+    const fatal = (type: string): string =>
+      JSON.stringify({ level: "fatal", err: { type, message: "no", stack }, msg: "could not start: no" });
+    const plain = terminalOn(true, { NO_COLOR: "1" }).terminal;
+    const frames = ["    at start (file:///a.ts:3:9)", "    at file:///a.ts:9:1"];
+    expect(readable(fatal("Error"), plain)).toEqual(["FATAL could not start: no", ...frames]);
+    expect(readable(fatal("TypeError"), plain)).toEqual(["FATAL could not start: no", "    Error: no", ...frames]);
   });
 });
 
