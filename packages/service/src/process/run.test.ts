@@ -192,7 +192,13 @@ describe("crash-only", () => {
     expect(await child.exit).toEqual({ code: 1, signal: null });
     const fatal = child.records.filter(({ level }) => level === "fatal");
     expect(fatal).toMatchObject([
-      { aborted: 1, refused: 0, err: { type: "TypeError", message: "a bug in the handler" } },
+      {
+        method: "do",
+        aborted: 1,
+        refused: 0,
+        err: { type: "TypeError", message: "a bug in the handler" },
+        msg: "do threw; ending: a bug in the handler",
+      },
     ]);
     expect(child.stderr()).toBe("");
   });

@@ -136,16 +136,19 @@ class Main {
     else this.#fatal(asError(error), "an error escaped at the end");
   }
 
-  #crashed({ error, refused, aborted, rawDropped }: Ending): void {
-    this.#fatal(error ?? new Error("unknown"), "an error escaped; ending", { refused, aborted, rawDropped });
+  #crashed({ error, method, refused, aborted, rawDropped }: Ending): void {
+    const where =
+      method === undefined ? "an error escaped" : method === "raw" ? "the raw handler threw" : `${method} threw`;
+    const facts = { ...(method === undefined ? {} : { method }), refused, aborted, rawDropped };
+    this.#fatal(error ?? new Error("unknown"), `${where}; ending`, facts);
   }
 
   /** Exactly one record per process: what comes after the first is its consequence. */
-  #fatal(error: Error, message: string, counts: Readonly<Record<string, number>> = {}): void {
+  #fatal(error: Error, message: string, facts: Readonly<Record<string, number | string>> = {}): void {
     if (this.#fatalWritten) return;
     this.#fatalWritten = true;
     const text = `${message}: ${error.message}`;
-    if (this.#log !== undefined) this.#log.fatal({ err: error, ...counts }, text);
+    if (this.#log !== undefined) this.#log.fatal({ err: error, ...facts }, text);
     else {
       const err = { type: error.name, message: error.message, stack: error.stack };
       writeSync(1, `${JSON.stringify({ level: "fatal", service: this.#service.name, err, msg: text })}\n`);

@@ -13,6 +13,7 @@ const nothing: Content = { content: contentType.none, body: undefined };
 /**
  * A `Uint8Array` travels as it is, undefined as no body, everything else as JSON.
  * @throws ServiceError TOO_LARGE; TypeError for what JSON cannot hold (a cycle, a bigint, a function): a bug of the caller.
+ *   What a value's own `toJSON` or getters throw comes through as it is.
  */
 export function encodeContent(value: unknown): Content {
   if (value === undefined) return nothing;

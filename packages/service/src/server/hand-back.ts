@@ -1,5 +1,7 @@
 // The end of a service: every request that is not answered gets a definite answer, and is counted.
+import { asError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
+import type { Job, RequestJob } from "./job.ts";
 import type { Server } from "./server.ts";
 
 /** How a server ended, and what it had to hand back. */
@@ -12,11 +14,19 @@ export interface Ending {
   readonly aborted: number;
   /** Raw messages that got no answer. */
   readonly rawDropped: number;
+  /** The bug that ended it, and the method that threw it; `raw` for the raw handler, absent when it escaped elsewhere. */
   readonly error?: Error;
+  readonly method?: string;
+}
+
+/** Which job threw what. */
+export interface Culprit {
+  readonly job: Job;
+  readonly thrown: unknown;
 }
 
 /** What waited never started; what ran may have had its effect. Plain ZeroMQ peers cannot be told. */
-export function handBack(server: Server): Pick<Ending, "refused" | "aborted" | "rawDropped"> {
+export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refused" | "aborted" | "rawDropped"> {
   const refused = refusal();
   const aborted = new ServiceError("ABORTED", "the service ended while the request ran; it may have had its effect", {
     fate: "maybe-executed",
@@ -32,11 +42,23 @@ export function handBack(server: Server): Pick<Ending, "refused" | "aborted" | "
       server.refuse(job, refused);
     } else {
       counts.aborted++;
-      server.refuse(job, aborted);
-      job.context.abort(aborted);
+      const error = job === culprit?.job ? itsOwnFault(job, culprit.thrown) : aborted;
+      server.refuse(job, error);
+      job.context.abort(error);
     }
   }
   return counts;
+}
+
+/**
+ * What the request that met the bug is told. What was thrown goes only to callers that the method trusts as internal: it may
+ * quote data, and is none of an outsider's business.
+ */
+function itsOwnFault({ method }: RequestJob, thrown: unknown): ServiceError {
+  const [reason = ""] = asError(thrown).message.split("\n", 1);
+  const told = method.trust === "internal" ? `it threw: ${reason}` : "the service's log says why";
+  const message = `method ${method.name} crashed the service while the request ran; it may have had its effect; ${told}`;
+  return new ServiceError("ABORTED", message, { fate: "maybe-executed" });
 }
 
 /** The answer to a request that a leaving service has not started: send it elsewhere. */

@@ -1,5 +1,6 @@
 // From a request's bytes to its method's result: decode, validate, call, validate. Synchronous as long as all of that is.
-import { WherryError } from "@wherry/core";
+import { asError, WherryError } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
 import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import { validate } from "../schema.ts";
 import type { Method } from "../service.ts";
@@ -36,18 +37,31 @@ function blame(method: Method): (error: unknown) => never {
 }
 
 function output(method: Method, value: unknown): Content | Promise<Content> {
-  if (method.output === undefined) return encodeContent(value);
+  if (method.output === undefined) return encode(method, value);
   const bug = (error: unknown): never => {
     throw new WherryError(`method ${method.name} returned what its output schema refuses: ${String(error)}`, {
       code: "SERVICE_OUTPUT_INVALID",
       cause: error,
     });
   };
+  let valid: unknown;
   try {
-    const valid = validate(method.output, value, "reply");
-    return isThenable(valid) ? valid.then(encodeContent, bug) : encodeContent(valid);
+    valid = validate(method.output, value, "reply");
   } catch (error) {
     return bug(error);
+  }
+  return isThenable(valid) ? valid.then((settled) => encode(method, settled), bug) : encode(method, valid);
+}
+
+/** A result that cannot travel is a bug of the handler, and crashes like any other; a result too large is only answered so. */
+function encode(method: Method, value: unknown): Content {
+  try {
+    return encodeContent(value);
+  } catch (error) {
+    if (ServiceError.is(error)) throw error;
+    const [reason = ""] = asError(error).message.split("\n", 1);
+    const message = `method ${method.name} returned what JSON cannot hold (${reason}); return plain values, bytes or undefined`;
+    throw new WherryError(message, { code: "SERVICE_RESULT_INVALID", cause: error });
   }
 }
 

@@ -56,6 +56,13 @@ class Peer {
     });
   }
 
+  /** Messages of the errors so far. */
+  get messages(): unknown[] {
+    return this.got.flatMap(({ header, body }) =>
+      header.type === messageType.error ? [(decodeContent(header.content, body) as { message: unknown }).message] : [],
+    );
+  }
+
   get types(): number[] {
     return this.got.map(({ header }) => header.type);
   }
@@ -325,6 +332,47 @@ describe("crash", () => {
     server.crash(new Error("again"));
     expect(crashes).toHaveLength(1);
   });
+
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = cycle;
+  test.each([
+    ["a bigint", 10n, /^method get returned what JSON cannot hold \(Do not know how to serialize a BigInt\); return/],
+    ["a cycle", cycle, /^method get returned what JSON cannot hold \(Converting circular structure to JSON\); return/],
+    ["a function", () => 1, /^method get returned what JSON cannot hold \(body: expected a JSON value.*\); return/],
+  ])("a result that cannot travel, %s, names its method and the reason", async (_name, result, message) => {
+    const { peer, server } = await start({ methods: { get: () => result, later: async () => result } });
+    (await peer()).hello().request(1, "get", 1);
+    expect(await server.ended).toMatchObject({
+      reason: "crashed",
+      method: "get",
+      error: { code: "SERVICE_RESULT_INVALID", message: expect.stringMatching(message) },
+    });
+    const again = await start({ methods: { get: async () => result } });
+    (await again.peer()).hello().request(1, "get", 1);
+    expect(await again.server.ended).toMatchObject({ method: "get", error: { code: "SERVICE_RESULT_INVALID" } });
+  });
+
+  test.each([
+    [
+      "internal",
+      "method bug crashed the service while the request ran; it may have had its effect; it threw: secret 1",
+    ],
+    [
+      "external",
+      "method bug crashed the service while the request ran; it may have had its effect; the service's log says why",
+    ],
+  ] as const)(
+    "a caller that is trusted as internal learns what was thrown; others don't: %s",
+    async (trust, message) => {
+      const handler = (): never => {
+        throw new TypeError("secret 1\nsecond line");
+      };
+      const { peer, server } = await start({ methods: { bug: { trust, handler } } });
+      const client = (await peer()).hello().request(1, "bug", 1);
+      await server.ended;
+      expect(client.messages).toEqual([message]);
+    },
+  );
 });
 
 describe("drain", () => {

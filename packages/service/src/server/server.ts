@@ -11,7 +11,7 @@ import { encode } from "../protocol/frames.ts";
 import type { RawReply, Service } from "../service.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
-import { type Ending, handBack } from "./hand-back.ts";
+import { type Culprit, type Ending, handBack } from "./hand-back.ts";
 import { Intake } from "./intake.ts";
 import { invoke, isThenable } from "./invoke.ts";
 import type { Job, RawJob, RequestJob } from "./job.ts";
@@ -162,7 +162,7 @@ export class Server {
       const { code, message, retryable, details, retryAfterMs } = thrown;
       const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
       this.refuse(job, new ServiceError(code, message, { retryable, details, fate: "answered", ...wait }));
-    } else this.crash(thrown);
+    } else this.#crashIn(job, thrown);
   }
 
   #close(job: RequestJob, code: string): void {
@@ -185,7 +185,7 @@ export class Server {
       const rest = frames instanceof Uint8Array ? [frames] : frames;
       if (this.#socket.send([...envelope, ...rest]) === "full") this.drop(job.session, "slow-reader");
     };
-    const fail = (error: unknown): void => this.crash(error);
+    const fail = (error: unknown): void => this.#crashIn(job, error);
     try {
       const reply = raw(job.frames, { peer, log: this.log });
       if (isThenable(reply)) return reply.then(answer, fail);
@@ -246,8 +246,13 @@ export class Server {
   }
 
   /** Ends for a bug: hands back what is queued, aborts what runs, tells `onCrash`, flushes. Only the first time. */
-  crash(thrown: unknown, lingerMs: number = crashFlushMs): void {
-    this.#end("crashed", lingerMs, asError(thrown));
+  crash(thrown: unknown): void {
+    this.#end("crashed", crashFlushMs, { error: asError(thrown) });
+  }
+
+  #crashIn(job: Job, thrown: unknown): void {
+    const method = job.kind === "raw" ? "raw" : job.method.name;
+    this.#end("crashed", crashFlushMs, { error: asError(thrown), method }, { job, thrown });
   }
 
   /** Ends now; what is unanswered is handed back. */
@@ -256,11 +261,16 @@ export class Server {
     return this.ended;
   }
 
-  #end(reason: Ending["reason"], lingerMs: number, error?: Error): void {
+  #end(
+    reason: Ending["reason"],
+    lingerMs: number,
+    bug: Pick<Ending, "error" | "method"> = {},
+    culprit?: Culprit,
+  ): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#creditTimer?.cancel();
-    const ending: Ending = { reason, ...handBack(this), ...(error === undefined ? {} : { error }) };
+    const ending: Ending = { reason, ...handBack(this, culprit), ...bug };
     if (reason === "crashed") this.#onCrash?.(ending);
     void this.#socket.close({ lingerMs }).then(
       () => this.#resolveEnded(ending),
