@@ -12,7 +12,7 @@ export class EncodedMessage {
     this.frames = frames;
   }
 
-  /** The bytes of the stream, in order. Pieces above `limits.copyBytesMax` are bodies by themselves. */
+  /** The bytes of the stream, in order: each a large body by itself, or pieces of up to `limits.copyBytesMax` and a header. */
   get parts(): readonly Uint8Array[] {
     this.#parts ??= encode(this.frames);
     return this.#parts;
@@ -49,13 +49,14 @@ function encode(frames: readonly (string | Uint8Array)[]): Uint8Array[] {
   return parts;
 }
 
-/** Room for the frames from `from` on, as far as they are copied, but no more than a writer copies at once. */
+/** Room for the frames from `from` on, as far as they are copied, but for more than one no more than a writer copies. */
 function newPiece(bodies: readonly Uint8Array[], from: number): Buffer {
   let bytes = 0;
   for (let index = from; index < bodies.length; index++) {
     const size = bodies[index]?.length ?? 0;
-    bytes += longHeaderBytes + (size <= limits.copyBytesMax ? size : 0);
-    if (bytes > limits.copyBytesMax) break;
+    const more = longHeaderBytes + (size <= limits.copyBytesMax ? size : 0);
+    if (bytes > 0 && bytes + more > limits.copyBytesMax) break;
+    bytes += more;
   }
-  return Buffer.allocUnsafe(Math.max(bytes, longHeaderBytes));
+  return Buffer.allocUnsafe(bytes);
 }
