@@ -30,6 +30,8 @@ export const drainTimeoutMsDefault = 5000;
 export const drainMinimumMsInCluster = 1000;
 /** Milliseconds without a message after which a plain ZeroMQ peer, which cannot say BYE, counts as gone. */
 export const rawQuietMs = 100;
+/** Milliseconds between two warnings that plain ZeroMQ peers were turned away: each comes back as often as it likes. */
+export const rawWarningIntervalMs = 60_000;
 /** Milliseconds between two looks at whether the drain is done. */
 export const drainPollMs = 10;
 /** Milliseconds that replies get to reach the kernel before the process ends: after a drain, and after a crash. */

@@ -3,7 +3,8 @@
 import { type Clock, SystemClock } from "@wherry/core";
 import { dealer, type Message, request } from "@wherry/zmtp";
 import { messageType, serverState } from "./protocol/codes.ts";
-import { decode, encode } from "./protocol/frames.ts";
+import { decodeContent } from "./protocol/content.ts";
+import { type Decoded, decode, encode } from "./protocol/frames.ts";
 
 export interface ProbeOptions {
   /** Milliseconds from the connection's start to the answer. Default 500. */
@@ -62,11 +63,26 @@ export async function probe(endpoint: string, options: ProbeOptions = {}): Promi
 const states = ["starting", "ready", "draining"] as const;
 
 function resultOf(answer: Message, raw: boolean, latencyMs: number): ProbeResult {
-  if (raw) return { ok: true, latencyMs, state: "unknown", service: "", instance: "" };
   const decoded = decode(answer);
+  if (raw) {
+    // Echoes of the ping come here too: only an ERROR of the service itself means that it is not served.
+    const refused = typeof decoded !== "string" && decoded.header.type === messageType.error ? decoded : undefined;
+    if (refused !== undefined) return { ok: false, latencyMs, error: messageOf(refused) };
+    return { ok: true, latencyMs, state: "unknown", service: "", instance: "" };
+  }
   if (typeof decoded === "string" || decoded.header.type !== messageType.pong)
     return { ok: false, latencyMs, error: "answered, but not in Wherry's request protocol; try the raw probe" };
   const { mark, texts } = decoded.header;
   const [service = "", instance = ""] = texts;
   return { ok: true, latencyMs, state: states[mark] ?? states[serverState.ready], service, instance };
+}
+
+function messageOf({ header, body }: Decoded): string {
+  try {
+    const value = decodeContent(header.content, body) as { readonly message?: unknown };
+    if (typeof value.message === "string") return value.message;
+  } catch {
+    // The code is all there is.
+  }
+  return header.texts[0] ?? "refused";
 }

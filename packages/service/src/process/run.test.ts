@@ -182,6 +182,15 @@ describe("options", () => {
   });
 });
 
+test("libzmq's REQ, sent to a service without a raw handler, gets the reason instead of waiting for ever", async () => {
+  const { endpoint } = await startChild({ program: program() }).listening;
+  const request = new Request({ linger: 0, receiveTimeout: 10_000 });
+  cleanups.push(() => request.close());
+  request.connect(endpoint);
+  await request.send("hi");
+  expect(String((await request.receive())[1])).toContain("service test has no raw handler, only methods");
+});
+
 describe("crash-only", () => {
   test("a bug in a handler aborts its request, and is one fatal record and code 1", async () => {
     const child = startChild({ program: program() });
@@ -345,6 +354,11 @@ describe("probe", () => {
     const client = clientOf(blocked.endpoint);
     client.call("do", "block").catch(() => undefined);
     await expect.poll(() => probe(blocked.endpoint, { timeoutMs: 200 })).toMatchObject({ ok: false });
+    const methodsOnly = await startChild({ program: program() }).listening;
+    expect(await probe(methodsOnly.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({
+      ok: false,
+      error: expect.stringMatching(/^service test has no raw handler, only methods/),
+    });
     const echo = await startChild().listening;
     expect(await probe(echo.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({ ok: true, state: "unknown" });
   });

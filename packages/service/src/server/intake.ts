@@ -2,7 +2,7 @@
 // Each message moves its session one step through the state machine of docs/reference/protocol.md. Runs nothing itself.
 import type { Message, Peer } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
-import { creditMax, stuckMs } from "../limits.ts";
+import { creditMax, rawWarningIntervalMs, stuckMs } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
@@ -15,6 +15,9 @@ export class Intake {
   readonly #server: Server;
   readonly #socket: Pick<ServerSocket, "peer">;
   readonly #welcomeBody: ReturnType<typeof encodeContent>;
+  /** Plain peers turned away so far, and when that is next worth a record: they reconnect, and would fill the log. */
+  #rawRefused = 0;
+  #nextRawWarningMs = Number.NEGATIVE_INFINITY;
 
   constructor(server: Server, socket: Pick<ServerSocket, "peer">) {
     this.#server = server;
@@ -158,6 +161,25 @@ export class Intake {
     else job.context.abort(cancelled);
   }
 
+  /**
+   * A plain socket has no other way to learn that it waits for nothing: it gets an ERROR of the request protocol, whose body
+   * people can read, in place of its answer.
+   */
+  #refuseRaw(session: Session, delimited: boolean, nowMs: number): void {
+    const server = this.#server;
+    const { name } = server.service;
+    const { content, body } = encodeContent({ message: noRawHandler(name), retryable: false, details: {} });
+    const error = encode(messageType.error, { content, texts: ["NOT_FOUND"] }, body);
+    server.metrics.raw.dropped++;
+    server.send(session, delimited ? [new Uint8Array(), ...error] : error);
+    server.drop(session, "no-raw-handler");
+    this.#rawRefused++;
+    if (nowMs < this.#nextRawWarningMs) return;
+    this.#nextRawWarningMs = nowMs + rawWarningIntervalMs;
+    const fields = { peer: session.peer.address, refused: this.#rawRefused };
+    server.log.warn(fields, `a plain ZeroMQ peer was turned away: ${noRawHandler(name)}`);
+  }
+
   #raw(session: Session | undefined, message: Message, nowMs: number): void {
     const server = this.#server;
     if (session !== undefined) {
@@ -166,15 +188,19 @@ export class Intake {
         return;
       }
       session.phase = "raw";
-      if (server.service.raw === undefined) {
-        server.drop(session, "no-raw-handler");
-        return;
-      }
     }
     const delimited = message.length > 2 && message[1]?.length === 0;
+    if (server.service.raw === undefined) {
+      if (session !== undefined) this.#refuseRaw(session, delimited, nowMs);
+      return;
+    }
     const frames = message.slice(delimited ? 2 : 1);
     const times = { arrivedMs: nowMs, deadlineMs: nowMs + stuckMs, startedMs: 0 };
     const job: RawJob = { kind: "raw", session, frames, delimited, ...times, state: "queued" };
     if (server.state === "ended" || !server.executor.submit(job)) server.metrics.raw.dropped++;
   }
+}
+
+function noRawHandler(service: string): string {
+  return `service ${service} has no raw handler, only methods: call it with a client of the request protocol, or give it \`raw\``;
 }

@@ -1,4 +1,4 @@
-import { silentLogger } from "@wherry/core";
+import { type Logger, silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
@@ -68,14 +68,14 @@ class Peer {
   }
 }
 
-async function start<const M extends Methods>(definition: ServiceDefinition<M>) {
+async function start<const M extends Methods>(definition: ServiceDefinition<M>, log: Logger = silentLogger) {
   const network = new MemoryNetwork();
   const clock = new VirtualClock();
   const router = network.router();
   const crashes: Ending[] = [];
   const server = new Server(router, service("test", definition), {
     clock,
-    log: silentLogger,
+    log,
     instance: "uid-1",
     onCrash: (ending) => crashes.push(ending),
   });
@@ -269,6 +269,25 @@ describe("plain ZeroMQ peers", () => {
     req.socket.send(["", "hi"]);
     await expect.poll(() => req.gone).toBe(true);
     expect(server.metrics.faults["no-raw-handler"]).toBe(1);
+    expect(server.metrics.raw.dropped).toBe(1);
+  });
+
+  test("whoever is turned away gets the reason as its answer, and the log one warning a minute", async () => {
+    const warnings: unknown[] = [];
+    const log = { ...silentLogger, warn: (fields: object, message: string) => warnings.push({ ...fields, message }) };
+    const { peer, clock } = await start({ methods: { echo: (body: unknown) => body } }, log);
+    const [req, dealer] = [await peer(), await peer()];
+    req.socket.send(["", "hi"]);
+    dealer.socket.send(["hi"]);
+    const reason = /^service test has no raw handler, only methods/;
+    await expect.poll(() => dealer.messages).toEqual([expect.stringMatching(reason)]);
+    await expect.poll(() => req.raw.map(([delimiter]) => delimiter?.length)).toEqual([0]);
+    expect(String(req.raw[0]?.[2])).toContain("has no raw handler");
+    const warned = { message: expect.stringContaining("a plain ZeroMQ peer was turned away: service test has no") };
+    expect(warnings).toEqual([expect.objectContaining({ ...warned, peer: "memory://1", refused: 1 })]);
+    await clock.advance(60_000);
+    (await peer()).socket.send("hi");
+    await expect.poll(() => warnings).toEqual([expect.anything(), expect.objectContaining({ ...warned, refused: 3 })]);
   });
 });
 
