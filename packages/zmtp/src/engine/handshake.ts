@@ -59,11 +59,11 @@ export class Handshake {
     this.#send(encodeGreeting(this.#mechanism.name, this.#mechanism.asServer));
   }
 
-  /** Why the peer may have gone in the middle of it, if the mechanism has an idea. */
+  /** Why the peer may have gone in the middle of it. */
   get hint(): string | undefined {
     if (this.#greeting === undefined) return this.#mechanism.hint;
     // libzmq leaves when it reads of another mechanism, before it has named its own.
-    return this.#greeting.length > 0 ? `in the greeting: it may not use mechanism ${this.#mechanism.name}` : undefined;
+    return `in the greeting: it may not use mechanism ${this.#mechanism.name}`;
   }
 
   /** A step that is awaited is not taken any more. */
