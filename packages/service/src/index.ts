@@ -1,4 +1,5 @@
 // Write a service as plain functions; call one as typed methods.
+import "./process/early-signals.ts";
 export { connect } from "./client/connect.ts";
 export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";

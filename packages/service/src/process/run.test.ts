@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Dealer, Request } from "zeromq";
@@ -11,6 +12,10 @@ import { echoProgram, startChild, stopChildren } from "../testing/child.ts";
 const hasScript = spawnSync("script", ["--version"]).status === 0;
 if (!hasScript)
   console.warn("SKIPPED: the test of the log on a terminal needs `script` (Debian: apt install bsdutils)");
+
+/** util-linux's `unshare` gives a program a PID namespace, where the kernel lets anyone make one. */
+const hasNamespaces = spawnSync("unshare", ["--user", "--pid", "--fork", "true"]).status === 0;
+if (!hasNamespaces) console.warn("SKIPPED: the test as PID 1 needs `unshare` and user namespaces");
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -312,6 +317,43 @@ describe("signals", () => {
     child.process.kill("SIGTERM");
     expect(await child.exit).toEqual({ code: 143, signal: null });
     expect(child.records.at(-1)).toMatchObject({ level: "warn", running: 1 });
+  });
+
+  const startingProgram = (own = ""): string => `
+    import { connect, run, service } from "@wherry/service";
+    ${own}
+    console.log(JSON.stringify({ level: "info", msg: "loading", endpoint: "", admin: "" }));
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    await run(service("test", { raw: (frames) => frames }));`;
+
+  test.each(["SIGTERM", "SIGINT"] as const)("%s while its modules load ends it as always", async (signal) => {
+    const child = startChild({ program: startingProgram() });
+    await child.listening;
+    child.process.kill(signal);
+    expect(await child.exit).toEqual({ code: null, signal });
+  });
+
+  test.skipIf(!hasNamespaces)(
+    "SIGTERM while its modules load ends it even as PID 1, which has no default",
+    async () => {
+      const child = startChild({
+        program: startingProgram(),
+        as: ["unshare", "--user", "--pid", "--fork", "--kill-child"],
+      });
+      await child.listening;
+      // unshare passes no signal on: its only child is the one.
+      const [pid] = readFileSync(`/proc/${child.process.pid}/task/${child.process.pid}/children`, "utf8").split(" ");
+      process.kill(Number(pid), "SIGTERM");
+      expect(await child.exit).toEqual({ code: 143, signal: null });
+    },
+  );
+
+  test("a program's own handler of a signal is not in competition", async () => {
+    const own = `process.on("SIGTERM", () => setTimeout(() => process.exit(7), 100));`;
+    const child = startChild({ program: startingProgram(own) });
+    await child.listening;
+    child.process.kill("SIGTERM");
+    expect(await child.exit).toEqual({ code: 7, signal: null });
   });
 
   test("SIGTERM before it listens is heard", async () => {

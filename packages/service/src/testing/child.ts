@@ -31,16 +31,19 @@ export interface ChildOptions {
   readonly program?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the program, and its arguments. */
+  readonly as?: readonly string[];
 }
 
 const running = new Set<ChildProcess>();
 
 /** Starts a service on free ports. */
 export function startChild(options: ChildOptions = {}): Child {
-  const { program, args = ["--port", "0", "--admin-port", "0"], env = {} } = options;
+  const { program, args = ["--port", "0", "--admin-port", "0"], env = {}, as = [] } = options;
   const code =
     program === undefined ? [echoProgram] : ["--input-type=module-typescript", "--eval", program, "--", "program"];
-  const child = spawn(process.execPath, [...code, ...args], {
+  const [command = "", ...rest] = [...as, process.execPath, ...code, ...args];
+  const child = spawn(command, rest, {
     cwd: packageFolder,
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
