@@ -32,7 +32,7 @@ interface End {
 const waitMs = 10_000;
 
 class Ours implements End {
-  readonly socket: zmtp.AnySocket & Partial<zmtp.Socket & zmtp.Subscribing>;
+  readonly socket: zmtp.AnySocket & Partial<Pick<zmtp.Socket, "send" | "receive" | "writable"> & zmtp.Subscribing>;
 
   constructor(type: SocketName, options: zmtp.SocketOptions) {
     this.socket = makers[type](options);
