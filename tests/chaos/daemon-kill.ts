@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { SeededRandom } from "@wherry/core/testing";
 import { type Deployment, type Pod, resources, type Stored } from "@wherry/kube";
+import { clusterPaths, runningDaemon } from "@wherry/cluster/state";
 import { createClient, httpTransport, type KubeClient, loadKubeconfig } from "@wherry/kube/client";
 import { Session } from "../support/session.ts";
 
@@ -60,13 +61,7 @@ async function connect(): Promise<KubeClient> {
   return createClient(httpTransport(await loadKubeconfig(session.kubeconfig)));
 }
 
-const daemonPid = (): number | undefined => {
-  try {
-    return (JSON.parse(readFileSync(`${session.home}/default/daemon.json`, "utf8")) as { pid: number }).pid;
-  } catch {
-    return undefined;
-  }
-};
+const daemonPid = (): number | undefined => runningDaemon(clusterPaths(session.home, "default"))?.pid;
 
 async function up(): Promise<void> {
   const { code, stdout, stderr } = await session.run("up", "--detach");
@@ -100,7 +95,7 @@ class Writer {
       try {
         if (count % 4 === 0)
           await client.create(resources.configmaps, { metadata: target, data: { value: String(count) } });
-        else if (count % 4 === 3 && count % 8 === 3) {
+        else if (count % 8 === 3) {
           this.acknowledged.delete(name);
           await client.delete(resources.configmaps, target);
           this.deleted.add(name);
@@ -219,12 +214,11 @@ async function checkWrites(client: KubeClient, writer: Writer, round: number): P
     if (stored.has(name)) found(round, `configmap ${name}: its deletion was acknowledged`);
 }
 
-/** Kills the next daemon while it starts, too. @returns how often */
+/** Kills the next daemon too, while it starts. */
 async function killWhileStarting(): Promise<void> {
   const starting = session.run("up", "--detach");
   const before = daemonPid();
-  const delayMs = below(600);
-  await pause(delayMs);
+  await pause(below(600));
   for (let tries = 0; tries < 100 && daemonPid() === before; tries++) await pause(5);
   const pid = daemonPid();
   if (pid !== undefined && pid !== before) {
