@@ -1,11 +1,11 @@
-// The process's logger: pino, JSON on stdout, pretty on a terminal. Writes are synchronous, so that the last record before
+// The process's logger: pino, JSON on stdout, for people on a terminal. Writes are synchronous, so that the last record before
 // an exit is really written; there is no worker thread that could lose it.
 import { pino } from "pino";
 import type { ProcessConfig } from "./config.ts";
 
 export type ProcessLogger = ReturnType<typeof pino>;
 
-/** @param terminal whether stdout is one; only then is pino-pretty loaded. */
+/** @param terminal whether stdout is one; only then are records written for people. */
 export async function createLogger(
   service: string,
   config: Pick<ProcessConfig, "logLevel" | "podName">,
@@ -18,6 +18,8 @@ export async function createLogger(
     formatters: { level: (label: string) => ({ level: label }) },
   };
   if (!terminal) return pino(options, pino.destination({ fd: 1, sync: true }));
-  const { default: pretty } = await import("pino-pretty");
-  return pino(options, pretty({ sync: true, destination: 1, ignore: "service,pod" }));
+  const { prettyLine } = await import("./pretty.ts");
+  const colour = (process.env["NO_COLOR"] ?? "") === "";
+  const out = pino.destination({ fd: 1, sync: true });
+  return pino(options, { write: (line) => out.write(prettyLine(line, colour)) });
 }
