@@ -10,7 +10,8 @@ const programs = [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[
 
 it.each([
   ["first", 0, ["sent", "[ 'hello', 'world' ]", "{ undelivered: 0 }"]],
-  ["second", 1, ["connected: REQ", "2 + 2 = 4"]],
+  ["second", 1, ["no-peer", "sent", "weather.paris: sun"]],
+  ["third", 2, ["2 + 2 = 4"]],
 ] as const)("the %s program of the README", (_, index, lines) => {
   const ran = spawnSync(process.execPath, ["--input-type=module-typescript", "-"], {
     cwd: packageFolder,
@@ -24,5 +25,12 @@ it.each([
 });
 
 it("has no other program", () => {
-  expect(programs.length).toBe(2);
+  expect(programs.length).toBe(3);
+});
+
+it("names tests that exist", () => {
+  const named = [...readme.matchAll(/\| `([a-z/-]+\.test\.ts)`: (.*?) \|$/gm)];
+  expect(named.length).toBe(23);
+  for (const [, file = "", title = ""] of named)
+    expect(readFileSync(new URL(file, import.meta.url), "utf8"), file).toContain(title);
 });
