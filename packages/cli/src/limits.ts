@@ -13,12 +13,18 @@ export const cliLimits = {
   signalOnceMs: 1_000,
   /** Log lines shown of a pod that keeps `up` from getting ready, and of a daemon that died. */
   whyLogLines: 10,
+  /** Log lines that the error of such a pod is looked for in, and that are shown from there on. */
+  whyLogLinesRead: 100,
+  whyLogLinesShown: 20,
   /** Log lines of a pod that ran before this command began. */
   oldLogLines: 10,
   /** How long containers without a readiness probe must stay up to be taken for ready. */
   confirmReadyMs: 500,
   /** A manifest file. */
   manifestBytesMax: 10_485_760,
+  /** Files that a service file's version is made of, and the size of each; more are not looked at. */
+  contentFilesMax: 2_000,
+  contentFileBytesMax: 10_485_760,
   /** Objects in one `wherry up`. */
   manifestObjectsMax: 1_000,
   /** Requests on their way to the API at once while applying. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -51,6 +52,36 @@ describe("a service", () => {
     await expect(plan("1.ts")).rejects.toThrow(/DNS name/);
     await expect(plan("a/echo.ts", "b/echo.ts")).rejects.toThrow(/two services/);
   });
+});
+
+describe("a service's version", () => {
+  const template = async (): Promise<unknown> =>
+    ((await plan("shop.ts")).objects[0]?.object as Deployment).spec?.template.metadata?.annotations;
+
+  test("is another one when the file, or a file that it imports, changes, and only then", async () => {
+    write("shop.ts", 'import { price } from "./lib/price.ts";\nexport * from "./self.js"; import("./shop.ts");\n');
+    write("lib/price.ts", 'export { rate } from "../rate";\nexport const price = 1;\n');
+    write("rate.ts", "export const rate = 1;\n");
+    const first = await template();
+    write("other.ts", "not imported");
+    expect(await template()).toEqual(first);
+    write("rate.ts", "export const rate = 2;\n");
+    const second = await template();
+    expect(second).not.toEqual(first);
+    write("shop.ts", "// nothing\n");
+    expect(await template()).not.toEqual(second);
+  });
+});
+
+test("a service outside of any project gets Wherry's own @wherry packages, one with its own does not", async () => {
+  const entrypoint = async (): Promise<unknown> =>
+    (await plan("away/a.ts")).images.images["a:dev"]?.entrypoint.slice(1, -1);
+  write("away/a.ts", 'import { service } from "@wherry/service"; console.log(typeof service);');
+  const [flag, hook] = (await entrypoint()) as [string, string];
+  expect(flag).toBe("--require");
+  expect(execFileSync(process.execPath, [flag, hook, join(cwd, "away/a.ts")], { encoding: "utf8" })).toBe("function\n");
+  write("node_modules/@wherry/service/package.json", "{}");
+  expect(await entrypoint()).toEqual([]);
 });
 
 describe("manifests", () => {

@@ -2,9 +2,11 @@
 // that a PATH that isn't there or a broken file is told before anything is started.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
 import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
+import { type Content, contentOf, isInstalled } from "./content.ts";
 import { serviceObjects } from "./service-file.ts";
 
 export interface PlannedObject {
@@ -46,8 +48,10 @@ export async function planPaths(
     const name = serviceName(script, path);
     if (services.includes(name)) throw usageError(`two services are called "${name}": rename one of the files`);
     services.push(name);
-    images[`${name}:dev`] = withCompileCache(nodeImage(script, dirname(script)), options.env);
-    for (const object of serviceObjects(name, options.replicas ?? 1)) objects.push({ object, source: path });
+    const content = contentOf(script);
+    images[`${name}:dev`] = withCompileCache(serviceImage(script, content), options.env);
+    for (const object of serviceObjects(name, options.replicas ?? 1, content.hash))
+      objects.push({ object, source: path });
   }
   if (options.replicas !== undefined && services.length === 0)
     throw usageError(
@@ -92,6 +96,17 @@ function serviceName(script: string, path: string): string {
     );
   return name;
 }
+
+/** `node FILE`. A file outside of any project has no @wherry packages beside it: it gets Wherry's own. */
+function serviceImage(script: string, { packages }: Content): RegisteredImage {
+  const image = nodeImage(script, dirname(script));
+  const missing = [...packages].some((name) => name.startsWith("@wherry/") && !isInstalled(name, script));
+  if (!missing) return image;
+  const [node = process.execPath, ...rest] = image.entrypoint;
+  return { ...image, entrypoint: [node, "--require", ownPackages, ...rest] };
+}
+
+const ownPackages = fileURLToPath(new URL("./own-packages.cjs", import.meta.url));
 
 /** Services start in half the time when Node keeps what it compiled; in this project's cache folder, or not at all. */
 function withCompileCache(image: RegisteredImage, env: NodeJS.ProcessEnv): RegisteredImage {

@@ -6,7 +6,19 @@ import type { Deployment, KubeObject, Service } from "@wherry/kube/types";
 /** The framework's defaults (packages/service: `--port`, `--admin-port`). */
 const ports = { messaging: 5555, admin: 9000 } as const;
 
-export function serviceObjects(name: string, replicas: number): readonly KubeObject[] {
+/** Changes with what the service consists of: `kubectl rollout history` and a rolling update see a new version. */
+export const contentAnnotation = "wherry.dev/content";
+
+/** What the framework wants to know of its pod, from the pod itself: the same on every cluster. */
+const fields = {
+  POD_IP: "status.podIP",
+  POD_NAME: "metadata.name",
+  POD_NAMESPACE: "metadata.namespace",
+  POD_UID: "metadata.uid",
+} as const;
+
+/** @param content the hash of what the service consists of */
+export function serviceObjects(name: string, replicas: number, content: string): readonly KubeObject[] {
   const labels = { "app.kubernetes.io/name": name };
   const managed = { ...labels, "app.kubernetes.io/managed-by": "wherry" };
   const deployment: Deployment = {
@@ -19,7 +31,7 @@ export function serviceObjects(name: string, replicas: number): readonly KubeObj
       // One more before one less: a rolling update never serves with fewer than asked for.
       strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       template: {
-        metadata: { labels },
+        metadata: { labels, annotations: { [contentAnnotation]: content } },
         spec: {
           containers: [
             {
@@ -29,10 +41,20 @@ export function serviceObjects(name: string, replicas: number): readonly KubeObj
                 { name: "messaging", containerPort: ports.messaging },
                 { name: "admin", containerPort: ports.admin },
               ],
+              env: Object.entries(fields).map(([key, fieldPath]) => ({
+                name: key,
+                valueFrom: { fieldRef: { fieldPath } },
+              })),
               // No traffic before the socket listens.
               readinessProbe: { tcpSocket: { port: "messaging" }, periodSeconds: 1 },
-              // Answered by the event loop, as requests are: overloaded is alive, stuck is not.
-              livenessProbe: { httpGet: { path: "/livez", port: "admin" }, periodSeconds: 5, timeoutSeconds: 2 },
+              // Answered by the event loop, as requests are: overloaded is alive, stuck is not. Not asked of a program that
+              // is only starting.
+              livenessProbe: {
+                httpGet: { path: "/livez", port: "admin" },
+                initialDelaySeconds: 5,
+                periodSeconds: 5,
+                timeoutSeconds: 2,
+              },
             },
           ],
         },

@@ -1,0 +1,68 @@
+// What a service file consists of: the file, and every file that it reaches by relative imports. Its hash goes into the pod
+// template, so that an edited file is a new version, which rolls out as any other. Packages are not looked into: their
+// versions are the lock file's business. Finds imports by their look, never runs or parses the code: one in a comment
+// costs a needless file in the hash, and a computed one is not seen (`kubectl rollout restart` rolls it out).
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { cliLimits } from "../limits.ts";
+
+export interface Content {
+  /** Hex; the same for the same files at the same places to each other, wherever they are. */
+  readonly hash: string;
+  /** Packages that any of the files imports: `@wherry/service`, `zod`. */
+  readonly packages: ReadonlySet<string>;
+}
+
+/** `from "x"`, `import "x"`, `import("x")`, `require("x")`, `new URL("x", import.meta.url)`. */
+const specifiers = /(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\(|\bnew\s+URL\s*\()\s*["']([^"'\n]+)["']/g;
+const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts", "/index.js"] as const;
+
+/** @param script an absolute path. A file that can't be read is left out: the pod says what is wrong with it. */
+export function contentOf(script: string): Content {
+  const texts = new Map<string, string>();
+  const packages = new Set<string>();
+  const open = [script];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (texts.has(path) || texts.size >= cliLimits.contentFilesMax) continue;
+    const text = readText(path);
+    texts.set(path, text);
+    for (const [, specifier = ""] of text.matchAll(specifiers)) {
+      if (!/^\.{1,2}\//.test(specifier)) packages.add(packageName(specifier));
+      else open.push(...found(resolve(dirname(path), specifier)));
+    }
+  }
+  const hash = createHash("sha256");
+  for (const path of [...texts.keys()].sort())
+    hash.update(`${relative(dirname(script), path)}\0${texts.get(path) ?? ""}\0`);
+  return { hash: hash.digest("hex").slice(0, 16), packages };
+}
+
+/** Whether Node would find the package from there, by the folders that it looks in. */
+export function isInstalled(name: string, script: string): boolean {
+  for (let folder = dirname(script); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "node_modules", name, "package.json"))) return true;
+    if (folder === dirname(folder)) return false;
+  }
+}
+
+const packageName = (specifier: string): string =>
+  specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+
+function found(path: string): string[] {
+  const match = endings.map((ending) => path + ending).find((candidate) => isFile(candidate));
+  return match === undefined ? [] : [match];
+}
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+
+function readText(path: string): string {
+  try {
+    return statSync(path).size > cliLimits.contentFileBytesMax ? "" : readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
