@@ -1,6 +1,6 @@
-import type { ContainerStatus, Deployment, Pod, Stored } from "@wherry/kube/types";
+import type { ContainerStatus, Deployment, Pod, ReplicaSet, Stored } from "@wherry/kube/types";
 import { describe, expect, test } from "vitest";
-import { isDeploymentReady, isReady, troubles } from "./readiness.ts";
+import { isCurrentSet, isDeploymentReady, isReady, troubles } from "./readiness.ts";
 
 const meta = { name: "x", namespace: "default", uid: "u", resourceVersion: "1" };
 const deployment = (status: Deployment["status"]): Stored<Deployment> =>
@@ -31,6 +31,24 @@ describe("a deployment is ready", () => {
   ])("but not while %s", (_, status) => {
     expect(isDeploymentReady(deployment(status))).toBe(false);
   });
+});
+
+test("a Deployment's current set is the one that it owns with its template, not the one before it", () => {
+  const template = (version: string, labels: object): object => ({
+    metadata: { labels: { app: "x", ...labels }, annotations: { version } },
+    spec: { containers: [{ name: "main", image: "i" }] },
+  });
+  const owner = { ...deployment({}), spec: { selector: {}, template: template("2", {}) } } as Stored<Deployment>;
+  const set = (version: string, uid = "u"): Stored<ReplicaSet> =>
+    ({
+      metadata: { ...meta, ownerReferences: [{ controller: true, apiVersion: "", kind: "", name: "x", uid }] },
+      spec: { selector: {}, template: template(version, { "pod-template-hash": "abc" }) },
+    });
+  expect([set("2"), set("1"), set("2", "another")].map((one) => isCurrentSet(one, owner))).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test("a bare pod counts as ready when it is, or has done its work; a replica is its deployment's business", () => {

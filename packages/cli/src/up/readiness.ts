@@ -1,5 +1,6 @@
 // Is all of it ready, and if not, why not? Pure: looks at objects, decides nothing about waiting.
-import type { ContainerStatus, Deployment, Pod, Stored } from "@wherry/kube/types";
+import { isDeepStrictEqual } from "node:util";
+import type { ContainerStatus, Deployment, OwnerReference, Pod, ReplicaSet, Stored } from "@wherry/kube/types";
 
 export interface World {
   readonly deployments: readonly Stored<Deployment>[];
@@ -44,14 +45,27 @@ export const isPodReady = (pod: Stored<Pod>): boolean =>
 
 const isPodDone = (pod: Stored<Pod>): boolean => pod.status?.phase === "Succeeded";
 
-export const hasController = (pod: Stored<Pod>): boolean =>
-  pod.metadata.ownerReferences?.some((owner) => owner.controller === true) ?? false;
+export const controllerOf = (object: Stored<Pod> | Stored<ReplicaSet>): OwnerReference | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true);
+
+/** Whether the set is the one of the Deployment's template as it is now; by the template, so that a cache that is behind can't mislead. */
+export function isCurrentSet(set: Stored<ReplicaSet>, deployment: Stored<Deployment>): boolean {
+  if (controllerOf(set)?.uid !== deployment.metadata.uid) return false;
+  const { metadata, ...template } = set.spec?.template ?? {};
+  const given = Object.entries(metadata?.labels ?? {}).filter(([name]) => name !== "pod-template-hash");
+  const labels = Object.fromEntries(given);
+  const wanted = deployment.spec?.template;
+  return isDeepStrictEqual(
+    { ...template, metadata: { ...metadata, labels } },
+    { ...wanted, metadata: { ...wanted?.metadata, labels: wanted?.metadata?.labels ?? {} } },
+  );
+}
 
 export function isReady(world: World): boolean {
   return (
     world.deployments.every(isDeploymentReady) &&
     world.pods
-      .filter((pod) => !hasController(pod) && pod.metadata.deletionTimestamp === undefined)
+      .filter((pod) => controllerOf(pod) === undefined && pod.metadata.deletionTimestamp === undefined)
       .every((pod) => isPodReady(pod) || isPodDone(pod))
   );
 }

@@ -10,8 +10,9 @@ import { cliLimits } from "../limits.ts";
 import type { Timings } from "../timings.ts";
 import type { Applied } from "./apply.ts";
 import type { Plan } from "./plan.ts";
-import type { Trouble } from "./readiness.ts";
-import type { Targets, View } from "./wait.ts";
+import { controllerOf } from "./readiness.ts";
+import type { Targets } from "./targets.ts";
+import type { View } from "./view.ts";
 
 export interface RunOptions {
   readonly paths: ClusterPaths;
@@ -87,6 +88,9 @@ export class Run {
     this.#options.timings.mark("applied");
     const view = await openView(api.client, context, this.#abort.signal);
     const targets = new Targets(view, applied);
+    for (const { kind, object, outcome } of applied)
+      if (outcome !== "created") context.terminal.note(`${kind.kind.toLowerCase()}/${object.metadata.name} ${outcome}`);
+    await this.#startAfresh(api, targets, applied);
     const progress = (line: string): void => {
       context.terminal.progress(line);
     };
@@ -99,20 +103,45 @@ export class Run {
     this.#options.timings.mark("ready");
     this.isUp = true;
     if (result.outcome === "ready") {
-      await this.#summarize(applied, targets);
+      await this.#summarize(targets, true);
       return detach ? 0 : this.#stream(api, view);
     }
-    const why = await explain(result.troubles, api, this.#abort.signal);
-    if (result.final && applied.length > 0) {
+    const { terminal } = context;
+    const { explain } = await import("./explain.ts");
+    const why = (await explain(result.troubles, api.access, this.#abort.signal))
+      .map((line) => terminal.clean(line))
+      .join("\n");
+    if (result.final && applied.length > 0)
       throw new CliError(`not ready:\n${why}\n${await takeBack(api.transport, applied)}`);
+    if (applied.length === 0) {
+      // Nobody asked for these just now: the cluster is up, which is what was asked for.
+      terminal.note(`${terminal.style("yellow", "note:")} not all of the cluster's pods are ready:\n${inShort(why)}`);
+      await this.#summarize(targets, false);
+      return detach ? 0 : this.#stream(api, view);
     }
     const what = result.timedOut ? `not ready within ${this.#options.timeoutMs / 1000} s` : "not ready";
-    context.terminal.note(`${context.terminal.style("red", "wherry:")} ${what}:\n${context.terminal.clean(why)}`);
-    context.terminal.note(`The cluster stays up. ${hints(paths.name, context)}`);
+    terminal.note(`${terminal.style("red", "wherry:")} ${what}:\n${why}`);
+    if (targets.olderServe) terminal.note("The pods of the version before go on serving.");
+    terminal.note(`The cluster stays up. ${hints(paths.name, context)}`);
     return detach ? 1 : this.#stream(api, view);
   }
 
-  async #summarize(applied: readonly Applied[], targets: Targets): Promise<void> {
+  /**
+   * Pods that crash again and again and that this `up` has not changed are replaced: what they lacked may be there by now, and
+   * their back-off, up to five minutes, is longer than anyone waits.
+   */
+  async #startAfresh(api: ClusterApi, targets: Targets, applied: readonly Applied[]): Promise<void> {
+    if (!applied.some(({ kind, outcome }) => kind.kind === "Deployment" && outcome === "unchanged")) return;
+    const stuck = targets.troubles.filter(
+      ({ pod, reason }) => reason === "CrashLoopBackOff" && controllerOf(pod) !== undefined,
+    );
+    const pods = stuck.map(({ pod }) => pod);
+    targets.forget(pods);
+    const { resources } = await import("@wherry/kube");
+    await Promise.all(pods.map(({ metadata }) => api.client.delete(resources.pods, metadata).catch(() => undefined)));
+  }
+
+  async #summarize(targets: Targets, ready: boolean): Promise<void> {
     const { context, plan, paths, detach } = this.#options;
     const { printSummary } = await import("./summary.ts");
     printSummary(
@@ -124,12 +153,11 @@ export class Run {
         calls: plan.services,
         elapsedMs: process.uptime() * 1000,
         detached: detach,
+        ready,
       },
       context,
     );
     this.#options.timings.print(context);
-    for (const { kind, object, outcome } of applied)
-      if (outcome !== "created") context.terminal.note(`${kind.kind.toLowerCase()}/${object.metadata.name} ${outcome}`);
   }
 
   /** Never resolves by itself: a signal or the daemon's end does. */
@@ -155,38 +183,31 @@ export class Run {
   }
 }
 
-type Parts = typeof import("../client.ts") & typeof import("./apply.ts") & typeof import("./wait.ts");
+type Parts = typeof import("../client.ts") &
+  typeof import("./apply.ts") &
+  typeof import("./targets.ts") &
+  typeof import("./view.ts") &
+  typeof import("./wait.ts");
 let parts: Promise<Parts> | undefined;
 
 /** Everything that a run needs; called while the daemon starts, so that it is there when that listens. */
 export function loadParts(): Promise<Parts> {
-  parts ??= Promise.all([import("../client.ts"), import("./apply.ts"), import("./wait.ts")]).then(
-    ([client, apply, wait]) => ({ ...client, ...apply, ...wait }),
-  );
+  parts ??= Promise.all([
+    import("../client.ts"),
+    import("./apply.ts"),
+    import("./targets.ts"),
+    import("./view.ts"),
+    import("./wait.ts"),
+  ]).then(([client, apply, targets, view, wait]) => ({ ...client, ...apply, ...targets, ...view, ...wait }));
   return parts;
 }
 
-/** Each trouble with the end of its log. */
-async function explain(found: readonly Trouble[], api: ClusterApi, signal: AbortSignal): Promise<string> {
-  if (found.length === 0) return "  pods are still starting";
-  const { logLines } = await import("../log-lines.ts");
-  const seen = new Set<string>();
-  const parts: string[] = [];
-  for (const { pod, container, reason, message } of found) {
-    // Replicas fail alike: one of them is enough.
-    const alike = `${pod.metadata.ownerReferences?.[0]?.uid ?? pod.metadata.uid} ${container} ${reason}`;
-    if (seen.has(alike)) continue;
-    seen.add(alike);
-    const { name, namespace = "default" } = pod.metadata;
-    parts.push(`  pod ${namespace}/${name}: ${reason}: ${message}`);
-    if (container === "" || reason.includes("Image")) continue;
-    const lines: string[] = [];
-    const query = { namespace, pod: name, container, tailLines: cliLimits.whyLogLines };
-    for await (const line of logLines(api.access, query, signal)) lines.push(`    ${line}`);
-    if (lines.length > 0) parts.push("  its last log lines:", ...lines);
-  }
-  return parts.join("\n");
-}
+/** Without the logs. */
+const inShort = (why: string): string =>
+  why
+    .split("\n")
+    .filter((line) => !/^ {4}|^ {2}its last log lines:/.test(line))
+    .join("\n");
 
 function hints(name: string, { self }: Context): string {
   const option = name === "default" ? "" : ` --name ${name}`;

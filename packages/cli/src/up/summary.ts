@@ -12,6 +12,8 @@ export interface Summary {
   readonly calls: readonly string[];
   readonly elapsedMs: number;
   readonly detached: boolean;
+  /** Else the caller has said what is not. */
+  readonly ready: boolean;
 }
 
 export function printSummary(summary: Summary, context: Context): void {
@@ -19,7 +21,8 @@ export function printSummary(summary: Summary, context: Context): void {
   const { pods, services } = summary;
   const seconds = (summary.elapsedMs / 1000).toFixed(2);
   const what = pods.length === 0 ? "an empty cluster" : pods.length === 1 ? "1 pod" : `${pods.length} pods`;
-  terminal.out(terminal.style("green", `✓ ${summary.cluster} is up: ${what}, ready in ${seconds} s`));
+  const done = summary.ready ? `, ready in ${seconds} s` : ", not all ready";
+  terminal.out(terminal.style(summary.ready ? "green" : "yellow", `✓ ${summary.cluster} is up: ${what}${done}`));
   const namespaced = [...pods, ...services].some(({ metadata }) => metadata.namespace !== "default");
   const name = (object: Pick<Stored<Pod>, "metadata">): string =>
     (namespaced ? `${object.metadata.namespace ?? ""}/` : "") + object.metadata.name;

@@ -1,0 +1,75 @@
+// Why pods don't get ready, for a person: the reason as the API has it, the error that the program ended with, the end of its log
+// around it, and what to do about the mistakes that everybody makes once. Reads logs; changes nothing.
+import type { ClusterAccess } from "../client.ts";
+import { cliLimits } from "../limits.ts";
+import { levelName, logRecord, readable } from "../log-record.ts";
+import type { Trouble } from "./readiness.ts";
+
+/** @returns lines; one trouble for all replicas that have the same */
+export async function explain(
+  found: readonly Trouble[],
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (found.length === 0) return ["  pods are still starting"];
+  const { logLines } = await import("../log-lines.ts");
+  const seen = new Set<string>();
+  const parts: string[] = [];
+  for (const { pod, container, reason, message } of found) {
+    // Replicas fail alike: one of them is enough.
+    const alike = `${pod.metadata.ownerReferences?.[0]?.uid ?? pod.metadata.uid} ${container} ${reason}`;
+    if (seen.has(alike)) continue;
+    seen.add(alike);
+    const { name, namespace = "default" } = pod.metadata;
+    parts.push(`  pod ${namespace}/${name}: ${reason}: ${message}`);
+    if (container === "" || reason.includes("Image")) continue;
+    const lines: string[] = [];
+    const query = { namespace, pod: name, container, tailLines: cliLimits.whyLogLinesRead };
+    for await (const line of logLines(access, query, signal)) lines.push(line);
+    parts.push(...explainLog(lines));
+    const status = pod.status?.containerStatuses?.find((one) => one.name === container);
+    const exit = (status?.state?.terminated ?? status?.lastState?.terminated)?.exitCode;
+    if (exit === 0) parts.push(`  hint: ${hints.ended}`);
+  }
+  return parts;
+}
+
+const hints = {
+  address:
+    "every pod has an address of its own, in $POD_IP (and $HOST): a program that binds all addresses, or localhost, meets " +
+    'the other pods there. Bind that one, as in: command: [python, -m, http.server, "8080", --bind, $(POD_IP)]',
+  ended:
+    "the program ended by itself, without an error. A service file stays up with `await run(service(…))` at its end",
+} as const;
+
+const plain = { style: (_: unknown, text: string): string => text, clean: (text: string): string => text };
+
+/** The deciding line of a log, its end from there on, and a hint. Pure. */
+export function explainLog(lines: readonly string[]): readonly string[] {
+  if (lines.length === 0) return [];
+  const at = lines.findLastIndex(isDeciding);
+  // Node prints the place and the source line above a syntax error.
+  const place =
+    at > 0 ? lines.slice(Math.max(0, at - 6), at).find((line) => /^(file:\/\/)?\/\S+:\d+$/.test(line)) : undefined;
+  const from = at < 0 ? lines.length - cliLimits.whyLogLines : Math.min(at, lines.length - cliLimits.whyLogLines);
+  const shown = lines
+    .slice(Math.max(0, from))
+    .flatMap((line) => readable(line, plain))
+    .slice(-cliLimits.whyLogLinesRead);
+  const deciding = at < 0 ? undefined : (logRecord(lines[at] ?? "")?.msg ?? lines[at]?.trim());
+  return [
+    ...(deciding === undefined
+      ? []
+      : [`  ${deciding}${place === undefined ? "" : ` (${place.replace("file://", "")})`}`]),
+    "  its last log lines:",
+    ...shown.slice(0, cliLimits.whyLogLinesShown).map((line) => `    ${line}`),
+    ...(lines.some((line) => /EADDRINUSE|Address already in use/i.test(line)) ? [`  hint: ${hints.address}`] : []),
+  ];
+}
+
+/** `Error: …`, `SyntaxError: …`, `Error [CODE]: …`, Python's `OSError: …`, or a fatal record. */
+function isDeciding(line: string): boolean {
+  const record = logRecord(line);
+  if (record !== undefined) return levelName(record.level) === "FATAL";
+  return /^(Uncaught )?([A-Za-z_.]*(Error|Exception)|panic)( \[\w+\])?: \S/.test(line);
+}
