@@ -176,9 +176,23 @@ describe("draining", () => {
     source.connect(await sink.bind(anyPort));
     await source.writable(patience());
     for (let n = 0; n < 100; n++) source.send(Buffer.alloc(10_000));
-    expect(await source.drain({ deadlineMs: 5_000 })).toEqual({ unflushedMessages: 0, unflushedBytes: 0, peers: [] });
+    const nothing = { unflushedMessages: 0, unflushedBytes: 0, peers: [], undelivered: 0 };
+    expect(await source.drain({ deadlineMs: 5_000 })).toEqual(nothing);
     expect([...source.peers.values()].map((peer) => peer.messagesOut)).toEqual([100]);
     expect(source.send("more")).toBe("sent");
+  });
+
+  it("tells how many messages were lost with a peer that left meanwhile", async () => {
+    const server = keep(router());
+    const deaf = await deafPeer(await server.bind(anyPort), "deaf");
+    await until(() => server.peers.size === 1);
+    while (server.send(["deaf", Buffer.alloc(1_000_000)]) === "sent");
+    const drained = server.drain({ deadlineMs: 60_000 });
+    deaf.destroy();
+    const { unflushedMessages, undelivered } = await drained;
+    expect(unflushedMessages).toBe(0);
+    expect(undelivered).toBeGreaterThan(0);
+    expect(undelivered).toBe(server.counters.undelivered);
   });
 
   it("can be aborted", async () => {

@@ -201,6 +201,8 @@ export interface DrainResult {
   readonly unflushedBytes: number;
   /** The peers that it is queued to. */
   readonly peers: readonly Peer[];
+  /** Messages that were queued to peers who left while it drained. */
+  readonly undelivered: number;
 }
 
 /** What all sockets have. */

@@ -1,27 +1,19 @@
-// What all socket types share: listeners, connectors, connections, events, counters, the inbox, and closing. Whom to send to
+// What all socket types share: connections, events, counters, the inbox, draining and closing. Whom to send to
 // and what the reader may take is the pattern's affair.
-import type { Socket as NetSocket } from "node:net";
 import { type Clock, type Random, SystemClock, SystemRandom } from "@wherry/core";
-import { type Endpoint, formatEndpoint, parseEndpoint } from "../endpoint.ts";
-import { bindError, closedError } from "../errors.ts";
-import { defaults } from "../limits.ts";
+import { closedError } from "../errors.ts";
 import type { Mechanism, MechanismContext } from "../mechanism/mechanism.ts";
 import { nullMechanism } from "../mechanism/null.ts";
 import type { DrainResult, DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
 import { writeUint32 } from "../wire/frame.ts";
 import type { Problem } from "../wire/problem.ts";
-import { Connection } from "./connection.ts";
-import { Connector } from "./connector.ts";
 import { Counters } from "./counters.ts";
-import { dial } from "./dial.ts";
+import { Endpoints, type EndpointsOwner } from "./endpoints.ts";
 import { Events } from "./events.ts";
 import { Flusher } from "./flusher.ts";
 import { Inbox, type Turn } from "./inbox.ts";
-import { InprocLink } from "./inproc.ts";
-import { bindName, dialName } from "./inproc-names.ts";
 import type { Link } from "./link.ts";
-import { Listener } from "./listener.ts";
-import type { ConnectionEnd, ConnectionOwner } from "./owner.ts";
+import type { ConnectionEnd } from "./owner.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
@@ -48,17 +40,7 @@ export interface Pattern {
   hasRoom(): boolean;
 }
 
-/** Unique in the process. */
-let lastConnectionId = 0;
-
-/** An endpoint that is listened on. */
-interface Bound {
-  stop(): void;
-  /** After `stop`: when what it accepted is gone, too. */
-  ended(): Promise<void>;
-}
-
-export class Hub implements ConnectionOwner {
+export class Hub implements EndpointsOwner {
   readonly type: string;
   readonly prefixesMessages: boolean;
   readonly takesSubscriptions: boolean;
@@ -78,10 +60,7 @@ export class Hub implements ConnectionOwner {
   readonly #gone = new Waiters();
   readonly #flushed = new Waiters();
   readonly #connections = new Set<Link>();
-  readonly #connectors = new Map<string, Connector>();
-  readonly #connectorOf = new Map<Link, Connector>();
-  #listeners: Bound[] = [];
-  #stopping: Bound[] = [];
+  readonly #endpoints: Endpoints = new Endpoints(this);
   readonly #routingIdBase: number;
 
   constructor(pattern: Pattern, options: SocketOptions) {
@@ -105,66 +84,20 @@ export class Hub implements ConnectionOwner {
     return this.#counters.snapshot(this.#connections, this.inbox.discarded);
   }
 
-  async bind(endpoint: string, signal?: AbortSignal): Promise<string> {
-    const target = parseEndpoint(endpoint, "bind");
-    if (this.closed) throw closedError();
-    signal?.throwIfAborted();
-    if (target.transport === "inproc") return this.#bindInproc(formatEndpoint(target));
-    const listener = await Listener.open(target, {
-      onAccept: (socket, address) => this.#accept(socket, address),
-      onAcceptError: (bound, error) => this.#reportDrop(bound, "connection-error", error.message),
-    });
-    if (this.#isClosed() || signal?.aborted === true) {
-      listener.stop();
-      this.#stopping.push(listener);
-      throw signal?.aborted === true ? (signal.reason as Error) : closedError();
-    }
-    this.#listeners.push(listener);
-    return listener.endpoint;
+  bind(endpoint: string, signal?: AbortSignal): Promise<string> {
+    return this.#endpoints.bind(endpoint, signal);
   }
 
   stopAccepting(): void {
-    for (const listener of this.#listeners) listener.stop();
-    this.#stopping.push(...this.#listeners);
-    this.#listeners = [];
+    this.#endpoints.stopAccepting();
   }
 
-  /** A second `connect` to the same endpoint changes nothing. */
-  connect(text: string, signal?: AbortSignal): void {
-    const target = parseEndpoint(text, "connect");
-    if (this.closed) throw closedError();
-    signal?.throwIfAborted();
-    const endpoint = formatEndpoint(target);
-    if (this.#connectors.has(endpoint)) return;
-    const { clock, random, settings } = this;
-    const { reconnectFirstMs, reconnectMaxMs, reconnectAttemptsMax, reconnectStopOn } = settings;
-    const connector: Connector = new Connector(endpoint, {
-      clock,
-      random,
-      reconnectFirstMs,
-      reconnectMaxMs,
-      reconnectAttemptsMax,
-      reconnectStopOn,
-      dial: () => this.#dial(target, connector),
-      onRetry: (address, retryInMs, detail) => this.events.emit("retry", address, retryInMs, detail),
-      onGiveUp: (address, attempts, detail) => this.events.emit("giveUp", address, attempts, detail),
-    });
-    this.#connectors.set(endpoint, connector);
-    const onAbort = (): void => {
-      if (this.#connectors.get(endpoint) === connector) this.disconnect(endpoint);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    connector.onStopped = () => signal?.removeEventListener("abort", onAbort);
-    connector.start();
+  connect(endpoint: string, signal?: AbortSignal): void {
+    this.#endpoints.connect(endpoint, signal);
   }
 
-  disconnect(text: string): void {
-    const endpoint = formatEndpoint(parseEndpoint(text, "connect"));
-    const connector = this.#connectors.get(endpoint);
-    if (connector === undefined) return;
-    this.#connectors.delete(endpoint);
-    connector.stop();
-    connector.connection?.leave({ reason: "closed-here", detail: `disconnected from ${endpoint}` }, defaults.lingerMs);
+  disconnect(endpoint: string): void {
+    this.#endpoints.disconnect(endpoint);
   }
 
   writable(signal?: AbortSignal): Promise<void> {
@@ -178,6 +111,7 @@ export class Hub implements ConnectionOwner {
   }
 
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<DrainResult> {
+    const undeliveredBefore = this.#counters.undelivered;
     const deadline = new AbortController();
     const timer = this.clock.timer(deadlineMs, () => deadline.abort());
     const ends = signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]);
@@ -189,15 +123,14 @@ export class Hub implements ConnectionOwner {
       timer.cancel();
     }
     const peers = [...this.#connections].filter((connection) => connection.queuedMessages > 0);
-    return { unflushedMessages: this.tally.messages, unflushedBytes: this.tally.bytes, peers };
+    const undelivered = this.#counters.undelivered - undeliveredBefore;
+    return { unflushedMessages: this.tally.messages, unflushedBytes: this.tally.bytes, peers, undelivered };
   }
 
   async close(lingerMs: number, signal?: AbortSignal): Promise<{ readonly undelivered: number }> {
     const undeliveredBefore = this.#counters.undelivered;
     this.closed = true;
-    this.stopAccepting();
-    for (const connector of this.#connectors.values()) connector.stop();
-    this.#connectors.clear();
+    this.#endpoints.stop();
     this.inbox.close();
     this.#room.reject(closedError());
     for (const connection of [...this.#connections]) {
@@ -214,7 +147,7 @@ export class Hub implements ConnectionOwner {
     signal?.addEventListener("abort", onAbort, { once: true });
     while (this.#connections.size > 0) await this.#gone.wait();
     signal?.removeEventListener("abort", onAbort);
-    for (const listener of this.#stopping) await listener.ended();
+    await this.#endpoints.ended();
     return { undelivered: this.#counters.undelivered - undeliveredBefore };
   }
 
@@ -242,7 +175,7 @@ export class Hub implements ConnectionOwner {
 
   onReady(connection: Link): void {
     this.#counters.connected++;
-    this.#connectorOf.get(connection)?.onReady();
+    this.#endpoints.onReady(connection);
     this.peers.set(connection.id, connection);
     this.#pattern.added(connection);
     this.events.emit("connect", connection);
@@ -267,83 +200,31 @@ export class Hub implements ConnectionOwner {
     this.#connections.delete(connection);
     this.#counters.ended(connection);
     this.#counters.undelivered += end.undelivered;
-    const connector = this.#connectorOf.get(connection);
-    this.#connectorOf.delete(connection);
     if (end.wasReady) {
       this.#counters.disconnected++;
       this.#counters.dropped(end.reason);
       this.#pattern.ended?.(connection);
       this.events.emit("disconnect", connection, end.reason, end.undelivered);
     } else if (end.wasOpen) {
-      this.#reportDrop(connection.address, end.reason, end.detail);
+      this.reportDrop(connection.address, end.reason, end.detail);
     }
-    if (connector?.onGone(end) === false && this.#connectors.get(connector.endpoint) === connector)
-      this.#connectors.delete(connector.endpoint);
+    this.#endpoints.onGone(connection, end);
     this.#gone.resolve();
   }
 
-  /** Asked anew after an await, where the compiler believes the earlier answer. */
-  #isClosed(): boolean {
-    return this.closed;
-  }
-
-  #accept(socket: NetSocket, address: string): void {
-    if (!this.#admit(address)) {
-      socket.on("error", () => undefined);
-      socket.destroy();
-      return;
-    }
-    const connection = new Connection(++lastConnectionId, socket, address, this);
-    this.#adopt(connection);
-    connection.open();
-  }
-
   /** Counts a connection that comes in, and says whether it may. */
-  #admit(address: string): boolean {
+  admit(address: string): boolean {
     if (this.#connections.size < this.settings.peersMax && !this.closed) {
       this.#counters.accepted++;
       return true;
     }
-    this.#reportDrop(address, "too-many-peers", `there are ${this.settings.peersMax} connections already`);
+    this.reportDrop(address, "too-many-peers", `there are ${this.settings.peersMax} connections already`);
     return false;
   }
 
-  #adopt(connection: Link): void {
+  adopt(connection: Link): void {
     this.#connections.add(connection);
     if (this.inbox.paused) connection.pause();
-  }
-
-  #dial(target: Endpoint, connector: Connector): Link {
-    const address = connector.endpoint;
-    const id = ++lastConnectionId;
-    if (target.transport === "inproc") {
-      const link = new InprocLink(id, address, this);
-      this.#adopt(link);
-      this.#connectorOf.set(link, connector);
-      dialName(address, link);
-      return link;
-    }
-    const socket = dial(target);
-    const connection = new Connection(id, socket, address, this);
-    this.#adopt(connection);
-    this.#connectorOf.set(connection, connector);
-    socket.once("connect", () => connection.open());
-    return connection;
-  }
-
-  #bindInproc(endpoint: string): string {
-    const stop = bindName(endpoint, (dialling) => {
-      const admitted = this.#admit(endpoint);
-      const link = new InprocLink(++lastConnectionId, endpoint, this);
-      if (admitted) this.#adopt(link);
-      process.nextTick(() => {
-        if (admitted) InprocLink.join(link, dialling);
-        else dialling.drop({ reason: "connection-error", detail: `${endpoint} has as many peers as it may` });
-      });
-    });
-    if (stop === undefined) throw bindError(endpoint, Object.assign(new Error("taken"), { code: "EADDRINUSE" }));
-    this.#listeners.push({ stop, ended: () => Promise.resolve() });
-    return endpoint;
   }
 
   /** The socket's queues together were at their limit, and are not any more. */
@@ -352,7 +233,7 @@ export class Hub implements ConnectionOwner {
     this.roomChanged();
   }
 
-  #reportDrop(address: string, reason: DropReason, detail: string): void {
+  reportDrop(address: string, reason: DropReason, detail: string): void {
     this.#counters.dropped(reason);
     this.events.emit("drop", address, reason, detail);
   }
