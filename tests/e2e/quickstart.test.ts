@@ -1,6 +1,6 @@
 // The main job, as the README tells it: the echo service as three pods behind a Service, seen and handled with the real
 // kubectl. One cluster for the whole file: the tests are one session, in order.
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pythonWithZmq } from "../support/python.ts";
@@ -68,6 +68,8 @@ describe("while `wherry up examples/echo --replicas 3` runs", () => {
       stdout: "deployment.apps/echo\n",
     });
     expect((await session.run("kubectl", "get", "deployment", "nothing")).code).toBe(1);
+    // What kubectl caches goes with the cluster (the session's HOME is the state folder's parent).
+    expect(existsSync(join(session.home, "default", "kubectl-cache"))).toBe(true);
   });
 
   test("a plain ZeroMQ socket of another language echoes through the Service's ClusterIP", async (context) => {

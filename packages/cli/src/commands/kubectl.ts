@@ -15,7 +15,10 @@ const notFoundExitCode = 127;
 export async function kubectl(args: readonly string[], options: CommonOptions, context: Context): Promise<number> {
   const { paths } = requireDaemon(options.name, context);
   const program = await findKubectl(context.env);
-  const child = spawn(program, args, { stdio: "inherit", env: { ...context.env, KUBECONFIG: paths.kubeconfig } });
+  // kubectl's own cache goes with the cluster, instead of growing below ~/.kube with every cluster's port.
+  const cache = { KUBECACHEDIR: join(paths.folder, "kubectl-cache") };
+  const env = { ...cache, ...context.env, KUBECONFIG: paths.kubeconfig };
+  const child = spawn(program, args, { stdio: "inherit", env });
   return forwardedExit(child);
 }
 
