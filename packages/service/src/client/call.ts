@@ -1,6 +1,7 @@
 // One call of a method, from its caller's request to its settlement; the client keeps it until it knows its fate.
 import type { Timer } from "@wherry/core";
 import { type RequestFate, ServiceError } from "../errors.ts";
+import { textBytesMax } from "../limits.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -43,4 +44,10 @@ export function errorOfCall(call: Call, error: ServiceError): ServiceError {
   if (!call.maybeExecuted || error.fate !== "not-started") return error;
   const { code, message, retryable, details } = error;
   return new ServiceError(code, message, { retryable, details, fate: "maybe-executed", cause: error });
+}
+
+/** @throws TypeError for what is too long for a header: a bug of the caller. */
+export function checkText(what: string, text: string): void {
+  if (Buffer.byteLength(text) > textBytesMax)
+    throw new TypeError(`${what}: expected at most ${textBytesMax} bytes, got ${Buffer.byteLength(text)}`);
 }

@@ -44,7 +44,7 @@ function discoveryOf(
   let found: Promise<Cluster> | undefined;
   const cluster = (): Promise<Cluster> => {
     // A failure is not kept: a kubeconfig may appear later.
-    found ??= findCluster(options, ofName).catch((error: unknown) => {
+    found ??= clusterOf(options, ofName).catch((error: unknown) => {
       found = undefined;
       throw error;
     });
@@ -55,12 +55,13 @@ function discoveryOf(
 }
 
 /** The client for Kubernetes is loaded here, when it is needed: fixed endpoints don't pay for it. */
-async function findCluster(options: ConnectOptions, ofName: string | undefined): Promise<Cluster> {
+async function clusterOf(options: ConnectOptions, ofName: string | undefined): Promise<Cluster> {
   const wanted = options.namespace ?? ofName;
   if (options.kube !== undefined)
     return { client: options.kube, namespace: wanted ?? process.env["POD_NAMESPACE"] ?? "default" };
-  const { createClient, defaultConfig, httpTransport } = await import("@wherry/kube/client");
-  const config = await defaultConfig();
+  const { findCluster } = await import("./find-cluster.ts");
+  const { createClient, httpTransport } = await import("@wherry/kube/client");
+  const config = await findCluster();
   return { client: createClient(httpTransport(config)), namespace: wanted ?? config.namespace };
 }
 

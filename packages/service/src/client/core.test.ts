@@ -7,7 +7,7 @@ import { Server } from "../server/server.ts";
 import { type Methods, type ServiceDefinition, service } from "../service.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { ClientCore } from "./core.ts";
-import type { Target } from "./discovery.ts";
+import type { DiscoveryProblem, Target } from "./discovery.ts";
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -19,11 +19,12 @@ function world() {
   const network = new MemoryNetwork();
   const clock = new VirtualClock();
   let tell: (targets: readonly Target[]) => void = () => undefined;
+  let trouble: (problem: DiscoveryProblem) => void = () => undefined;
   const client = new ClientCore({
     service: "test",
     name: "client",
     deadlineMs: 5000,
-    discovery: { start: (listener) => (tell = listener) },
+    discovery: { start: (listener, _signal, problem) => ([tell, trouble] = [listener, problem]) },
     socket: () => network.dealer(),
     random: new SeededRandom(1),
     log: silentLogger,
@@ -54,7 +55,8 @@ function world() {
       }),
     );
   const available = (count: number): Promise<void> => expect.poll(() => client.counters.available).toBe(count);
-  return { network, clock, client, pod, list, available };
+  const problem = (lasting: boolean): void => trouble({ error: new Error("no cluster here"), lasting });
+  return { network, clock, client, pod, list, problem, available };
 }
 
 /** A method that notes who ran what. */
@@ -359,5 +361,34 @@ describe("deadline and cancellation", () => {
     await clock.advance(5000);
     const after = await Promise.all(Array.from({ length: 40 }, () => client.call("who", 1)));
     expect(new Set(after)).toEqual(new Set(["a", "b"]));
+  });
+});
+
+describe("a client that cannot find out its endpoints", () => {
+  test("fails calls at once when only a person can mend it, and works when somebody did", async () => {
+    const { client, pod, list, problem, available } = world();
+    const before = client.call("who", 1).catch((error: unknown) => error);
+    problem(true);
+    const told = { code: "UNAVAILABLE", fate: "not-started", message: expect.stringContaining("no cluster here") };
+    expect(await before).toMatchObject(told);
+    await expect(client.call("who", 2)).rejects.toMatchObject(told);
+    await pod("a", noting([], "a"));
+    list("a");
+    await available(1);
+    problem(true);
+    expect(await client.call("who", 3)).toBe("a");
+  });
+
+  test("waits within the deadline for what may pass, and says then what was wrong", async () => {
+    const { client, clock, problem } = world();
+    problem(false);
+    const call = client.call("who", 1).catch((error: unknown) => error);
+    await clock.advance(5000);
+    expect(await call).toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(
+        /within 5000 ms; no endpoint is known, for the cluster can't be asked: no cluster here/,
+      ),
+    });
   });
 });

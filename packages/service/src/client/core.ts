@@ -2,12 +2,12 @@
 // Where pods are comes from a `Discovery`, connections from a factory, so that a test holds both.
 import { BoundedQueue, type Clock, type Logger, type Random, type Timer } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import { endpointsMax, pingIntervalMs, textBytesMax, waitingCallsMax } from "../limits.ts";
+import { endpointsMax, pingIntervalMs, waitingCallsMax } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
-import { lateError } from "./late.ts";
+import { closedError, fullError, hopelessError, lateError } from "./late.ts";
 import { bestOf, choose } from "./balancer.ts";
-import { type Call, errorOfCall, fateOfUnanswered } from "./call.ts";
-import type { Discovery, Target } from "./discovery.ts";
+import { type Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
+import type { Discovery, DiscoveryProblem, Target } from "./discovery.ts";
 import { type ClientSocket, Endpoint } from "./endpoint.ts";
 import { backoffMs, decide, RetryBudget } from "./retry.ts";
 import type { CallOptions, ClientCounters } from "./types.ts";
@@ -38,6 +38,8 @@ export class ClientCore {
   readonly #counts = { calls: 0, succeeded: 0, failed: 0, retries: 0 };
   /** `bestOf` the endpoints; undefined when something changed since. */
   #best: readonly Endpoint[] | undefined;
+  /** Why the endpoints can't be found out now. */
+  #problem: DiscoveryProblem | undefined;
   #lastId = 0;
   #pingTimer: Timer | undefined;
   #wakeTimer: Timer | undefined;
@@ -45,7 +47,11 @@ export class ClientCore {
   constructor(options: ClientCoreOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    options.discovery.start((targets) => this.#setTargets(targets), this.#stop.signal);
+    options.discovery.start(
+      (targets) => this.#setTargets(targets),
+      this.#stop.signal,
+      (problem) => this.#troubled(problem),
+    );
     this.#pingLater();
   }
 
@@ -97,8 +103,21 @@ export class ClientCore {
     this.#endpoints.clear();
   }
 
+  /** With endpoints, the client goes on with them. Without any, calls need not wait for what only a person can mend. */
+  #troubled(problem: DiscoveryProblem): void {
+    this.#problem = problem;
+    const hopeless = this.#hopeless();
+    if (hopeless !== undefined) for (const call of this.#waiting.drain()) this.#fail(call, hopeless);
+  }
+
+  #hopeless(): ServiceError | undefined {
+    if (this.#problem?.lasting !== true || this.#endpoints.size > 0) return undefined;
+    return hopelessError(this.#options.service, this.#problem);
+  }
+
   #setTargets(targets: readonly Target[]): void {
     if (this.#stop.signal.aborted) return;
+    this.#problem = undefined;
     if (targets.length > endpointsMax)
       this.#options.log.warn(
         { endpoints: targets.length },
@@ -159,12 +178,10 @@ export class ClientCore {
     if (this.#waiting.size === 0 && this.#trySend(call)) return;
     // In the queue it may not be choosy: those behind it would wait for what it avoids.
     call.avoid = undefined;
-    if (this.#waiting.push(call)) {
-      this.#wakeWhenRoom();
-      return;
-    }
-    const message = `${waitingCallsMax} calls wait already; slow down, or add replicas`;
-    this.#fail(call, new ServiceError("BUSY", message, { retryable: true, fate: "not-started" }));
+    const hopeless = this.#hopeless();
+    if (hopeless !== undefined) this.#fail(call, hopeless);
+    else if (this.#waiting.push(call)) this.#wakeWhenRoom();
+    else this.#fail(call, fullError());
   }
 
   #trySend(call: Call): boolean {
@@ -246,7 +263,7 @@ export class ClientCore {
 
   #late(call: Call, withinMs: number): void {
     call.at?.cancel(call);
-    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters));
+    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters, this.#problem));
   }
 
   #succeed(call: Call, value: unknown): void {
@@ -283,13 +300,4 @@ export class ClientCore {
       { background: true },
     );
   }
-}
-
-function checkText(what: string, text: string): void {
-  if (Buffer.byteLength(text) > textBytesMax)
-    throw new TypeError(`${what}: expected at most ${textBytesMax} bytes, got ${Buffer.byteLength(text)}`);
-}
-
-function closedError(): ServiceError {
-  return new ServiceError("CLOSED", "the client was closed", { fate: "maybe-executed" });
 }

@@ -13,12 +13,25 @@ export interface Target {
   readonly serving: boolean;
 }
 
+/** Why the endpoints can't be found out. */
+export interface DiscoveryProblem {
+  readonly error: Error;
+  /** Waiting won't help: a setting is missing or wrong. Else it may pass within a call's deadline. */
+  readonly lasting: boolean;
+}
+
 export interface Discovery {
   /**
    * Tells the whole list, at once if known, and again on each change, until the signal aborts. A source that is lost for a
    * while tells nothing: it never empties the list.
+   * @param problem told why nothing is known, when trying on by itself won't change that soon or the source can't be asked;
+   *   a later `tell` means that it is over.
    */
-  start(tell: (targets: readonly Target[]) => void, signal: AbortSignal): void;
+  start(
+    tell: (targets: readonly Target[]) => void,
+    signal: AbortSignal,
+    problem: (problem: DiscoveryProblem) => void,
+  ): void;
 }
 
 /** @throws WherryError SERVICE_ENDPOINT_INVALID */

@@ -1,9 +1,9 @@
-import { silentLogger } from "@wherry/core";
+import { silentLogger, WherryError } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import type { KubeClient } from "@wherry/kube/client";
 import type { EndpointSlice, Stored, WatchEvent } from "@wherry/kube/types";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Target } from "./discovery.ts";
+import type { DiscoveryProblem, Target } from "./discovery.ts";
 import { targetsOf, watchEndpointSlices } from "./endpoint-slices.ts";
 
 type Slice = Stored<EndpointSlice>;
@@ -106,8 +106,11 @@ class FakeApi {
 }
 
 describe("watching", () => {
-  const stop = new AbortController();
-  afterEach(() => stop.abort());
+  let stop = new AbortController();
+  afterEach(() => {
+    stop.abort();
+    stop = new AbortController();
+  });
 
   test("follows changes, and a lost watch never empties the list", async () => {
     const api = new FakeApi();
@@ -118,7 +121,7 @@ describe("watching", () => {
     watchEndpointSlices({
       ...{ service: "echo", port: undefined, clock, log: silentLogger, random: new SeededRandom(1) },
       cluster: () => Promise.resolve({ client: api.client, namespace: "shop" }),
-    }).start(tell, stop.signal);
+    }).start(tell, stop.signal, () => undefined);
     await expect.poll(() => told).toEqual([["tcp://127.64.0.5:5555"]]);
     expect(api.asked).toEqual([["endpointslices", "shop", "kubernetes.io/service-name=echo"]]);
 
@@ -135,5 +138,24 @@ describe("watching", () => {
 
     api.emit({ type: "DELETED", object: slice("s", []) });
     await expect.poll(() => told.at(-1)).toEqual([]);
+  });
+
+  test.each([
+    ["SERVICE_NO_CLUSTER", true],
+    ["KUBE_CONFIG", true],
+    ["KUBE_UNAVAILABLE", false],
+  ])("an API that can't be asked is told of; %s is for a person to mend: %s", async (code, lasting) => {
+    const told: DiscoveryProblem[] = [];
+    const error = new WherryError("no", { code });
+    watchEndpointSlices({
+      ...{ service: "echo", port: undefined, clock: new VirtualClock(), log: silentLogger },
+      random: new SeededRandom(1),
+      cluster: () => Promise.reject(error),
+    }).start(
+      () => undefined,
+      stop.signal,
+      (problem) => told.push(problem),
+    );
+    await expect.poll(() => told).toEqual([{ error, lasting }]);
   });
 });

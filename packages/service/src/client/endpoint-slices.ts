@@ -1,10 +1,10 @@
 // Finds a Service's pods by watching its EndpointSlices. What the conditions mean, absent ones too, is Kubernetes' own rule
 // (https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#conditions). It only reads.
-import { asError, type Clock, type Logger, type Random } from "@wherry/core";
+import { asError, type Clock, type Logger, type Random, WherryError } from "@wherry/core";
 import type { KubeClient, Resource } from "@wherry/kube/client";
 import type { EndpointSlice, Stored } from "@wherry/kube/types";
 import { watchRetryFirstMs, watchRetryMaxMs } from "../limits.ts";
-import type { Discovery, Target } from "./discovery.ts";
+import type { Discovery, DiscoveryProblem, Target } from "./discovery.ts";
 
 /** Named here, so that a service doesn't load the whole object model for one URL. */
 const endpointSlices: Resource<EndpointSlice> = {
@@ -17,6 +17,9 @@ const endpointSlices: Resource<EndpointSlice> = {
 
 /** The port that is chosen when none is asked for. */
 const messagingPortName = "messaging";
+
+/** No cluster, or a kubeconfig that can't be used: what only a person can mend. It is tried again all the same. */
+const lastingCodes = ["SERVICE_NO_CLUSTER", "KUBE_CONFIG"];
 
 /** Which API to watch, and where in it the Service is. */
 export interface Cluster {
@@ -35,12 +38,17 @@ export interface EndpointSliceOptions {
 }
 
 export function watchEndpointSlices(options: EndpointSliceOptions): Discovery {
-  return { start: (tell, signal) => void follow(options, tell, signal) };
+  return { start: (tell, signal, problem) => void follow(options, tell, signal, problem) };
 }
 
 type Tell = (targets: readonly Target[]) => void;
 
-async function follow(options: EndpointSliceOptions, tell: Tell, signal: AbortSignal): Promise<void> {
+async function follow(
+  options: EndpointSliceOptions,
+  tell: Tell,
+  signal: AbortSignal,
+  problem: (problem: DiscoveryProblem) => void,
+): Promise<void> {
   const { clock, random, log, service } = options;
   const isStopped = (): boolean => signal.aborted;
   let failures = 0;
@@ -51,6 +59,7 @@ async function follow(options: EndpointSliceOptions, tell: Tell, signal: AbortSi
     } catch (error) {
       if (isStopped()) return;
       failures++;
+      problem({ error: asError(error), lasting: lastingCodes.some((code) => WherryError.is(error, code)) });
       log.warn({ err: asError(error), service }, "lost the watch of the endpoints; the last known ones stay");
     }
     const longestMs = Math.min(watchRetryMaxMs, watchRetryFirstMs * 2 ** Math.min(failures, 10));

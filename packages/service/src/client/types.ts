@@ -8,7 +8,7 @@ export interface ConnectOptions {
   readonly endpoints?: readonly string[];
   /** Where the Service is. Default: after the dot of `name.namespace`, else the pod's or the kubeconfig's own, else `default`. */
   readonly namespace?: string;
-  /** The API to watch. Default: the ServiceAccount in a pod, else the kubeconfig. */
+  /** The API to watch. Default: the pod's own, else KUBECONFIG's, else ~/.kube/config's, else Wherry's default cluster. */
   readonly kube?: KubeClient;
   /** Which port of the Service, by name. Default: `messaging` if there is one, else the first. */
   readonly port?: string;
