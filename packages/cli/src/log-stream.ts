@@ -21,6 +21,8 @@ export class LogStream {
   readonly #seen = new Set<string>();
   readonly #numbers = new Map<string, number>();
   readonly #reading = new Set<Promise<void>>();
+  /** By pod and container: the run that is read, or was read last. */
+  readonly #last = new Map<string, Promise<void>>();
   #prefixChars = 0;
 
   constructor(options: LogStreamOptions) {
@@ -39,15 +41,19 @@ export class LogStream {
     const run = status.restartCount;
     const key = (number: number): string => `${pod.metadata.uid}/${status.name}/${number}`;
     if (this.#seen.has(key(run))) return;
-    // The run before a restart that nobody has seen comes first.
-    const before = running !== undefined && run > 0 && !this.#seen.has(key(run - 1));
+    // The run before a restart that nobody has seen comes first; a log older than that is not kept.
+    const before = run > 0 && !this.#seen.has(key(run - 1));
     this.#seen.add(key(run)).add(key(run - 1));
     const { name, namespace = "default" } = pod.metadata;
     const query = { namespace, pod: name, container: status.name, follow: this.#options.follow };
     const prefix = this.#prefix(pod, oneOfSeveral ? `${name}/${status.name}` : name);
-    const reading = this.#readRuns(before, query, this.#options.tailLines(pod), prefix).finally(() =>
-      this.#reading.delete(reading),
-    );
+    const tailLines = this.#options.tailLines(pod);
+    const container = `${pod.metadata.uid}/${status.name}`;
+    // One run of a container after the other: the end of one is read while the next one starts.
+    const reading = (this.#last.get(container) ?? Promise.resolve())
+      .then(() => this.#readRuns(run, before, query, tailLines, prefix))
+      .finally(() => this.#reading.delete(reading));
+    this.#last.set(container, reading);
     this.#reading.add(reading);
   }
 
@@ -57,12 +63,18 @@ export class LogStream {
   }
 
   async #readRuns(
+    run: number,
     before: boolean,
     query: LogQuery,
     tailLines: number | undefined,
     prefix: () => string,
   ): Promise<void> {
-    if (before) await this.#read({ ...query, previous: true, follow: false }, tailLines, prefix);
+    const { terminal } = this.#options;
+    if (before) {
+      if (run > 1) terminal.out(prefix() + terminal.style("dim", `── restart ${run - 1} ──`));
+      await this.#read({ ...query, previous: true, follow: false }, tailLines, prefix);
+    }
+    if (run > 0) terminal.out(prefix() + terminal.style("dim", `── restart ${run} ──`));
     await this.#read(query, tailLines, prefix);
   }
 
