@@ -12,11 +12,16 @@ const notManifests = new Set(["package.json", "package-lock.json", "tsconfig.jso
 
 /** @param shown the path as the user gave it. A folder is read without its subfolders, in the order of names. */
 export function readManifests(path: string, shown: string): PlannedObject[] {
-  if (!statSync(path).isDirectory()) return readFile(path, shown);
+  if (!statSync(path).isDirectory()) {
+    const objects = readFile(path, shown);
+    if (objects.length === 0) throw usageError(`${shown} holds no objects: nothing is applied`);
+    return objects;
+  }
   const found = readdirSync(path)
     .filter((file) => [".yaml", ".yml", ".json"].includes(extname(file)) && !notManifests.has(file))
     .sort()
     .flatMap((file) => readFile(join(path, file), join(shown, file)));
+  if (found.length === 0) throw usageError(`the manifests in ${shown} hold no objects: nothing is applied`);
   if (found.length > cliLimits.manifestObjectsMax)
     throw usageError(
       `${shown} holds ${found.length} objects; ${cliLimits.manifestObjectsMax} at most are applied at once`,
@@ -51,9 +56,13 @@ function checkSyntax(text: string, shown: string): void {
     const [error] = errors;
     if (error === undefined) continue;
     const { line, col } = lineCounter.linePos(error.pos[0]);
-    throw usageError(`${shown}:${line}:${col}: ${error.message.split("\n")[0] ?? "is no YAML"}`);
+    throw usageError(`${shown}:${line}:${col}: ${whatIsWrong(error.message)}`);
   }
 }
+
+/** The first line; where it is, is said before it. */
+const whatIsWrong = (message: string): string =>
+  (message.split("\n")[0] ?? "is no YAML").replace(/ at line \d+, column \d+:?$/, "");
 
 function flatten(value: unknown, source: string): PlannedObject[] {
   if (!isObject(value))

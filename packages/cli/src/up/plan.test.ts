@@ -103,6 +103,8 @@ describe("manifests", () => {
   test.each([
     ["a tab for indentation", "a:\n\tb: 1\n", /bad\.yaml:2:\d+: /],
     ["the same key twice", "apiVersion: v1\nkind: Pod\nkind: Pod\n", /bad\.yaml:3:1: .*unique/],
+    ["a place that is said once", "a: [\n", /^bad\.yaml:\d+:\d+: (?!.*at line)/],
+    ["nothing in it", "# nothing\n---\n", /bad\.yaml holds no objects/],
     ["no kind", "apiVersion: v1\n", /kind are missing/],
     ["a list", "- 1\n", /expected an object/],
     [
