@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
+  clusterNames,
   type ClusterPaths,
   clusterPaths,
   type DaemonInfo,
@@ -10,7 +11,9 @@ import {
   type DaemonOptions,
   isAlive,
   parseReport,
+  podsRun,
   prepareState,
+  readDaemonInfo,
   reportFdVariable,
   runningDaemon,
   signalProcess,
@@ -18,17 +21,29 @@ import {
 } from "@wherry/cluster/state";
 import type { Clock } from "@wherry/core";
 import type { Context } from "./context.ts";
-import { CliError, exitCodes, notRunning } from "./errors.ts";
+import { CliError, daemonLost, exitCodes, notRunning } from "./errors.ts";
 import { cliLimits } from "./limits.ts";
 
 export const pathsOf = (name: string, context: Context): ClusterPaths => clusterPaths(wherryHome(context.env), name);
 
-/** @throws CliError `notRunning` */
+/** @throws CliError `notRunning`, `daemonLost` */
 export function requireDaemon(name: string, context: Context): { paths: ClusterPaths; info: DaemonInfo } {
   const paths = pathsOf(name, context);
   const info = runningDaemon(paths);
-  if (info === undefined) throw notRunning(name);
+  if (info === undefined) throw whyNotRunning(paths);
   return { paths, info };
+}
+
+/** A daemon that ended in order took its daemon.json along; what a killed one left says that it was. */
+export const isDaemonLost = (paths: ClusterPaths): boolean =>
+  runningDaemon(paths) === undefined && (readDaemonInfo(paths) !== undefined || podsRun(paths));
+
+export function whyNotRunning(paths: ClusterPaths): CliError {
+  if (isDaemonLost(paths)) return daemonLost(paths.name, podsRun(paths), paths.log);
+  return notRunning(
+    paths.name,
+    clusterNames(paths.home).filter((name) => name !== paths.name),
+  );
 }
 
 export interface StartedDaemon {

@@ -29,7 +29,24 @@ export class CliError extends Error {
 
 export const usageError = (message: string): CliError => new CliError(message, exitCodes.usage);
 
-export function notRunning(name: string): CliError {
-  const option = name === "default" ? "" : ` --name ${name}`;
-  return new CliError(`no cluster "${name}" is running: start one with "wherry up${option}"`, exitCodes.notRunning);
+/** @param others names of clusters that there are, for one that was mistyped */
+export function notRunning(name: string, others: readonly string[] = []): CliError {
+  const known = others.length === 0 ? "" : `. There are: ${others.join(", ")} (see "wherry list")`;
+  return new CliError(
+    `no cluster "${name}" is running: start one with "wherry up${nameOption(name)}"${known}`,
+    exitCodes.notRunning,
+  );
 }
+
+/** The daemon was killed, or crashed. @param podsLive whether any pod of it still runs */
+export function daemonLost(name: string, podsLive: boolean, log: string): CliError {
+  const option = nameOption(name);
+  const up = `"wherry up${option} --detach"`;
+  const what = podsLive
+    ? `Its pods live on and go on serving: ${up} adopts them, "wherry down${option}" stops them`
+    : `${up} starts it again from where it was`;
+  return new CliError(`the daemon of cluster "${name}" died. ${what}. Its log: ${log}`, exitCodes.daemonLost);
+}
+
+/** ` --name CLUSTER`, or nothing for the default one: for commands to try. */
+export const nameOption = (name: string): string => (name === "default" ? "" : ` --name ${name}`);

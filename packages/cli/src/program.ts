@@ -19,7 +19,7 @@ Exit codes:
   ${exitCodes.usage}    unknown command or option, bad value, missing PATH; Node too old
   ${exitCodes.alreadyRunning}    a cluster of that name already runs
   ${exitCodes.notRunning}    no cluster of that name runs
-  ${exitCodes.daemonLost}    the daemon died: pods live on, its log says why
+  ${exitCodes.daemonLost}    the daemon died: pods live on, its log says why, "wherry up" adopts them
   ${exitCodes.interrupted}  stopped by a second Ctrl-C
   "wherry kubectl" passes kubectl's own exit code on.
 
@@ -158,7 +158,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await kubectl(args, options, context));
     });
 
-  command("logs [target]", "logs of pods, all replicas and restarts in one stream", [
+  command("logs [target]", "logs of pods in one stream: all replicas, and the run before a restart", [
     "wherry logs                       of every pod of the namespace",
     "wherry logs echo-7c5d8-x2x9v      of one pod",
     "wherry logs deployment/echo -f    of all its replicas, also those still to come",

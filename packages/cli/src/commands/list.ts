@@ -2,6 +2,8 @@
 import { clusterNames, clusterPaths, runningDaemon, wherryHome } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { type OutputFormat, printData } from "../output.ts";
+import { isDaemonLost } from "../daemon-process.ts";
+import { nameOption } from "../errors.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { table } from "../terminal.ts";
 
@@ -17,6 +19,8 @@ export async function list(options: ListOptions, context: Context): Promise<numb
     return {
       name,
       running: info !== undefined,
+      /** Its daemon was killed: pods may live on. */
+      lost: isDaemonLost(paths),
       pid: info?.pid ?? null,
       server: info?.server ?? null,
       folder: paths.folder,
@@ -34,9 +38,13 @@ export async function list(options: ListOptions, context: Context): Promise<numb
   }
   if (clusters.length === 0) terminal.note(`no clusters in ${home}: "wherry up" starts one`);
   for (const line of table(
-    clusters.map(({ name, running, pid, server, folder }) => [
+    clusters.map(({ name, running, lost, pid, server, folder }) => [
       name,
-      running ? `running (pid ${pid ?? "?"})` : "stopped",
+      running
+        ? `running (pid ${pid ?? "?"})`
+        : lost
+          ? `daemon died: "wherry up${nameOption(name)} -d" adopts its pods`
+          : "stopped",
       server ?? folder,
     ]),
   ))

@@ -4,6 +4,8 @@ import { existsSync } from "node:fs";
 import {
   type ClusterPaths,
   type DaemonInfo,
+  type Place,
+  readPlace,
   registerImages,
   prepareState,
   removeState,
@@ -12,7 +14,7 @@ import {
 import { WherryError } from "@wherry/core";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
-import { CliError, exitCodes } from "../errors.ts";
+import { CliError, exitCodes, nameOption } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { Timings } from "../timings.ts";
@@ -40,6 +42,7 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     options.replicas === undefined ? undefined : wholeNumber("--replicas", options.replicas, 0, cliLimits.replicasMax);
   const running = runningDaemon(paths);
   if (running !== undefined && options.detach !== true) throw alreadyRunning(options.name, running.pid, given);
+  if (running !== undefined) refuseStartOptions(options, { nodes, port }, running, readPlace(paths));
   const plan = await planPaths(given, {
     cwd: context.cwd,
     env: context.env,
@@ -137,6 +140,29 @@ function daemonGone(
   throw new CliError(
     `the cluster's daemon died (${ended}). Its pods live on and go on serving: "${context.self} up${option}" adopts them, "${context.self} down${option}" stops them. Its log: ${paths.log}`,
     exitCodes.daemonLost,
+  );
+}
+
+/** What only a start decides is not silently ignored on a cluster that runs; saying what it is anyway is fine. */
+function refuseStartOptions(
+  options: UpOptions,
+  { nodes, port }: { readonly nodes: number | undefined; readonly port: number | undefined },
+  running: DaemonInfo,
+  place: Place | undefined,
+): void {
+  const differing = [
+    nodes !== undefined && nodes !== place?.nodes ? `--nodes ${nodes} (it has ${place?.nodes ?? "?"})` : "",
+    options.runtime !== undefined && options.runtime !== place?.runtime
+      ? `--runtime ${options.runtime} (it has ${place?.runtime ?? "?"})`
+      : "",
+    port !== undefined && port !== running.port ? `--port ${port} (it has ${running.port})` : "",
+    options.ephemeral === true && !running.ephemeral ? "--ephemeral" : "",
+  ].filter((text) => text !== "");
+  if (differing.length === 0) return;
+  const option = nameOption(options.name);
+  throw new CliError(
+    `cluster "${options.name}" is already running, and ${differing.join(" and ")} is for a start: "wherry down${option}" first, or start another cluster with another --name`,
+    exitCodes.alreadyRunning,
   );
 }
 

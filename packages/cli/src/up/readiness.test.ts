@@ -39,11 +39,10 @@ test("a Deployment's current set is the one that it owns with its template, not 
     spec: { containers: [{ name: "main", image: "i" }] },
   });
   const owner = { ...deployment({}), spec: { selector: {}, template: template("2", {}) } } as Stored<Deployment>;
-  const set = (version: string, uid = "u"): Stored<ReplicaSet> =>
-    ({
-      metadata: { ...meta, ownerReferences: [{ controller: true, apiVersion: "", kind: "", name: "x", uid }] },
-      spec: { selector: {}, template: template(version, { "pod-template-hash": "abc" }) },
-    });
+  const set = (version: string, uid = "u"): Stored<ReplicaSet> => ({
+    metadata: { ...meta, ownerReferences: [{ controller: true, apiVersion: "", kind: "", name: "x", uid }] },
+    spec: { selector: {}, template: template(version, { "pod-template-hash": "abc" }) },
+  });
   expect([set("2"), set("1"), set("2", "another")].map((one) => isCurrentSet(one, owner))).toEqual([
     true,
     false,

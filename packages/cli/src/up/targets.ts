@@ -63,9 +63,17 @@ export class Targets {
   get ready(): boolean {
     return (
       this.#current() &&
+      this.#podsReady() &&
       isReady({ deployments: this.deployments, pods: this.pods }) &&
       this.services.every((one) => this.#served(one))
     );
+  }
+
+  /** A Deployment's status may be behind its pods, above all after a crash: it is the pods that must be ready. */
+  #podsReady(): boolean {
+    const wanted = this.deployments.reduce((sum, { spec }) => sum + (spec?.replicas ?? 1), 0);
+    const owned = this.pods.filter((pod) => controllerOf(pod) !== undefined && isPodReady(pod));
+    return owned.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length >= wanted;
   }
 
   /** The caches hold what was applied: not the objects from before it. */

@@ -7,6 +7,7 @@ export { podsRun } from "./left-behind.ts";
 export { daemonLimits } from "./limits.ts";
 export { removeState } from "./lock.ts";
 export { isAlive, type ProcessIdentity, processStartTime, signalProcess } from "./process-identity.ts";
+export { type Place, readPlace } from "./place.ts";
 export { type DaemonReport, parseReport, reportFdVariable } from "./report.ts";
 export {
   clusterNames,
