@@ -81,10 +81,14 @@ abstract class Publishing<T extends "PUB" | "XPUB"> extends BaseSocket<T> {
 
   #sendTo(peers: readonly Link[], frames: readonly (string | Uint8Array)[]): SendResult {
     const shared = peers.length > 1 ? new EncodedMessage(frames) : undefined;
+    const { length } = peers;
     let sent = 0;
+    let slowed: Link[] | undefined;
     for (const peer of peers) {
       if (!peer.writer.room()) {
-        this.#missed(peer);
+        if (!peer.slow) (slowed ??= []).push(peer);
+        peer.slow = true;
+        peer.missedMessages++;
         continue;
       }
       sent++;
@@ -92,15 +96,10 @@ abstract class Publishing<T extends "PUB" | "XPUB"> extends BaseSocket<T> {
       if (shared === undefined) peer.writer.message(frames, 0);
       else peer.writer.encoded(shared);
     }
-    if (sent === peers.length) return "sent";
+    // Last, because a listener may send in turn.
+    for (const peer of slowed ?? []) this.hub.events.emit("slow", peer);
+    if (sent === length) return "sent";
     return sent === 0 ? "full" : "partly";
-  }
-
-  #missed(peer: Link): void {
-    peer.missedMessages++;
-    if (peer.slow) return;
-    peer.slow = true;
-    this.hub.events.emit("slow", peer);
   }
 
   /** Would somebody get a message? With `refuse`: would everybody? */
