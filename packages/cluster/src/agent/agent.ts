@@ -161,8 +161,8 @@ class NodeAgent implements Agent {
     await Promise.all(
       pods.map(async (pod) => {
         const record = left.get(pod.metadata.uid);
-        const simulated = this.#runtimeFor(pod).name === "simulated" && pod.status?.phase === "Running";
-        if (record === undefined && !simulated) return;
+        // Without a record it is simulated, or its folder is lost: then nothing of it runs, whatever its status says.
+        if (record === undefined && pod.status?.phase !== "Running") return;
         const running = await this.#add(pod).adopt(record?.podIP);
         this.#adopted += running;
       }),

@@ -1,5 +1,5 @@
 // A whole cluster in this process: real store, API, loops and agents; simulated containers, so that no process is started.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,6 +93,28 @@ describe("a cluster", () => {
     const { kubeconfig, daemonFile, lock, store } = daemon.paths;
     for (const file of [kubeconfig, daemonFile, lock, store]) expect(statSync(file).mode & 0o777, file).toBe(0o600);
   });
+});
+
+test("after a crash it says that it listens only when what is left is adopted", async () => {
+  const told: string[] = [];
+  const log = { ...silentLogger, info: (_fields: unknown, text: string) => void told.push(text) };
+  const start = async (): Promise<Daemon> => {
+    const onListening = (): void => void told.push("listening");
+    const daemon = await startDaemon({ home, name: "test", runtime: "simulated" }, { ...env, log, onListening });
+    running.add(daemon);
+    return daemon;
+  };
+  const first = await start();
+  expect(told.splice(0)).toEqual(["listening", "the cluster is up"]);
+  const { daemonFile } = first.paths;
+  const left = readFileSync(daemonFile);
+  await first.detach();
+  running.delete(first);
+  // A killed daemon could not have removed it.
+  writeFileSync(daemonFile, left);
+  told.splice(0);
+  await start();
+  expect(told).toEqual(["the cluster is up", "listening"]);
 });
 
 describe("nothing half-made stays behind", () => {

@@ -21,7 +21,7 @@ import {
 import { deleteControlledPods } from "./stop-pods.ts";
 
 export interface DaemonEnvironment extends CoreEnvironment {
-  /** Called once, as soon as the API answers and the default namespace is there. */
+  /** Called once, as soon as the API answers and the default namespace is there; after a crash, when what it left is adopted too. */
   readonly onListening?: (info: DaemonInfo) => void;
 }
 
@@ -61,13 +61,15 @@ export async function startDaemon(options: DaemonOptions, env: DaemonEnvironment
   try {
     const logs = new LateLogs();
     const core = await startCore(paths, options, env, logs, undo);
-    env.onListening?.(core.info);
+    // After a crash the pods' statuses are from before it: they mean nothing until the agents have looked.
+    if (crashed === undefined) env.onListening?.(core.info);
     // Loaded only now: a client is at work already.
     const { startComponents } = await import("./components.ts");
     const components = await startComponents(core, paths, env);
     up = true;
     logs.attach(core.api, components);
     env.log.info({ server: core.info.server, adopted: components.adopted }, "the cluster is up");
+    if (crashed !== undefined) env.onListening?.(core.info);
     return new RunningDaemon(paths, options, env, core, components, undo);
   } catch (error) {
     for (const step of undo.reverse()) await step();

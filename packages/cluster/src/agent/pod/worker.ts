@@ -73,16 +73,31 @@ export class PodWorker implements ContainerHost {
     this.wake();
   }
 
-  /** Takes over what an earlier daemon left of the pod. Answers how many containers run. */
+  /**
+   * Takes over what an earlier daemon left of the pod. Answers how many containers run. The stored status is true again when it
+   * resolves: what died meanwhile is not ready there any more. Its next step comes with the next `wake`.
+   */
   async adopt(podIP: string | undefined): Promise<number> {
     const address = podIP ?? this.pod.status?.podIP;
     if (address !== undefined && !this.#terminalAtFirst) this.#setup.takeAddress(address);
-    await Promise.all(
-      this.runners.map(async (runner) => {
-        const attempt = await this.#setup.newestAttempt(runner.record.name);
-        if (attempt !== undefined) await runner.adopt(attempt);
-      }),
-    );
+    // No step before that: it would start again what has ended, and hold the status back until that runs.
+    this.#stepping = true;
+    try {
+      await Promise.all(
+        this.runners.map(async (runner) => {
+          const attempt = await this.#setup.newestAttempt(runner.record.name);
+          if (attempt !== undefined) await runner.adopt(attempt);
+        }),
+      );
+      if (!this.#terminalAtFirst && !this.#detached) await this.#writeStatus();
+    } catch (error) {
+      this.#log.warn(
+        { err: asError(error) },
+        "the status of an adopted pod could not be written, the next step tries again",
+      );
+    } finally {
+      this.#stepping = false;
+    }
     return this.runners.filter((runner) => runner.record.state.phase === "running").length;
   }
 

@@ -14,6 +14,7 @@ import { killMarked, markerName } from "./escaped.ts";
 import { ProcessContainer } from "./process-container.ts";
 import {
   bootId,
+  isAlive,
   type ProcessIdentity,
   parseExit,
   parseProcessRecord,
@@ -85,14 +86,18 @@ class ProcessRuntime implements Runtime {
       return undefined;
     }
     const startedAtMs = (await stat(join(folder, record === undefined ? "exit" : "process"))).mtimeMs;
-    return new ProcessContainer({
+    const identity = record?.bootId === this.#bootId ? record.supervisor : undefined;
+    const container = new ProcessContainer({
       id,
       folder,
       clock: this.#options.clock,
-      supervisor: record === undefined || record.bootId !== this.#bootId ? undefined : { identity: record.supervisor },
+      supervisor: identity === undefined ? undefined : { identity },
       process: record?.process ?? { pid: 0, startTicks: "" },
       startedAtMs: Math.floor(startedAtMs),
     });
+    // What is known to be dead must not pass for running, not even until that is noticed.
+    if (exit !== undefined || identity === undefined || !isAlive(identity)) await container.exited;
+    return container;
   }
 
   async exec(spec: ContainerSpec, argv: readonly string[], timeoutMs: number): Promise<ExecResult> {

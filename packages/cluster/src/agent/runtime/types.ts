@@ -54,7 +54,10 @@ export interface Runtime {
   readonly name: "process" | "simulated";
   /** Resolves when it runs. @throws WherryError `RUNTIME_START_FAILED` with what to do; its `details.exitCode` is 127 or 126 */
   start(spec: ContainerSpec): Promise<Container>;
-  /** The container that an earlier daemon started in `folder`; undefined when there is none. Never signals a reused pid. */
+  /**
+   * The container that an earlier daemon started in `folder`; undefined when there is none. One that has ended meanwhile is
+   * `exited` already. Never signals a reused pid.
+   */
   adopt(id: string, folder: string): Promise<Container | undefined>;
   /** Runs a command beside the container: exec probes. Output is cut at 10 KiB. */
   exec(spec: ContainerSpec, argv: readonly string[], timeoutMs: number): Promise<ExecResult>;

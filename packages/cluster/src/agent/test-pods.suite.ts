@@ -1,0 +1,34 @@
+// What the tests of pods of real processes share: a shell as a container, and what is to be found out about it. For tests only.
+import { type Container, type ContainerState, type Pod, resources } from "@wherry/kube";
+import { eventually } from "../network/eventually.suite.ts";
+import { statOf } from "./runtime/supervisor.ts";
+import type { TestNode } from "./test-node.suite.ts";
+
+/** Prints its pid. `$$` is Kubernetes' own escape for `$`. */
+export const forever = "echo $$$$; exec sleep 300";
+
+export const shell = (script: string, more?: Partial<Container>): Container => ({
+  name: "main",
+  image: "sh",
+  args: [script],
+  ...more,
+});
+
+export const isRunning = (pid: number): boolean => !["Z", "X", undefined].includes(statOf(pid)?.state);
+
+export const stateOf = (pod: Pod, index = 0): ContainerState | undefined =>
+  pod.status?.containerStatuses?.[index]?.state;
+
+export const remove = async (node: TestNode, name: string, gracePeriodSeconds?: number): Promise<void> => {
+  await node.client.delete(
+    resources.pods,
+    { name, namespace: "default" },
+    gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds },
+  );
+};
+
+/** The pid that a container's script printed. */
+export const pidOf = async (node: TestNode, name: string): Promise<number> => {
+  await eventually(async () => await node.log(name)).toMatch(/^\d+\n/);
+  return Number.parseInt(await node.log(name), 10);
+};
