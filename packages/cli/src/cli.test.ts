@@ -2,7 +2,7 @@
 // real kubectl is in tests/e2e.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,7 +52,9 @@ describe("help", () => {
 describe("mistakes in the command line are exit code 2, with what to do", () => {
   test.each([
     [["upp"], /Did you mean up\?/],
-    [["status", "--nmae", "x"], /Did you mean --name\?/],
+    [["status", "--nmae", "x"], /Did you mean --name\?\)\nSee "wherry status --help"/],
+    [["stats"], /Did you mean status\?\)\nSee "wherry --help"/],
+    [["start"], /unknown command 'start'\nSee/],
     [["status", "--output", "xml"], /json, yaml, name/],
     [["call", "echo"], /missing required argument 'method'/],
     [["up", "no/such/path"], /nothing at no\/such\/path/],
@@ -104,6 +106,21 @@ test("a probe's exit code is its answer", async () => {
   const { code, stderr } = await wherry("probe", "tcp://127.0.0.1:1", "--timeout", "100ms");
   expect(code).toBe(1);
   expect(stderr).toMatch(/ECONNREFUSED/);
+});
+
+test("a daemon that was killed is exit code 5, and it is said what to do", async () => {
+  const folder = join(scratch, "home", "dead");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const info = { pid: 2 ** 22 + 1, startTime: "1", server: "https://127.0.0.1:1", name: "dead", port: 1, slot: 1 };
+  writeFileSync(join(folder, "daemon.json"), JSON.stringify(info));
+  for (const args of [["status"], ["logs"], ["call", "echo", "echo"], ["kubeconfig"]]) {
+    const { code, stderr } = await wherry(...args, "--name", "dead");
+    expect(code, args.join(" ")).toBe(5);
+    expect(stderr).toMatch(/daemon of cluster "dead" died.*wherry up --name dead/);
+  }
+  expect((await wherry("list")).stdout).toMatch(/dead +daemon died/);
+  expect((await wherry("status", "--name", "nope")).stderr).toMatch(/There are: dead/);
+  rmSync(folder, { recursive: true });
 });
 
 test("commands for a cluster that doesn't run are exit code 4, and say how to start one", async () => {

@@ -33,6 +33,10 @@ export const cliLimits = {
   logLineCharsMax: 65_536,
   /** How often a running load says how far it is. */
   progressMs: 200,
+  /** Pods that a refused call names the trouble of. */
+  podReasonsMax: 5,
+  /** A body from stdin; what a service takes is less, and its own business. */
+  bodyCharsMax: 67_108_864,
   replicasMax: 500,
   nodesMax: 32,
   callCountMax: 100_000_000,

@@ -12,6 +12,8 @@ import type { CommonOptions } from "./common-options.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./errors.ts";
 
+const times = "500ms, 2s or 1m; a bare number is seconds";
+
 const exitCodeHelp = `
 Exit codes:
   0    done
@@ -44,11 +46,18 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
 function buildProgram(context: Context, done: (exitCode: number) => void): Command {
   const { terminal } = context;
   const program = new Command("wherry");
+  const mistake = (text: string, help: string): string =>
+    `${closeSuggestions(text)
+      .replace(/^error: /, `${terminal.style("red", "wherry:")} `)
+      .trimEnd()}\nSee "${help}".`;
   const command = (usage: string, summary: string, examples: readonly string[]): Command =>
     program
       .command(usage)
       .summary(summary)
       .description(summary)
+      .configureOutput({
+        outputError: (text, write) => write(mistake(text, `wherry ${usage.split(" ")[0] ?? ""} --help`)),
+      })
       .addOption(new Option("--name <cluster>", "the cluster").default("default").env("WHERRY_NAME"))
       .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
   const output = (...formats: readonly string[]): Option =>
@@ -59,8 +68,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .configureOutput({
       writeOut: (text) => terminal.raw(text),
       writeErr: (text) => terminal.note(text.trimEnd()),
-      outputError: (text, write) =>
-        write(text.replace(/^error: /, `${terminal.style("red", "wherry:")} `).trimEnd() + `\nSee "wherry --help".`),
+      outputError: (text, write) => write(mistake(text, "wherry --help")),
     })
     .exitOverride()
     .enablePositionalOptions()
@@ -85,7 +93,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       ]),
     )
     .option("--port <port>", "port of the API server; default: a free one, kept for the cluster")
-    .option("--timeout <time>", "how long to wait until all is ready", "60s")
+    .option("--timeout <time>", `how long to wait until all is ready: ${times}`, "60s")
     .action(async (paths: string[], options: UpOptions) => {
       const { up } = await import("./commands/up.ts");
       done(await up(paths, options, context));
@@ -118,9 +126,10 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
   command("call <service> <method> [body]", "send a request to a service, through discovery and balancing", [
     "wherry call echo echo hello",
     "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
+    "wherry call echo echo - < body.json                          - reads the body from stdin; @ means nothing special",
     "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
   ])
-    .option("--deadline <time>", "for one request, over all attempts", "5s")
+    .option("--deadline <time>", `for one request, over all attempts: ${times}`, "5s")
     .option("--count <n>", "requests to send", "1")
     .option("--concurrency <n>", "requests outstanding at once", "1")
     .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {
@@ -132,7 +141,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     "wherry probe tcp://127.0.0.1:5555",
     "wherry probe tcp://$(POD_IP):5555 --timeout 500ms      as an exec probe in a manifest",
   ])
-    .option("--timeout <time>", "for the answer", "500ms")
+    .option("--timeout <time>", `for the answer: ${times}`, "500ms")
     .option("--raw", "send a plain ZeroMQ request; any answer counts")
     .action(async (endpoint: string, options: ProbeCommandOptions) => {
       const { probe } = await import("./commands/probe.ts");
@@ -173,4 +182,25 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await logs(target, options, context));
     });
   return program;
+}
+
+/** Commander also suggests words that share hardly a letter with what was typed: those are left out. */
+function closeSuggestions(text: string): string {
+  const typed = /unknown (?:command|option) '(.*?)'/.exec(text)?.[1] ?? "";
+  return text.replace(/\n\(Did you mean (?:one of )?(.*)\?\)/, (_all, words: string) => {
+    const close = words.split(", ").filter((word) => isClose(typed, word));
+    return close.length === 0 ? "" : `\n(Did you mean ${close.join(" or ")}?)`;
+  });
+}
+
+/** All but two letters at one place are the same; of a short word, all but one. */
+function isClose(typed: string, word: string): boolean {
+  const [a, b] = [typed.replace(/^-+/, ""), word.replace(/^-+/, "")];
+  const longest = Math.max(a.length, b.length);
+  const shortest = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shortest && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < shortest - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  return start + end >= longest - (longest > 3 ? 2 : 1);
 }

@@ -71,9 +71,10 @@ function printStatus(data: ClusterStatus, { terminal }: Context): void {
   terminal.out(
     `nodes       ${data.nodes.map(({ name, ready }) => `${name}${ready ? "" : " (not ready)"}`).join(", ")}`,
   );
+  const uneasy = new Set(data.pods.filter(({ ready, status }) => !ready && status !== "Completed").map(rowName));
   const sections: string[][][] = [
     data.pods.map((pod) => [
-      `${pod.namespace}/${pod.name}`,
+      rowName(pod),
       pod.status,
       pod.ready ? "ready" : "not ready",
       `${pod.restarts} restarts`,
@@ -91,9 +92,14 @@ function printStatus(data: ClusterStatus, { terminal }: Context): void {
   ] as const) {
     if (rows.length === 0) continue;
     terminal.out(`\n${title}`);
-    for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`));
+    for (const [index, line] of table(rows).entries()) {
+      const text = terminal.clean(`  ${line}`);
+      terminal.out(title === "pods" && uneasy.has(rows[index]?.[0] ?? "") ? terminal.style("yellow", text) : text);
+    }
   }
 }
+
+const rowName = (pod: PodSummary): string => `${pod.namespace}/${pod.name}`;
 
 const isNodeReady = (node: Stored<Node>): boolean =>
   node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
