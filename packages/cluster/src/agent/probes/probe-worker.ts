@@ -58,10 +58,13 @@ export class ProbeWorker {
       this.#timer = clock.timer(periodMs, tick, { background: true });
       void this.#probe(true);
     };
-    if (firstMs === 0) tick();
+    if (this.#looksEagerly) {
+      // A program is not up the moment it is started, and a warning each time would only be noise. kubelet's first look is
+      // anywhere within the first period (its ticker runs before the container does): here it is at the end of it.
+      this.#timer = clock.timer(firstMs + periodMs, tick, { background: true });
+      this.#eager(firstMs, clock.monotonic() + firstMs + eagerForMs);
+    } else if (firstMs === 0) tick();
     else this.#timer = clock.timer(firstMs, tick, { background: true });
-    if (!this.#options.initial && this.#options.type !== "liveness")
-      this.#eager(firstMs + eagerEveryMs, clock.monotonic() + firstMs + eagerForMs);
   }
 
   stop(): void {
@@ -70,11 +73,15 @@ export class ProbeWorker {
     this.#eagerTimer?.cancel();
   }
 
-  #eager(afterMs: number, untilMs: number): void {
-    const { clock, probe } = this.#options;
-    if (probe.tcpSocket === undefined && probe.httpGet === undefined) return;
+  get #looksEagerly(): boolean {
+    const { initial, type, probe } = this.#options;
+    if (initial || type === "liveness") return false;
     // Several successes in a row mean "it stays up", which takes the periods it takes.
-    if ((probe.successThreshold ?? 1) > 1) return;
+    return (probe.tcpSocket !== undefined || probe.httpGet !== undefined) && (probe.successThreshold ?? 1) <= 1;
+  }
+
+  #eager(afterMs: number, untilMs: number): void {
+    const { clock } = this.#options;
     if (this.#stopped || this.#result || clock.monotonic() >= untilMs) return;
     this.#eagerTimer = clock.timer(
       afterMs,
