@@ -277,7 +277,7 @@ export class Connection implements Link {
   #introduce(): Problem | undefined {
     const { introduction } = this.#handshake;
     if (introduction === undefined) return undefined;
-    const problem = this.#owner.judge();
+    const problem = this.#owner.judge(introduction);
     if (problem !== undefined) return problem;
     this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
     this.userId = introduction.userId;

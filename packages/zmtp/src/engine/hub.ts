@@ -13,7 +13,7 @@ import { Events } from "./events.ts";
 import { Flusher } from "./flusher.ts";
 import { Inbox, type Turn } from "./inbox.ts";
 import type { Link } from "./link.ts";
-import type { ConnectionEnd } from "./owner.ts";
+import type { Candidate, ConnectionEnd } from "./owner.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
@@ -27,7 +27,7 @@ export interface Pattern {
   /** Does it take subscriptions (PUB, XPUB)? They come as messages. */
   readonly takesSubscriptions?: boolean;
   /** May one more peer come in? */
-  judge?(): Problem | undefined;
+  judge?(peer?: Candidate): Problem | undefined;
   /** Looks at what came in before the reader gets it. @returns what is for the reader. */
   accept?(connection: Link, messages: Message[]): Message[];
   /** A peer can be sent to. */
@@ -169,8 +169,8 @@ export class Hub implements EndpointsOwner {
     return id;
   }
 
-  judge(): Problem | undefined {
-    return this.#pattern.judge?.();
+  judge(peer?: Candidate): Problem | undefined {
+    return this.#pattern.judge?.(peer);
   }
 
   onReady(connection: Link): void {

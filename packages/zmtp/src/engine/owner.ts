@@ -8,6 +8,13 @@ import type { Link } from "./link.ts";
 import type { Settings } from "./settings.ts";
 import type { Tally } from "./tally.ts";
 
+/** A peer that is about to come in over the network. */
+export interface Candidate {
+  /** Announced, or empty. */
+  readonly routingId: Uint8Array;
+  readonly userId: string | undefined;
+}
+
 /** What a connection tells the socket that owns it. */
 export interface ConnectionOwner {
   readonly type: string;
@@ -23,7 +30,7 @@ export interface ConnectionOwner {
   /** Is each message to begin with the sender's routing id? */
   readonly prefixesMessages: boolean;
   /** May one more peer come in, by the socket type's rules? */
-  judge(): Problem | undefined;
+  judge(peer?: Candidate): Problem | undefined;
   onReady(connection: Link): void;
   onMessages(connection: Link, messages: Message[]): void;
   /** The output queue has room again. */

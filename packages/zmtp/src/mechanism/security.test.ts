@@ -10,6 +10,7 @@ import {
   plainClient,
   plainServer,
   type Security,
+  type Socket,
 } from "../index.ts";
 import { encodeCommand } from "../wire/command.ts";
 import { encodeGreeting } from "../wire/greeting.ts";
@@ -177,5 +178,26 @@ describe("lists of who may come in", () => {
   it("of users: none without a password, and no credentials above 255 bytes", () => {
     expect(() => allowUsers({ admin: "" })).toThrow("a password for user admin");
     expect(() => plainClient({ username: "x", password: "é".repeat(128) })).toThrow("at most 255 bytes");
+  });
+});
+
+describe("a routing id that is taken", () => {
+  it("goes over to a newer connection of the same user, and to nobody else", async () => {
+    const server = await serve(plainServing(allowUsers({ admin: password, eve: "x" })));
+    const connectAs = (security: Security): Socket => {
+      const socket = keep(dealer({ security, routingId: "worker-1", reconnect: { firstMs: 60_000, maxMs: 60_000 } }));
+      socket.connect(server.endpoint);
+      return socket;
+    };
+    const first = connectAs(plain);
+    await expectEcho(first);
+    connectAs(plainClient({ username: "eve", password: "x" }));
+    await until(() => server.drops.length > 0);
+    expect(server.drops).toEqual(["authentication-failed: its routing id is that of a peer with another user id"]);
+    await expectEcho(first);
+
+    await expectEcho(connectAs(plain));
+    await until(() => server.socket.counters.drops["handed-over"] === 1);
+    expect([...server.socket.peers.values()].map((peer) => peer.userId)).toEqual(["admin"]);
   });
 });

@@ -1,6 +1,6 @@
 // eslint-disable-next-line @typescript-eslint/triple-slash-reference -- libsodium has no types, and the tests are a program of their own
 /// <reference path="./libsodium.d.ts" />
-// NaCl's box (X25519, XSalsa20, Poly1305) by libsodium compiled to WebAssembly (docs/decisions/0005). Only `curve.ts` and its
+// NaCl's box (X25519, XSalsa20, Poly1305) by libsodium compiled to WebAssembly (docs/decisions/0009). Only `curve.ts` and its
 // parts import this file, so that whoever does without CURVE never loads it.
 import { getRandomValues } from "node:crypto";
 import load from "libsodium";

@@ -2,8 +2,10 @@
 // it goes to. It never drops silently: an unknown id is answered with `no-peer`, a full queue with `full`.
 import { messageInvalid } from "../errors.ts";
 import type { Link } from "../engine/link.ts";
+import type { Candidate } from "../engine/owner.ts";
 import type { Peer, RouterSocket, Sendable, SendResult, SocketOptions } from "../types.ts";
 import { readUint32 } from "../wire/frame.ts";
+import type { Problem } from "../wire/problem.ts";
 import { BaseSocket } from "./base.ts";
 
 export class Router extends BaseSocket<"ROUTER"> implements RouterSocket {
@@ -16,6 +18,7 @@ export class Router extends BaseSocket<"ROUTER"> implements RouterSocket {
       {
         type: "ROUTER",
         prefixesMessages: true,
+        judge: (peer) => (peer === undefined ? undefined : table.judge(peer)),
         added: (connection) => table.add(connection),
         removed: (connection) => table.remove(connection),
         hasRoom: () => table.hasRoom(),
@@ -60,6 +63,13 @@ class RoutingTable {
     const found = this.#byObject.get(id) ?? this.#byBytes(id);
     if (found !== undefined) this.#last = found;
     return found;
+  }
+
+  /** PLAIN, CURVE: whoever has proven to be somebody keeps the id against everybody else. */
+  judge({ routingId, userId }: Candidate): Problem | undefined {
+    const older = routingId.length === 0 ? undefined : this.#byBytes(routingId);
+    if (older === undefined || older.userId === userId) return undefined;
+    return { reason: "authentication-failed", detail: "its routing id is that of a peer with another user id" };
   }
 
   /**
