@@ -27,7 +27,7 @@ export const limits = {
   pingContextBytesMax: 16,
   /** The peer is dropped when nothing came for this many heartbeat intervals. */
   heartbeatMisses: 3,
-  /** The part of a frame that is allocated before its bytes arrive; it doubles from here, up to the announced size. */
+  /** The part of a frame that is allocated before its bytes arrive; it quadruples from here, up to the announced size. */
   bodyFirstBytes: 262_144, // 256 KiB
   /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */
   outputBufferBytes: 65_536, // 64 KiB

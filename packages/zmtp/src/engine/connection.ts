@@ -45,7 +45,7 @@ export class Connection implements Link {
   readonly #writer: Writer;
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat;
-  readonly #idle: Idle;
+  readonly #idle: Idle | undefined;
   readonly #room = new Waiters();
   #deadline: Timer | undefined;
   #state: State = "handshake";
@@ -67,7 +67,7 @@ export class Connection implements Link {
     const mechanism = owner.makeMechanism({ address, later: (step) => this.#onLater(step) });
     this.#handshake = new Handshake(owner.type, mechanism, (bytes) => this.#writer.raw(bytes));
     this.#heartbeat = new Heartbeat(this, clock, settings.heartbeatMs);
-    this.#idle = new Idle(this, clock, settings.idleTimeoutMs);
+    if (settings.idleTimeoutMs > 0) this.#idle = new Idle(this, clock, settings.idleTimeoutMs);
     this.#deadline = clock.timer(settings.handshakeTimeoutMs, () => {
       const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
       this.drop({ reason: "handshake-timeout", detail });
@@ -191,7 +191,7 @@ export class Connection implements Link {
     this.#deadline?.cancel();
     this.#handshake.stop();
     this.#heartbeat.stop();
-    this.#idle.stop();
+    this.#idle?.stop();
     this.#room.reject(peerGoneError(this.address));
     if (before === "ready") this.#owner.onLeaving(this, this.#end.reason, this.#end.detail);
   }
@@ -250,7 +250,7 @@ export class Connection implements Link {
     this.#state = "ready";
     // A ZMTP 3.0 peer need not know PING: its silence would prove nothing.
     if ((this.#handshake.introduction?.minor ?? 0) > 0) this.#heartbeat.start();
-    this.#idle.start();
+    this.#idle?.start();
     this.#owner.onReady(this);
   }
 

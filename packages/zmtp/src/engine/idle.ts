@@ -20,7 +20,7 @@ export class Idle {
   #messages = 0;
   #activeAtMs = 0;
 
-  /** @param timeoutMs 0: never. Looked at four times in it, so that a peer is dropped up to a quarter late. */
+  /** @param timeoutMs above 0. Looked at four times in it, so that a peer is dropped up to a quarter late. */
   constructor(peer: IdlePeer, clock: Clock, timeoutMs: number) {
     this.#peer = peer;
     this.#clock = clock;
@@ -28,7 +28,6 @@ export class Idle {
   }
 
   start(): void {
-    if (this.#timeoutMs <= 0) return;
     this.#activeAtMs = this.#clock.monotonic();
     this.#again();
   }

@@ -144,7 +144,7 @@ export class Decoder {
     let body = this.#body ?? emptyFrame;
     const taken = Math.min(this.#bodySize - this.#bodyFilled, chunk.length - at);
     if (this.#bodyFilled + taken > body.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#bodySize, Math.max(body.length * 2, this.#bodyFilled + taken)));
+      const grown = Buffer.allocUnsafe(Math.min(this.#bodySize, Math.max(body.length * 4, this.#bodyFilled + taken)));
       body.copy(grown, 0, 0, this.#bodyFilled);
       body = grown;
       this.#body = grown;
