@@ -14,7 +14,8 @@ if (!hasScript)
   console.warn("SKIPPED: the test of the log on a terminal needs `script` (Debian: apt install bsdutils)");
 
 /** util-linux's `unshare` gives a program a PID namespace, where the kernel lets anyone make one. */
-const hasNamespaces = spawnSync("unshare", ["--user", "--pid", "--fork", "true"]).status === 0;
+const pidNamespace = ["unshare", "--user", "--pid", "--fork", "--kill-child"];
+const hasNamespaces = spawnSync("env", [...pidNamespace, "true"]).status === 0;
 if (!hasNamespaces) console.warn("SKIPPED: the test as PID 1 needs `unshare` and user namespaces");
 
 const cleanups: (() => unknown)[] = [];
@@ -339,7 +340,7 @@ describe("signals", () => {
     async () => {
       const child = startChild({
         program: startingProgram(),
-        as: ["unshare", "--user", "--pid", "--fork", "--kill-child"],
+        as: pidNamespace,
       });
       await child.listening;
       // unshare passes no signal on: its only child is the one.
