@@ -3,10 +3,11 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import type { Bench, Row } from "./types.ts";
+import { tableOf } from "./table.ts";
+import type { Bench } from "./types.ts";
 
 /** Files beside this one that are no benchmarks. */
-const others = new Set(["run", "types"]);
+const others = new Set(["run", "table", "types"]);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => file.slice(0, -3))
@@ -42,22 +43,4 @@ function commit(): string {
   } catch {
     return "unknown";
   }
-}
-
-function tableOf(rows: readonly Row[]): string[] {
-  const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const lines = rows.map((row) => [
-    row.name,
-    `${number(row.ours)} ${row.unit}`,
-    ...Object.entries(row.peers).map(
-      ([peer, value]) => `${peer} ${number(value)} (${number(row.ratios[peer] ?? NaN)}×)`,
-    ),
-  ]);
-  const widths = [0, 1].map((column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

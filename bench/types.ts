@@ -11,6 +11,10 @@ export interface Row {
   readonly peers: Readonly<Record<string, number>>;
   /** How many times better ours is than that peer's. */
   readonly ratios: Readonly<Record<string, number>>;
+  /** What a ratio is to reach at least. */
+  readonly goals?: Readonly<Record<string, number>>;
+  /** What `ours` is to stay within, in the row's unit. */
+  readonly atMost?: number;
 }
 
 export interface BenchOptions {
