@@ -6,6 +6,8 @@ export const limits: {
   readonly jsonDepthMax: number;
   /** Text of one document, UTF-16 units. The API server limits bodies in bytes before (3 MiB). */
   readonly jsonTextMax: number;
+  /** Text of one YAML document, UTF-16 units. YAML takes a hundred times as long to read as JSON: a hostile megabyte holds everyone up for seconds. */
+  readonly yamlTextMax: number;
   /** Duplicate keys and other strict findings told per document (sigs.k8s.io/json stops at 100). */
   readonly findingsMax: number;
   /** YAML alias expansions per document. (The billion-laughs attack.) */
@@ -35,6 +37,7 @@ export const limits: {
 } = {
   jsonDepthMax: 200,
   jsonTextMax: 3 * 1024 * 1024,
+  yamlTextMax: 512 * 1024,
   findingsMax: 100,
   yamlAliasesMax: 100,
   yamlDocumentsMax: 1000,

@@ -44,6 +44,11 @@ test("keys aimed at prototypes, and depth without end, are refused", () => {
   expect(parseJson('{"constructor":"me","prototype":1}').value).toEqual({ constructor: "me", prototype: 1 });
   expect(() => parseJson("[".repeat(limits.jsonDepthMax + 1))).toThrow(/deeper than/);
   expect(() => parseYaml("__proto__: {polluted: true}")).toThrow(/not allowed/);
+  const yaml = `a: ${"x".repeat(limits.yamlTextMax)}`;
+  expect(() => parseYaml(yaml)).toThrow(
+    expect.objectContaining({ httpStatus: 413, message: expect.stringContaining("send it as JSON") }),
+  );
+  expect(parseYamlDocuments(yaml)).toHaveLength(1);
   expect(() => parseJson(" ".repeat(limits.jsonTextMax + 1))).toThrow(expect.objectContaining({ httpStatus: 413 }));
   expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
 });

@@ -39,8 +39,12 @@ export function parseYamlDocuments(text: string): Parsed[] {
   }
 }
 
-/** One YAML document. @throws StatusError as `parseJson`, and when there are several or none. */
+/** One YAML document. @throws StatusError as `parseJson` (413 beyond `yamlTextMax`), and when there are several or none. */
 export function parseYaml(text: string): Parsed {
+  if (text.length > limits.yamlTextMax)
+    throw tooLarge(
+      `limit is ${limits.yamlTextMax} for YAML; send it as JSON, of which ${limits.jsonTextMax} are taken`,
+    );
   const documents = parseYamlDocuments(text);
   const [only] = documents;
   if (only === undefined || documents.length > 1)
