@@ -1,6 +1,5 @@
 // What real processes in pods see of the world, and what is seen of them: environment, volumes, addresses, probes, logs.
 import { access, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { resources } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

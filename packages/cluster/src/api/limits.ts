@@ -56,8 +56,22 @@ export const limits = {
   /** The HTTPS listener. */
   headerBytesMax: 32_768,
   headersCountMax: 100,
-  connectionsMax: 2000,
+  /** Connections on which nobody has shown a token yet. One more closes the oldest of them. */
+  strangerConnectionsMax: 1000,
+  /** Connections of users; of administrators. One more is refused. */
+  userConnectionsMax: 2000,
+  /** Requests being answered (watches and followed logs, which wait, aside): of all users, of one of them; of administrators. */
   requestsInFlightMax: 600,
+  requestsInFlightPerUserMax: 300,
+  /** Bodies being received: of all users, of one of them; of administrators. */
+  bodiesAtOnceMax: 400,
+  bodiesAtOncePerUserMax: 100,
+  /** Their bytes: 64 MiB, 16 MiB. */
+  bodyBytesAtOnceMax: 67_108_864,
+  bodyBytesAtOncePerUserMax: 16_777_216,
+  /** From a request's headers to the last byte of its body. */
+  bodyTimeoutMs: 10_000,
+  /** For the TLS handshake; for a request's headers. */
   handshakeTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   /** From the first byte of a request to the last of its body. */

@@ -5,8 +5,8 @@ import {
   badRequest,
   serviceUnavailable,
   type Status,
+  type StatusError,
   statusOf,
-  tooLarge,
   tooManyRequests,
   unauthorized,
 } from "@wherry/kube";
@@ -18,9 +18,11 @@ import type { Api } from "../api.ts";
 import type { Authenticator } from "../authenticator.ts";
 import { anonymous } from "../authorizer.ts";
 import { limits } from "../limits.ts";
-import { parseMediaType, protobufType } from "../negotiate.ts";
 import { publicRoots } from "../routes.ts";
 import type { ApiRequest, Method, User } from "../types.ts";
+import { Bodies, hasBody } from "./bodies.ts";
+import { Budget } from "./budget.ts";
+import { Connections } from "./connections.ts";
 import { refusalOf } from "./guard.ts";
 import { securityHeaders, writeResponse } from "./respond.ts";
 
@@ -63,7 +65,6 @@ export async function listen(api: Api, options: ListenOptions): Promise<Listener
     (request, response) => void door.handle(request, response),
   );
   server.maxHeadersCount = limits.headersCountMax;
-  server.maxConnections = limits.connectionsMax;
   door.attach(server);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -80,23 +81,34 @@ class Door {
   readonly #options: ListenOptions;
   readonly #allowedHosts: ReadonlySet<string>;
   readonly #closing = new AbortController();
-  #inFlight = 0;
+  readonly #connections = new Connections();
+  readonly #inFlight = new Budget({
+    total: limits.requestsInFlightMax,
+    perUser: limits.requestsInFlightPerUserMax,
+  });
+  readonly #bodies: Bodies;
 
   constructor(api: Api, options: ListenOptions) {
     this.#api = api;
     this.#options = options;
+    this.#bodies = new Bodies(api.clock);
     this.#allowedHosts = new Set((options.allowedHosts ?? []).map((host) => host.toLowerCase()));
   }
 
   attach(server: Server): void {
     const { metrics } = this.#api;
+    server.on("connection", (socket: Socket) => {
+      const closed = this.#connections.opened(socket);
+      if (closed === undefined) return;
+      metrics.dropped.add({ reason: "TOO_MANY_STRANGERS" });
+      closed.destroy();
+    });
     server.on("secureConnection", (socket) => {
       metrics.connections.add({}, 1);
       socket.once("close", () => metrics.connections.add({}, -1));
     });
     server.on("tlsClientError", (problem, socket) => this.#drop(problem, socket));
     server.on("clientError", (problem, socket) => this.#drop(problem, socket));
-    server.on("drop", () => metrics.dropped.add({ reason: "TOO_MANY_CONNECTIONS" }));
     // A listener for these keeps Node from treating them as plain requests: they pass the same guard, and are refused.
     server.on("upgrade", (request, socket) => void this.#refuseUpgrade(request, socket));
     server.on("connect", (request, socket) => void this.#refuseUpgrade(request, socket));
@@ -112,35 +124,38 @@ class Door {
     response.once("close", () => {
       gone.abort(new Error("the client is gone"));
     });
-    if (this.#inFlight >= limits.requestsInFlightMax) {
-      this.#api.metrics.refused.add({ reason: "busy" });
-      this.#refuse(
-        request,
-        response,
-        statusOf(tooManyRequests("too many requests at once, please try again later", 1)),
-      );
-      return;
-    }
-    let long = false;
-    this.#inFlight++;
     try {
       const checked = await this.#admit(request);
       if ("refusal" in checked) {
         this.#refuse(request, response, checked.refusal);
         return;
       }
-      const call = await this.#read(request, checked.user, gone.signal);
-      const answer = await this.#api.handle(call);
-      if ("events" in answer.body || "stream" in answer.body) {
-        long = true;
-        this.#inFlight--;
-      }
-      await writeResponse(response, call, answer, this.#api.metrics);
+      const { user } = checked;
+      const call = await this.#read(request, user, gone.signal);
+      // Only now does it cost anything but memory: a body that comes slowly must not stand in others' way.
+      if (!this.#inFlight.take(user)) throw this.#busy("too many requests at once, please try again later");
+      await this.#answer(call, response);
     } catch (problem) {
       this.#fail(request, response, problem);
-    } finally {
-      if (!long) this.#inFlight--;
     }
+  }
+
+  /** The request is among those in flight, until it is answered or begins to wait. */
+  async #answer(call: ApiRequest, response: ServerResponse): Promise<void> {
+    let long = false;
+    try {
+      const answer = await this.#api.handle(call);
+      long = "events" in answer.body || "stream" in answer.body;
+      if (long) this.#inFlight.give(call.user);
+      await writeResponse(response, call, answer, this.#api.metrics);
+    } finally {
+      if (!long) this.#inFlight.give(call.user);
+    }
+  }
+
+  #busy(message: string): StatusError {
+    this.#api.metrics.refused.add({ reason: "busy" });
+    return tooManyRequests(message, 1);
   }
 
   async close(server: Server, graceMs: number): Promise<void> {
@@ -166,14 +181,18 @@ class Door {
     const { authorization } = headers;
     if (authorization === undefined && publicRoots.has(rootOf(url))) return { user: anonymous };
     const user = await this.#options.authenticator.authenticate(authorization);
-    if (user !== undefined) return { user };
+    if (user !== undefined) {
+      if (this.#connections.belongsTo(request.socket, user)) return { user };
+      return { refusal: statusOf(this.#busy("too many connections, please close some or try again later")) };
+    }
     metrics.refused.add({ reason: "auth" });
     return { refusal: statusOf(unauthorized()) };
   }
 
   async #read(request: IncomingMessage, user: User, gone: AbortSignal): Promise<ApiRequest> {
     const { pathname, search } = splitTarget(request.url ?? "/");
-    const body = await readBody(request);
+    // Nobody who sends no token has anything to say.
+    const body = user === anonymous ? undefined : await this.#bodies.read(request, user);
     const headers = request.headers as Readonly<Record<string, string | undefined>>;
     return {
       method: request.method as Method,
@@ -232,7 +251,10 @@ class Door {
   }
 
   #drop(problem: Error & { code?: string }, socket: Socket | Duplex): void {
-    this.#api.metrics.dropped.add({ reason: problem.code ?? "UNKNOWN" });
+    // Node stops reading when many pipelined answers wait, and takes what TLS still hands it for an error. No Kubernetes client
+    // pipelines; one that does repeats what was not answered (RFC 9112 §9.3.2).
+    const reason = problem.code === "HPE_PAUSED" ? "PIPELINED" : (problem.code ?? "UNKNOWN");
+    this.#api.metrics.dropped.add({ reason });
     this.#options.log.debug({ code: problem.code }, "dropped a connection");
     socket.destroy();
   }
@@ -247,9 +269,6 @@ const plainStatus = (code: number, message: string): Status => ({
   reason: code === 403 ? "Forbidden" : "BadRequest",
   code,
 });
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
 
 /** Of a target that passed the guard. */
 function splitTarget(target: string): { readonly pathname: string; readonly search: string } {
@@ -269,26 +288,5 @@ function decodePath(pathname: string): string[] {
     return pathname === "/" || pathname === "" ? [] : segments.map(decodeURIComponent);
   } catch {
     throw badRequest("the path has a malformed escape");
-  }
-}
-
-/** Undefined without a body. @throws StatusError 400, 413. */
-async function readBody(request: IncomingMessage): Promise<NonNullable<ApiRequest["body"]> | undefined> {
-  const announced = Number(request.headers["content-length"] ?? 0);
-  if (announced > limits.bodyBytesMax) throw tooLarge(`limit is ${limits.bodyBytesMax}`);
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > limits.bodyBytesMax) throw tooLarge(`limit is ${limits.bodyBytesMax}`);
-    chunks.push(chunk);
-  }
-  if (bytes === 0) return undefined;
-  const whole = Buffer.concat(chunks);
-  if (parseMediaType(request.headers["content-type"] ?? "").type === protobufType) return { bytes: whole };
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(whole) };
-  } catch {
-    throw badRequest("the body is not UTF-8");
   }
 }
