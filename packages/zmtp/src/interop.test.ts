@@ -276,8 +276,10 @@ if how == "source":
     for body in bodies:
         socket.send_multipart(body)
     socket.linger = 5000
-    print("sent", flush=True)
+    context = socket.context
     socket.close()
+    # At its exit pyzmq waits for nothing by itself.
+    context.term()
     sys.exit()
 if how == "sink":
     if kind == "SUB": socket.subscribe(b"")
