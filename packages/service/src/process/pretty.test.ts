@@ -26,7 +26,7 @@ describe("a record on a terminal", () => {
     const err = { type: "TypeError", message: "bad", stack };
     expect(shown({ level: "fatal", err, method: "buy", aborted: 1, msg: "buy threw; ending: bad" })).toBe(
       "12:57:02.780 FATAL buy threw; ending: bad aborted=1\n" +
-        "    TypeError: bad\n      at buy (/app/shop.ts:3:1)\n    caused by: Error: why\n      at /app/a.ts:1:1\n",
+        "    TypeError\n      at buy (/app/shop.ts:3:1)\n    caused by: Error: why\n      at /app/a.ts:1:1\n",
     );
   });
 

@@ -31,7 +31,7 @@ export function prettyLine(line: string, colour: boolean): string {
     name === "fatal" || name === "error" ? paint("1", message) : message,
     ...fieldsOf(record, message).map((field) => paint("90", field)),
   ];
-  return `${head.join(" ")}\n${stackOf(err)
+  return `${head.join(" ")}\n${stackOf(err, message)
     .map((frame) => `${paint("90", `    ${frame}`)}\n`)
     .join("")}`;
 }
@@ -45,11 +45,13 @@ function fieldsOf(record: Readonly<Record<string, unknown>>, message: string): s
     .map(([name, value]) => `${name}=${/[\s"]/.test(value) && !/^[[{]/.test(value) ? JSON.stringify(value) : value}`);
 }
 
-/** The stack, causes included, as pino writes it: paths instead of URLs, and none of Node's own frames. */
-function stackOf(err: unknown): string[] {
-  const stack = (err as { readonly stack?: unknown } | undefined)?.stack;
+/** The stack, causes included, as pino writes it: paths instead of URLs, none of Node's own frames, and no message that was said. */
+function stackOf(err: unknown, said: string): string[] {
+  const { type, message, stack } = (err ?? {}) as Readonly<Record<"type" | "message" | "stack", unknown>>;
   if (typeof stack !== "string") return [];
-  return visible(stack)
+  const head = `${String(type)}: ${String(message)}`;
+  const isSaid = typeof message === "string" && said.includes(visible(message).replaceAll("\n", " "));
+  return visible(isSaid && stack.startsWith(head) ? String(type) + stack.slice(head.length) : stack)
     .split("\n")
     .map((line) => line.trim().replaceAll("file://", ""))
     .filter((line) => line !== "" && !/^at .*\(?node:/.test(line))

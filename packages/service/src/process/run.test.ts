@@ -169,7 +169,7 @@ describe("options", () => {
     const command = `"${process.execPath}" "${echoProgram}" --port ${port} --admin-port 0`;
     const shown = spawnSync("script", ["--quiet", "--return", "--command", command, "/dev/null"], { encoding: "utf8" });
     expect(shown.status).toBe(1);
-    expect(shown.stdout).toMatch(/FATAL.*could not start: messaging port.*\r\n.*WherryError: messaging port/);
+    expect(shown.stdout).toMatch(/FATAL.*could not start: messaging port.*\r\n.*WherryError[^:]*\r\n.*at /);
     expect(shown.stdout).not.toContain('"stack"');
     expect(shown.stdout).not.toContain('{"level"');
   });
