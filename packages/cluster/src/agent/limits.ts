@@ -58,5 +58,7 @@ export const tokenRenewShare: number = 0.8;
 
 /** How often an adopted container is looked at, besides the watch on its exit file. */
 export const adoptedCheckIntervalMs: number = 5_000;
+/** Processes that are looked for below one container when it is to end. */
+export const descendantsMax: number = 10_000;
 /** How long a supervisor may take to report the pid of its container. */
 export const startReportMs: number = 10_000;

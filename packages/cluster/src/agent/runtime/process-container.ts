@@ -6,6 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, Timer } from "@wherry/core";
 import { adoptedCheckIntervalMs } from "../limits.ts";
+import { descendantsOf } from "./descendants.ts";
 import { killMarked } from "./escaped.ts";
 import { isAlive, type ProcessIdentity, parseExit } from "./supervisor.ts";
 import type { Container, ContainerState } from "./types.ts";
@@ -35,6 +36,8 @@ export class ProcessContainer implements Container {
   #watcher: FSWatcher | undefined;
   #timer: Timer | undefined;
   #ending = false;
+  /** What ran below the container when it was last sent a signal. Its mark can be taken off, its parent can't while that lives. */
+  #descendants: readonly ProcessIdentity[] = [];
 
   constructor(options: ProcessContainerOptions) {
     this.id = options.id;
@@ -53,7 +56,9 @@ export class ProcessContainer implements Container {
 
   signal(signal: NodeJS.Signals): void {
     if (this.#state.phase !== "running" || !isAlive(this.#options.process)) return;
-    send(this.#options.process.pid, signal);
+    const { pid } = this.#options.process;
+    this.#descendants = descendantsOf(pid);
+    send(pid, signal);
   }
 
   killAll(): void {
@@ -124,6 +129,7 @@ export class ProcessContainer implements Container {
     // A supervisor that was killed leaves its container behind; nobody would ever learn how that one ends.
     if (recorded === undefined && this.#options.supervisor !== undefined) this.#killGroup();
     await killMarked(this.id);
+    for (const descendant of this.#descendants) if (isAlive(descendant)) send(descendant.pid, "SIGKILL");
     const exitCode = recorded?.code ?? killedExitCode;
     const state: Exited = {
       phase: "exited",
