@@ -14,8 +14,8 @@ import {
 import { checkSize, Stream } from "../driver.ts";
 import type { Library, Setup } from "../types.ts";
 
-/** An echo holds what is outstanding in one queue or another: up to 64 MB in the largest row, more than the default of 16 MiB. */
-const echoLimits = { peerQueueBytesMax: 268_435_456, receiveQueueBytesMax: 268_435_456 } as const;
+/** An echo holds all that is outstanding in one queue or another: up to 1000 messages, 64 MiB. The defaults are 1000 and 16 MiB. */
+const echoLimits = { peerQueueMessagesMax: 2_000, peerQueueBytesMax: 268_435_456 } as const;
 /** Given to a sending socket at a time, at most; both its queue's default limits hold as much. */
 const batchBytesMax = 1_048_576;
 const batchMessagesMax = 1_000;
