@@ -29,6 +29,8 @@ export const limits = {
   heartbeatMisses: 3,
   /** The part of a frame that is allocated before its bytes arrive; it quadruples from here, up to the announced size. */
   bodyFirstBytes: 262_144, // 256 KiB
+  /** What one read from the network takes at most: the buffer that all sockets share for it. */
+  readBufferBytes: 65_536, // 64 KiB
   /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */
   outputBufferBytes: 65_536, // 64 KiB
   /** Output buffers kept for reuse, per socket. */

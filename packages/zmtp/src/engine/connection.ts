@@ -12,6 +12,7 @@ import type { Problem } from "../wire/problem.ts";
 import { subscriptionFrame } from "../wire/subscription.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { readShared } from "./shared-read.ts";
 import { Idle } from "./idle.ts";
 import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
@@ -72,10 +73,18 @@ export class Connection implements Link {
       const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
       this.drop({ reason: "handshake-timeout", detail });
     });
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    // A socket has its switches for reading only when it is connected.
+    if (socket.connecting) socket.once("connect", () => this.#read());
+    else this.#read();
     socket.on("end", () => this.#onRemoteEnd());
     socket.on("error", (error) => this.#onError(error));
     socket.on("close", () => this.#onClose());
+  }
+
+  #read(): void {
+    const socket = this.#socket;
+    if (!readShared(socket, (bytes) => this.#onBorrowed(bytes))) socket.on("data", (chunk) => this.#onData(chunk));
+    if (!this.paused) socket.resume();
   }
 
   /** The transport is connected: the greeting goes out. */
@@ -203,6 +212,17 @@ export class Connection implements Link {
     this.#socket.end();
   }
 
+  /** Bytes that somebody else's come after. */
+  #onBorrowed(bytes: Buffer): void {
+    if (!this.#wasReady) {
+      this.#onData(Buffer.from(bytes));
+      return;
+    }
+    this.bytesIn += bytes.length;
+    this.lastActivityMs = this.#owner.clock.monotonic();
+    this.#take(this.#decoder.pushBorrowed(bytes));
+  }
+
   #onData(chunk: Buffer): void {
     this.bytesIn += chunk.length;
     this.lastActivityMs = this.#owner.clock.monotonic();
@@ -219,7 +239,11 @@ export class Connection implements Link {
   }
 
   #decode(chunk: Buffer): void {
-    const problem = this.#decoder.push(chunk);
+    this.#take(this.#decoder.push(chunk));
+  }
+
+  /** What the decoder has, after it said so. */
+  #take(problem: Problem | undefined): void {
     if (!this.#wasReady && this.#decoder.messagesAllowed) this.#becomeReady();
     const messages = this.#decoder.take();
     this.messagesIn += messages.length;

@@ -69,6 +69,27 @@ export class Decoder {
     return this.#problem;
   }
 
+  /**
+   * As `push`, of a chunk that is the caller's again afterwards. What belongs to a frame that was begun is copied to its place, and
+   * so is the beginning of one that does not end here; of the rest, and so of all small frames, one copy is made.
+   */
+  pushBorrowed(chunk: Buffer): Problem | undefined {
+    if (this.#problem !== undefined) return this.#problem;
+    const at = this.#body === undefined ? 0 : this.#continueBody(chunk, 0);
+    if (at >= chunk.length) return this.#problem;
+    if (this.#headerBytes > 0 || this.#endsWithin(chunk, at)) return this.push(Buffer.from(chunk.subarray(at)));
+    this.#frame(chunk, at);
+    return this.#problem;
+  }
+
+  /** Is the frame at `at` whole in this chunk? */
+  #endsWithin(chunk: Buffer, at: number): boolean {
+    const long = ((chunk[at] ?? 0) & flagLong) !== 0;
+    const bodyAt = at + (long ? longHeaderBytes : shortHeaderBytes);
+    if (bodyAt > chunk.length) return false;
+    return bodyAt + (long ? readLength(chunk, at + 1) : (chunk[at + 1] ?? 0)) <= chunk.length;
+  }
+
   /** The messages that were completed since the last call. */
   take(): Message[] {
     const messages = this.#messages;
