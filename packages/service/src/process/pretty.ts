@@ -47,11 +47,10 @@ function fieldsOf(record: Readonly<Record<string, unknown>>, message: string): s
 
 /** The stack, causes included, as pino writes it: paths instead of URLs, none of Node's own frames, and no message that was said. */
 function stackOf(err: unknown, said: string): string[] {
-  const { type, message, stack } = (err ?? {}) as Readonly<Record<"type" | "message" | "stack", unknown>>;
+  const stack = (err as { readonly stack?: unknown } | undefined)?.stack;
   if (typeof stack !== "string") return [];
-  const head = `${String(type)}: ${String(message)}`;
-  const isSaid = typeof message === "string" && said.includes(visible(message).replaceAll("\n", " "));
-  return visible(isSaid && stack.startsWith(head) ? String(type) + stack.slice(head.length) : stack)
+  return visible(stack)
+    .replace(/^(\w+): (.+)/, (head, type: string, message: string) => (said.includes(message) ? type : head))
     .split("\n")
     .map((line) => line.trim().replaceAll("file://", ""))
     .filter((line) => line !== "" && !/^at .*\(?node:/.test(line))
