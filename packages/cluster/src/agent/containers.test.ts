@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { eventually } from "../network/eventually.suite.ts";
 import { logFileBytesMax, logFilesKept } from "./limits.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
-import { forever, remove, shell, stateOf } from "./test-pods.suite.ts";
+import { forever, isRunning, pidOf, remove, shell, stateOf } from "./test-pods.suite.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -181,17 +181,51 @@ describe("probes", () => {
     await node.createPod("web", {
       containers: [
         shell(`touch ${file}; exec sleep 300`, {
-          livenessProbe: { exec: { command: ["test", "-e", file] }, periodSeconds: 1, failureThreshold: 1 },
+          // Not before the file is there.
+          livenessProbe: {
+            exec: { command: ["test", "-e", file] },
+            initialDelaySeconds: 1,
+            periodSeconds: 1,
+            failureThreshold: 1,
+          },
         }),
       ],
     });
     await node.until("web", isReady);
-    await vi.waitFor(async () => await rm(file));
+    await vi.waitFor(async () => await rm(file), { timeout: 10_000 });
     await node.until("web", (found) => found.status?.containerStatuses?.[0]?.restartCount === 1);
     await eventually(async () => await node.events("web", "Unhealthy")).not.toHaveLength(0);
     await eventually(async () => await node.events("web", "Killing")).toEqual([
       "Container main failed liveness probe, will be restarted",
     ]);
+  });
+
+  it("restarts a container that hangs, which its open port does not show", async () => {
+    const server =
+      "console.log(process.pid); require('http').createServer((_, r) => r.end()).listen(8080, process.env.HOST)";
+    await node.createPod("hung", {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: "main",
+          image: "node",
+          args: ["-e", server],
+          readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+          livenessProbe: {
+            httpGet: { path: "/", port: 8080 },
+            initialDelaySeconds: 1,
+            periodSeconds: 1,
+            failureThreshold: 2,
+          },
+        },
+      ],
+    });
+    await node.until("hung", isReady);
+    const pid = await pidOf(node, "hung");
+    process.kill(pid, "SIGSTOP");
+    await node.until("hung", (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod));
+    expect(isRunning(pid)).toBe(false);
+    expect(await node.events("hung", "Unhealthy")).not.toEqual([]);
   });
 
   it("never connects to another machine", async () => {

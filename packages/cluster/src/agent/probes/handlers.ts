@@ -75,6 +75,11 @@ export function loopbackHost(host: string | undefined, podIP: string): string | 
   return /^127(\.\d{1,3}){3}$/.test(host) ? host : undefined;
 }
 
+/**
+ * As in Kubernetes, a connection says that somebody listens, not that he works: the kernel accepts also for a program that hangs
+ * or was stopped, until its backlog is full. Such a one is found by a liveness probe that it has to answer itself (httpGet, exec);
+ * it is restarted after `periodSeconds` × `failureThreshold`, plus the grace period, for it does not hear SIGTERM.
+ */
 async function tcpProbe(
   action: TCPSocketAction,
   target: ProbeTarget,
