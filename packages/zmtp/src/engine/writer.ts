@@ -1,6 +1,7 @@
 // One peer's output: frames are encoded into pooled buffers (large bodies stay where they lie), and at most one write is
 // with the kernel at a time, so that what was and what was not handed over is known exactly. Never reads, never closes.
 import type { Writable } from "node:stream";
+import { asError } from "@wherry/core";
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import {
@@ -287,15 +288,25 @@ export class Writer implements Flushable, Output {
     const size = body.length + sealer.overheadBytes;
     if (size > limits.copyBytesMax) {
       const sealed = Buffer.allocUnsafe(size);
-      sealer.seal(flags, body, sealed, 0);
+      this.#sealInto(sealer, flags, body, sealed, 0);
       this.#plainFrame(sealed, 0);
       return;
     }
     const at = this.#reserve(size + longHeaderBytes);
     const buffer = this.#buffer as Buffer;
     const bodyAt = writeFrameHeader(buffer, at, 0, size);
-    sealer.seal(flags, body, buffer, bodyAt);
+    this.#sealInto(sealer, flags, body, buffer, bodyAt);
     this.#advance(bodyAt + size);
+  }
+
+  /** Without memory for it, the connection ends: frames before this one may be queued, and the next message would be joined to them. */
+  #sealInto(sealer: FrameSeal, flags: number, body: Uint8Array, target: Buffer, at: number): void {
+    try {
+      sealer.seal(flags, body, target, at);
+    } catch (error) {
+      this.#socket.destroy(asError(error));
+      throw error;
+    }
   }
 
   #plainFrame(body: Uint8Array, flags: number): void {
