@@ -8,7 +8,7 @@ import { limits } from "../limits.ts";
 
 export const keyBytes = 32;
 export const macBytes = 16;
-export const nonceBytes = 24;
+const nonceBytes = 24;
 /** The part of a CURVE nonce that tells what it is for; eight bytes of counter follow. */
 export const noncePrefixBytes = 16;
 
