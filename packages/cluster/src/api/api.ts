@@ -27,6 +27,7 @@ import { openApi } from "./openapi.ts";
 import { Feed } from "./registry/feed.ts";
 import { ObjectCache, type StoredObject } from "./registry/objects.ts";
 import { Registry } from "./registry/registry.ts";
+import { answerReview, reviewAt } from "./reviews.ts";
 import { parseRoute, type PlainRoute, type ResourceRoute } from "./routes.ts";
 import { strategyOf } from "./strategies/index.ts";
 import { ServiceStrategy } from "./strategies/service.ts";
@@ -155,6 +156,11 @@ class ApiServer implements Api {
   }
 
   async #route(request: ApiRequest, counted: Counted): Promise<ApiResponse> {
+    const review = reviewAt(request.path);
+    if (review !== undefined) {
+      Object.assign(counted, { group: review.group, resource: review.plural });
+      return answerReview(review, request, this.#authorizer);
+    }
     const route = parseRoute(request.path);
     if (route === undefined) {
       this.#authorize({ user: request.user, verb: request.method.toLowerCase(), path: `/${request.path.join("/")}` });

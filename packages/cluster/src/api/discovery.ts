@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { type KindInfo, kinds } from "@wherry/kube";
 import { parseAccept } from "./negotiate.ts";
+import { type ReviewKind, reviewKinds } from "./reviews.ts";
 import { groupVersions } from "./routes.ts";
 import { subresourceInfo } from "./subresources/info.ts";
 import type { ApiResponse } from "./types.ts";
@@ -10,7 +11,7 @@ import type { ApiResponse } from "./types.ts";
 const verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const readOnlyVerbs = ["get", "patch", "update"];
 
-const groupNames: readonly string[] = [...new Set(kinds.map(({ group }) => group))].sort();
+const groupNames: readonly string[] = [...new Set([...kinds, ...reviewKinds].map(({ group }) => group))].sort();
 
 function groupOf(name: string): object {
   const version = { groupVersion: `${name}/v1`, version: "v1" };
@@ -19,14 +20,24 @@ function groupOf(name: string): object {
 
 function apiResources(groupVersion: string): object | undefined {
   const plurals = groupVersions.get(groupVersion);
-  if (plurals === undefined) return undefined;
+  const reviews = reviewKinds.filter(({ group, version }) => `${group}/${version}` === groupVersion);
+  if (plurals === undefined && reviews.length === 0) return undefined;
+  const resources = [...(plurals?.values() ?? [])].flatMap((kind) => [resourceOf(kind), ...subresourcesOf(kind)]);
   return {
     kind: "APIResourceList",
     apiVersion: "v1",
     groupVersion,
-    resources: [...plurals.values()].flatMap((kind) => [resourceOf(kind), ...subresourcesOf(kind)]),
+    resources: [...resources, ...reviews.map(reviewResourceOf)],
   };
 }
+
+const reviewResourceOf = ({ plural, kind }: ReviewKind): object => ({
+  name: plural,
+  singularName: kind.toLowerCase(),
+  namespaced: false,
+  kind,
+  verbs: ["create"],
+});
 
 function resourceOf(kind: KindInfo): object {
   return {
@@ -58,11 +69,20 @@ function subresourcesOf(kind: KindInfo): object[] {
 
 function aggregatedGroup(group: string): object {
   const own = kinds.filter((kind) => kind.group === group);
+  const reviews = reviewKinds.filter((review) => review.group === group).map(aggregatedReview);
   return {
     metadata: group === "" ? { creationTimestamp: null } : { name: group, creationTimestamp: null },
-    versions: [{ version: "v1", resources: own.map(aggregatedResource), freshness: "Current" }],
+    versions: [{ version: "v1", resources: [...own.map(aggregatedResource), ...reviews], freshness: "Current" }],
   };
 }
+
+const aggregatedReview = ({ group, version, plural, kind }: ReviewKind): object => ({
+  resource: plural,
+  responseKind: { group, version, kind },
+  scope: "Cluster",
+  singularResource: kind.toLowerCase(),
+  verbs: ["create"],
+});
 
 function aggregatedResource(kind: KindInfo): object {
   return {

@@ -109,9 +109,21 @@ describe("kubectl", () => {
     expect(await kubectl("version")).toContain("Server Version: v1.35");
     const kinds = await kubectl("api-resources", "-o", "wide");
     for (const { plural } of Object.values(resources)) expect(kinds).toContain(plural);
-    expect(await kubectl("api-versions")).toBe("apps/v1\ndiscovery.k8s.io/v1\nv1");
+    expect(await kubectl("api-versions")).toBe(
+      "apps/v1\nauthentication.k8s.io/v1\nauthorization.k8s.io/v1\ndiscovery.k8s.io/v1\nv1",
+    );
     expect(await kubectl("explain", "deployment.spec.replicas")).toContain("<integer>");
     expect(await kubectl("get", "--raw", "/readyz?verbose")).toContain("readyz check passed");
+  });
+
+  it("asks what its user may, and who that is", async () => {
+    expect(await kubectl("auth", "can-i", "delete", "pods")).toBe("yes");
+    expect(await kubectl("auth", "can-i", "--list")).toMatch(/^deployments\.apps .*\[get list watch create/m);
+    expect(await kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")).toBe("wherry-admin");
+  });
+
+  it("explains with the group", async () => {
+    expect(await kubectl("explain", "deployment")).toMatch(/^GROUP: +apps\nKIND: +Deployment\nVERSION: +v1\n/);
   });
 
   it("applies a manifest, once, and says what is wrong with one", async () => {

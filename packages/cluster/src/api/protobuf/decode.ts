@@ -41,9 +41,14 @@ const magic = Buffer.from("k8s\0", "latin1");
  * @throws StatusError 400 for anything that is no protobuf of this definition.
  */
 export function decodeProtobuf(bytes: Uint8Array, definition: string): Json {
+  return decodeProtobufWith(bytes, (object, raw) => decodeInto(object, raw, definition, definition, 0));
+}
+
+/** The same for messages without a definition. @param fill puts the fields of the message into the object */
+export function decodeProtobufWith(bytes: Uint8Array, fill: (object: JsonObject, raw: Uint8Array) => void): Json {
   try {
     if (!magic.equals(bytes.subarray(0, magic.length))) throw new RangeError('it does not start with "k8s\\0"');
-    return decodeEnvelope(bytes.subarray(magic.length), definition);
+    return decodeEnvelope(bytes.subarray(magic.length), fill);
   } catch (problem) {
     if (!(problem instanceof RangeError)) throw problem;
     throw badRequest(`the body is not protobuf of a Kubernetes object: ${problem.message}`);
@@ -51,7 +56,7 @@ export function decodeProtobuf(bytes: Uint8Array, definition: string): Json {
 }
 
 /** k8s.io/apimachinery pkg/runtime: Unknown. */
-function decodeEnvelope(bytes: Uint8Array, definition: string): Json {
+function decodeEnvelope(bytes: Uint8Array, fill: (object: JsonObject, raw: Uint8Array) => void): Json {
   const type: { apiVersion?: string; kind?: string } = {};
   let raw: Uint8Array = new Uint8Array();
   let contentType = "";
@@ -64,7 +69,7 @@ function decodeEnvelope(bytes: Uint8Array, definition: string): Json {
   }
   if (contentType === "application/json") return parseJson(Buffer.from(raw).toString("utf8")).value;
   const object: JsonObject = { ...(type as JsonObject) };
-  decodeInto(object, raw, definition, definition, 0);
+  fill(object, raw);
   return object;
 }
 

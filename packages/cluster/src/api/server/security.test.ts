@@ -3,6 +3,7 @@
 import { kinds, resources } from "@wherry/kube";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { plainRoots, publicRoots } from "../routes.ts";
+import { reviewKinds } from "../reviews.ts";
 import { adminToken, allowedHost, type HttpRequest, startListener, type TestListener } from "../listener.suite.ts";
 
 let server: TestListener;
@@ -19,6 +20,7 @@ const routes: readonly string[] = [
   ...plainRoots.map((root) => `/${root}`),
   "/apis/apps/v1",
   "/openapi/v3/apis/apps/v1",
+  ...reviewKinds.map(({ group, version, plural }) => `/apis/${group}/${version}/${plural}`),
   ...kinds.flatMap(({ group, version, plural, namespaced, subresources }) => {
     const base = `${group === "" ? "/api" : `/apis/${group}`}/${version}${namespaced ? "/namespaces/default" : ""}/${plural}`;
     return [base, `${base}/x`, ...subresources.map((name) => `${base}/x/${name}`)];
