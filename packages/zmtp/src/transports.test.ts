@@ -150,7 +150,12 @@ describe.each(transports)("%s", (transport) => {
     source.connect(bound);
     await source.writable(patience());
     let accepted = 0;
-    while (source.send(Buffer.alloc(100_000)) === "sent") accepted++;
+    const fill = (): void => {
+      while (source.send(Buffer.alloc(100_000)) === "sent") accepted++;
+    };
+    fill();
+    await until(() => sink.counters.messagesIn > 0);
+    fill();
     const drained = await source.drain({ deadlineMs: 20 });
     expect(drained.unflushedMessages).toBeGreaterThan(0);
     expect(drained.unflushedBytes).toBeGreaterThan(0);
@@ -279,6 +284,41 @@ describe("inproc", () => {
     const got = await sink.receive(patience());
     expect(got[0]).toBe(body);
     expect(got[1]).toEqual(Buffer.from("text"));
+  });
+
+  it("two sockets that answer each other without end do not starve the rest", async () => {
+    const [one, two] = [keep(pair()), keep(pair())];
+    two.connect(await one.bind(endpoints.inproc()));
+    await two.writable();
+    let running = 0;
+    for (const socket of [one, two])
+      socket.onMessages((messages) => {
+        expect(++running).toBe(1);
+        socket.sendBatch(messages);
+        running--;
+        return undefined;
+      });
+    one.send("ball");
+    await until(() => one.counters.messagesIn > 100);
+  });
+
+  it("closing a peer from within its reader's batch ends in order", async () => {
+    const [one, two] = [keep(pair()), keep(pair({ reconnect: { stopOn: ["closed-by-peer", "closed-here"] } }))];
+    two.connect(await one.bind(endpoints.inproc()));
+    await two.writable();
+    const got: string[] = [];
+    one.onMessages((messages) => {
+      for (const message of messages) {
+        got.push(...text(message));
+        if (got.length === 1) for (const peer of one.peers.values()) peer.close("enough");
+      }
+      return undefined;
+    });
+    two.sendBatch(["1", "2", "3"]);
+    await until(() => two.counters.disconnected === 1 && one.counters.disconnected === 1);
+    expect(got).toEqual(["1", "2", "3"]);
+    expect([one.counters.drops["closed-here"], two.counters.drops["closed-by-peer"]]).toEqual([1, 1]);
+    expect((await two.drain({ deadlineMs: 0 })).unflushedBytes).toBe(0);
   });
 
   it("many messages of one tick come in one batch", async () => {

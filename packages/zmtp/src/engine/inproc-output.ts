@@ -1,38 +1,39 @@
-// The way out of an `inproc` link: messages queued by reference, and handed over at the end of the tick, unless the other end
-// is paused. Counts as a writer does.
+// The way out of an `inproc` link: messages queued by reference, and handed over in the next turn of the event loop, unless the other end
+// is paused. Counts as a writer does. Never hands over within `send`: the sender may be the other end's reader, in the midst of
+// a batch.
 import type { Message } from "../types.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
-import type { Flushable } from "./flusher.ts";
 import type { Output } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
 
-export class InprocOutput implements Output, Flushable {
+/** What the output needs of its link. */
+export interface Receiver {
+  /** Is there another end, and does it take messages now? */
+  mayTake(): boolean;
+  /** Gives the other end its messages. */
+  take(messages: Message[]): void;
+  /** Messages were handed over; there is room. */
+  onProgress(): void;
+}
+
+export class InprocOutput implements Output {
   queuedMessages = 0;
   queuedBytes = 0;
   messagesOut = 0;
   bytesOut = 0;
   readonly #owner: ConnectionOwner;
-  /** @returns false when the other end takes nothing now. */
-  readonly #deliver: (messages: Message[]) => boolean;
-  readonly #onProgress: () => void;
+  readonly #receiver: Receiver;
   #queue: Message[] = [];
   #leading: readonly Uint8Array[] = [];
   #dirty = false;
   #stopped = false;
 
-  constructor(owner: ConnectionOwner, deliver: (messages: Message[]) => boolean, onProgress: () => void) {
+  constructor(owner: ConnectionOwner, receiver: Receiver) {
     this.#owner = owner;
-    this.#deliver = deliver;
-    this.#onProgress = onProgress;
+    this.#receiver = receiver;
   }
 
   room(): boolean {
-    if (this.#hasRoom()) return true;
-    this.flush();
-    return this.#hasRoom();
-  }
-
-  #hasRoom(): boolean {
     const { peerQueueMessagesMax, peerQueueBytesMax } = this.#owner.settings;
     return (
       this.queuedMessages < peerQueueMessagesMax && this.queuedBytes < peerQueueBytesMax && this.#owner.tally.room()
@@ -59,25 +60,22 @@ export class InprocOutput implements Output, Flushable {
 
   flush(): void {
     this.#dirty = false;
-    if (this.#stopped || this.#queue.length === 0) return;
+    if (this.#stopped || this.#queue.length === 0 || !this.#receiver.mayTake()) return;
     const messages = this.#queue;
     this.#queue = [];
-    const { queuedMessages, queuedBytes } = this;
-    if (!this.#deliver(messages)) {
-      // The other end's reader may have sent in reply by now: these were first.
-      this.#queue = [...messages, ...this.#queue];
-      return;
-    }
-    this.messagesOut += queuedMessages;
-    this.bytesOut += queuedBytes;
-    this.#less(queuedMessages, queuedBytes);
-    this.#onProgress();
+    this.messagesOut += this.queuedMessages;
+    this.bytesOut += this.queuedBytes;
+    this.#less();
+    // The other end's reader runs in here, and may do anything: send, close, pause.
+    this.#receiver.take(messages);
+    this.#receiver.onProgress();
   }
 
   flushLater(): void {
     if (this.#dirty || this.#stopped) return;
     this.#dirty = true;
-    this.#owner.flusher.add(this);
+    // Not in this turn of the event loop: two sockets that answer each other must not keep everybody else from theirs.
+    setImmediate(() => this.flush());
   }
 
   /** The link is gone. @returns how many messages were not handed over. */
@@ -85,14 +83,15 @@ export class InprocOutput implements Output, Flushable {
     this.#stopped = true;
     const undelivered = this.queuedMessages;
     this.#queue = [];
-    this.#owner.tally.less(this.queuedMessages, this.queuedBytes);
+    this.#less();
     return undelivered;
   }
 
-  #less(messages: number, bytes: number): void {
-    this.queuedMessages -= messages;
-    this.queuedBytes -= bytes;
-    this.#owner.tally.less(messages, bytes);
+  #less(): void {
+    const { queuedMessages, queuedBytes } = this;
+    this.queuedMessages = 0;
+    this.queuedBytes = 0;
+    this.#owner.tally.less(queuedMessages, queuedBytes);
   }
 
   #push(message: Message): void {

@@ -1,5 +1,5 @@
-// `inproc://`: two sockets of one thread joined without the wire. Messages are handed over by reference, at the end of the
-// tick; limits, order, closing and events are those of a connection. No handshake, no heartbeat, no bytes.
+// `inproc://`: two sockets of one thread joined without the wire. Messages are handed over by reference, in the next turn of the
+// event loop; limits, order, closing and events are those of a connection. No handshake, no heartbeat, no bytes.
 import type { Timer } from "@wherry/core";
 import { peerGoneError } from "../errors.ts";
 import { defaults } from "../limits.ts";
@@ -46,11 +46,11 @@ export class InprocLink implements Link {
     this.address = address;
     this.#owner = owner;
     this.lastActivityMs = owner.clock.monotonic();
-    this.writer = new InprocOutput(
-      owner,
-      (messages) => this.#other?.take(messages) ?? false,
-      () => this.#onProgress(),
-    );
+    this.writer = new InprocOutput(owner, {
+      mayTake: () => this.#other?.paused === false,
+      take: (messages) => this.#other?.take(messages),
+      onProgress: () => this.#onProgress(),
+    });
   }
 
   /** Joins the two ends, if their sockets may talk; else both are dropped. Called once, in a tick of its own. */
@@ -141,9 +141,8 @@ export class InprocLink implements Link {
     this.#other?.writer.flushLater();
   }
 
-  /** Messages of the other end. @returns false when they cannot be taken now. */
-  take(messages: Message[]): boolean {
-    if (this.paused) return false;
+  /** Messages of the other end. */
+  take(messages: Message[]): void {
     const tooLarge = messages.findIndex((message) => !this.#fits(message));
     const taken = tooLarge < 0 ? messages : messages.slice(0, tooLarge);
     this.lastActivityMs = this.#owner.clock.monotonic();
@@ -152,7 +151,6 @@ export class InprocLink implements Link {
     const given = this.#owner.prefixesMessages ? taken.map((message) => [this.routingId, ...message]) : taken;
     if (tooLarge >= 0) this.drop({ reason: "frame-too-large", detail: "a message above this socket's limits" });
     if (given.length > 0) this.#owner.onMessages(this, given);
-    return true;
   }
 
   #fits(message: Message): boolean {
@@ -176,8 +174,11 @@ export class InprocLink implements Link {
     }
     this.#leave(end);
     this.#deadline = this.#owner.clock.timer(lingerMs, () => this.#finish());
-    this.writer.flush();
-    this.#finishWhenEmpty();
+    // Not within the caller, who may be a reader in the midst of a batch.
+    process.nextTick(() => {
+      this.writer.flush();
+      this.#finishWhenEmpty();
+    });
   }
 
   /** Once: nothing can be sent from here on. */
@@ -191,14 +192,15 @@ export class InprocLink implements Link {
   }
 
   #finishWhenEmpty(): void {
-    if (this.#state === "closing" && this.writer.queuedMessages === 0) this.#finish();
+    if (this.#state !== "closing" || this.writer.queuedMessages > 0) return;
+    // What the other end had accepted until now is still taken.
+    this.#other?.writer.flush();
+    this.#finish();
   }
 
   /** Nothing comes or goes any more. Told a tick later, as a connection's end would be. */
   #finish(): void {
     if (this.#state === "gone") return;
-    // What the other end had accepted until now is still taken.
-    this.#other?.writer.flush();
     this.#state = "gone";
     this.#deadline?.cancel();
     const undelivered = this.writer.stop();
