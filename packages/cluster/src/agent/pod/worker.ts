@@ -1,9 +1,8 @@
 // One pod on its node, from the moment it is bound until nothing of it is left. Level-triggered: whatever happens only wakes it,
 // and each step looks at what is, starts or stops what that asks for, and writes the status if it has changed.
-import { asError, type Logger, type Timer } from "@wherry/core";
+import { asError, type Logger } from "@wherry/core";
 import type { Pod, Stored } from "@wherry/kube";
 import { notHonoured } from "../environment/not-honoured.ts";
-import { retryFirstMs, retryMaxMs } from "../limits.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { type ContainerHost, ContainerRunner, graceMsOf } from "./container-runner.ts";
 import type { PodContext } from "./context.ts";
@@ -14,6 +13,7 @@ import { type Prepared, PodSetup } from "./pod-setup.ts";
 import { recordsOf } from "./record.ts";
 import { podStatus, rfc3339 } from "./status.ts";
 import { StatusWriter } from "./status-writer.ts";
+import { Steps } from "./steps.ts";
 
 /** How long a status that only says "being created" is held back: most containers run before it is over, and one write is enough. */
 const startHoldMs = 150;
@@ -30,9 +30,7 @@ export class PodWorker implements ContainerHost {
   readonly #onGone: () => void;
   readonly #startTime: string;
   readonly #terminalAtFirst: boolean;
-  #timer: Timer | undefined;
-  #stepping = false;
-  #again = false;
+  readonly #steps: Steps;
   /** Let go of: no step, no write any more. */
   #detached = false;
   #stopGrace: Grace | undefined;
@@ -42,13 +40,13 @@ export class PodWorker implements ContainerHost {
   #failure: { readonly reason: string; readonly message: string } | undefined;
   #outcome: "Succeeded" | "Failed" | undefined;
   #holdUntilMs: number | undefined;
-  #failures = 0;
 
   constructor(context: PodContext, pod: Stored<Pod>, onGone: () => void) {
     this.context = context;
     this.runtime = context.runtimeFor(pod);
     this.#onGone = onGone;
     this.#log = context.log.child({ pod: `${pod.metadata.namespace ?? ""}/${pod.metadata.name}` });
+    this.#steps = new Steps(context.clock, this.#log, () => this.#step());
     this.#status = new StatusWriter(context.client, pod);
     this.#startTime = pod.status?.startTime ?? rfc3339(context.clock.now());
     this.#terminalAtFirst = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
@@ -81,23 +79,21 @@ export class PodWorker implements ContainerHost {
     const address = podIP ?? this.pod.status?.podIP;
     if (address !== undefined && !this.#terminalAtFirst) this.#setup.takeAddress(address);
     // No step before that: it would start again what has ended, and hold the status back until that runs.
-    this.#stepping = true;
-    try {
+    await this.#steps.without(async () => {
       await Promise.all(
         this.runners.map(async (runner) => {
           const attempt = await this.#setup.newestAttempt(runner.record.name);
           if (attempt !== undefined) await runner.adopt(attempt);
         }),
       );
-      if (!this.#terminalAtFirst && !this.#detached) await this.#writeStatus();
-    } catch (error) {
-      this.#log.warn(
-        { err: asError(error) },
-        "the status of an adopted pod could not be written, the next step tries again",
+      if (this.#terminalAtFirst || this.#detached) return;
+      await this.#writeStatus().catch((error: unknown) =>
+        this.#log.warn(
+          { err: asError(error) },
+          "the status of an adopted pod could not be written, its next step does",
+        ),
       );
-    } finally {
-      this.#stepping = false;
-    }
+    });
     return this.runners.filter((runner) => runner.record.state.phase === "running").length;
   }
 
@@ -135,7 +131,7 @@ export class PodWorker implements ContainerHost {
 
   async #stop(grace: Grace): Promise<void> {
     this.#detached = true;
-    this.#timer?.cancel();
+    this.#steps.stop();
     await stopPod(this.runners, grace);
     for (const runner of this.runners) runner.detach();
   }
@@ -143,7 +139,7 @@ export class PodWorker implements ContainerHost {
   /** Lets go of the pod; its containers run on. */
   detach(): void {
     this.#detached = true;
-    this.#timer?.cancel();
+    this.#steps.stop();
     for (const runner of this.runners) runner.detach();
   }
 
@@ -152,38 +148,7 @@ export class PodWorker implements ContainerHost {
   }
 
   wake(): void {
-    if (this.#stepping) this.#again = true;
-    else if (!this.#detached) void this.#steps();
-  }
-
-  async #steps(): Promise<void> {
-    this.#stepping = true;
-    do await this.#tryStep();
-    while (this.#again && !this.#detached);
-    this.#stepping = false;
-  }
-
-  async #tryStep(): Promise<void> {
-    this.#again = false;
-    try {
-      this.#wakeAt(await this.#step());
-      this.#failures = 0;
-    } catch (error) {
-      this.#failures++;
-      const waitMs = Math.min(retryFirstMs * 2 ** (this.#failures - 1), retryMaxMs);
-      if (!this.#detached)
-        this.#log.warn({ err: asError(error), waitMs }, "a step of a pod failed, again after a pause");
-      this.#wakeAt(this.context.clock.now() + waitMs);
-    }
-  }
-
-  #wakeAt(atMs: number | undefined): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (atMs === undefined || !Number.isFinite(atMs) || this.#detached) return;
-    this.#timer = this.context.clock.timer(Math.max(0, atMs - this.context.clock.now()), () => this.wake(), {
-      background: true,
-    });
+    this.#steps.wake();
   }
 
   /** Answers when to look again. */

@@ -96,7 +96,11 @@ class ProcessRuntime implements Runtime {
       startedAtMs: Math.floor(startedAtMs),
     });
     // What is known to be dead must not pass for running, not even until that is noticed.
-    if (exit !== undefined || identity === undefined || !isAlive(identity)) await container.exited;
+    const ended = exit !== undefined || identity === undefined || !isAlive(identity);
+    // Its supervisor is about to say how it ended, unless it was stopped.
+    const ending = record !== undefined && !isAlive(record.process);
+    if (ending) container.killAll();
+    if (ended || ending) await container.exited;
     return container;
   }
 
