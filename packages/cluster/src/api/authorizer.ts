@@ -21,15 +21,13 @@ export interface Authorizer {
   allows(attributes: Attributes): boolean;
 }
 
-export const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
-
 /** In-process components, by name. Nobody can authenticate as one of these over the network. */
 const components = new Set(["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler"]);
 
 const readVerbs = new Set(["get", "list", "watch"]);
 const podReadable = new Set(["/endpoints", "/pods", "/services", "discovery.k8s.io/endpointslices"]);
-/** ClusterRoles system:public-info-viewer and system:discovery. */
-const publicPaths = /^\/(?:healthz|livez|readyz|version)(?:\/|$)/;
+/** ClusterRoles system:public-info-viewer (here for nobody without a token) and system:discovery. */
+const healthPaths = /^\/(?:healthz|livez|readyz|version)(?:\/|$)/;
 const discoveryPaths = /^\/(?:|api(?:\/.*)?|apis(?:\/.*)?|openapi(?:\/.*)?|openid\/.*|\.well-known\/.*)$/;
 
 export const builtInAuthorizer: Authorizer = {
@@ -38,7 +36,7 @@ export const builtInAuthorizer: Authorizer = {
       return true;
     if (resource === undefined) {
       if (verb !== "get") return false;
-      return publicPaths.test(path) || (user.groups.includes("system:authenticated") && discoveryPaths.test(path));
+      return user.groups.includes("system:authenticated") && (healthPaths.test(path) || discoveryPaths.test(path));
     }
     // A pod sees where the Services of its own namespace are, and nothing else.
     const namespace = serviceAccountNamespace(user);

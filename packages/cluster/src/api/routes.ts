@@ -34,9 +34,6 @@ export const plainRoots = [
 ] as const;
 type PlainRoot = (typeof plainRoots)[number];
 
-/** Answered to anyone who got past the Host and Origin checks. */
-export const publicRoots: ReadonlySet<string> = new Set<PlainRoot>(["healthz", "livez", "readyz", "version"]);
-
 const byGroupVersion = new Map<string, Map<string, KindInfo>>();
 for (const kind of kinds) {
   const groupVersion = kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;

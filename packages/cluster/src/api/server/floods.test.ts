@@ -109,7 +109,8 @@ it("bodies that are large and come slowly are bounded in bytes, too", async () =
 });
 
 it("requests that are pipelined are answered in order; too many at once end that connection alone", async () => {
-  const request = (more: string): string => `GET /livez HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+  const request = (more: string): string =>
+    `GET /livez HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${adminToken}\r\n${more}\r\n`;
   const few = await open();
   let answers = "";
   few.on("data", (chunk: Buffer) => (answers += chunk.toString("latin1")));

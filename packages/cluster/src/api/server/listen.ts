@@ -16,9 +16,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Api } from "../api.ts";
 import type { Authenticator } from "../authenticator.ts";
-import { anonymous } from "../authorizer.ts";
 import { limits } from "../limits.ts";
-import { publicRoots } from "../routes.ts";
 import type { ApiRequest, Method, User } from "../types.ts";
 import { Bodies, hasBody } from "./bodies.ts";
 import { Budget } from "./budget.ts";
@@ -179,7 +177,6 @@ class Door {
       return { refusal: plainStatus(refusal.status, refusal.message) };
     }
     const { authorization } = headers;
-    if (authorization === undefined && publicRoots.has(rootOf(url))) return { user: anonymous };
     const user = await this.#options.authenticator.authenticate(authorization);
     if (user !== undefined) {
       if (this.#connections.belongsTo(request.socket, user)) return { user };
@@ -192,7 +189,7 @@ class Door {
   async #read(request: IncomingMessage, user: User, gone: AbortSignal): Promise<ApiRequest> {
     const { pathname, search } = splitTarget(request.url ?? "/");
     // Nobody who sends no token has anything to say.
-    const body = user === anonymous ? undefined : await this.#bodies.read(request, user);
+    const body = await this.#bodies.read(request, user);
     const headers = request.headers as Readonly<Record<string, string | undefined>>;
     return {
       method: request.method as Method,
@@ -278,8 +275,6 @@ function splitTarget(target: string): { readonly pathname: string; readonly sear
     ? { pathname: path, search: "" }
     : { pathname: path.slice(0, question), search: path.slice(question + 1) };
 }
-
-const rootOf = (target: string): string => splitTarget(target).pathname.split("/", 2)[1] ?? "";
 
 /** A trailing slash names the same thing. @throws StatusError 400 for escapes that are none. */
 function decodePath(pathname: string): string[] {
