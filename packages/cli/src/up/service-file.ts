@@ -7,7 +7,7 @@ import type { Deployment, KubeObject, Service } from "@wherry/kube/types";
 const ports = { messaging: 5555, admin: 9000 } as const;
 
 /** Changes with what the service consists of: `kubectl rollout history` and a rolling update see a new version. */
-export const contentAnnotation = "wherry.dev/content";
+const contentAnnotation = "wherry.dev/content";
 
 /** What the framework wants to know of its pod, from the pod itself: the same on every cluster. */
 const fields = {
