@@ -4,7 +4,7 @@ import { Agent, request } from "node:http";
 import fastify from "fastify";
 import type { Library } from "../types.ts";
 
-/** With more, this client and server became slower. */
+/** A pool of a usual size; not tuned. What is outstanding beyond it waits in the agent. */
 const connectionsMax = 64;
 const contentType = "application/octet-stream";
 
