@@ -10,6 +10,8 @@ export const defaults = {
   sendQueueBytesMax: 1_073_741_824, // 1 GiB
   receiveQueueMessagesMax: 1_000,
   receiveQueueBytesMax: 67_108_864, // 64 MiB
+  /** The least; four messages of the largest size where that is more, so that a few large senders never displace each other. */
+  receivePartialBytesMax: 268_435_456, // 256 MiB
   peersMax: 65_536,
   handshakeTimeoutMs: 10_000,
   authenticateTimeoutMs: 5_000,
@@ -29,6 +31,10 @@ export const limits = {
   heartbeatMisses: 3,
   /** The part of a frame that is allocated before its bytes arrive; it quadruples from here, up to the announced size. */
   bodyFirstBytes: 262_144, // 256 KiB
+  /** What a frame that waits for the rest of its message counts beside its bytes: the view object and its place in the list. */
+  frameHeldBytes: 128,
+  /** Frames of an unfinished message may keep a received chunk of up to this size; of a larger one only if they are half of it. */
+  chunkKeptBytes: 4_096, // 4 KiB
   /** What one read from the network takes at most: the buffer that all sockets share for it. */
   readBufferBytes: 65_536, // 64 KiB
   /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */

@@ -72,7 +72,9 @@ export type DropReason =
   /** A subscriber asked for more than `limits.peerSubscriptionsMax` topics, or for too long ones. */
   | "too-many-subscriptions"
   /** No message went either way for `idleTimeoutMs`. */
-  | "idle-timeout";
+  | "idle-timeout"
+  /** `receivePartialBytesMax` was reached, and no message in the making had been without progress for longer than its. */
+  | "message-stalled";
 
 export interface SocketEvents {
   /** The handshake is done; messages flow. */
@@ -127,6 +129,12 @@ export interface SocketOptions {
   readonly receiveQueueMessagesMax?: number;
   /** Their bytes, likewise. Default 64 MiB. */
   readonly receiveQueueBytesMax?: number;
+  /**
+   * Memory for frames and messages of which only a part has come, all peers together: bytes, and 128 more for each frame. Where it
+   * does not suffice, the peer whose message has been without progress the longest is dropped (`message-stalled`), not the one that
+   * sends. At least one message of the largest size must fit. Default four of these, and at least 256 MiB.
+   */
+  readonly receivePartialBytesMax?: number;
   /** Connections at a time, those in handshake included; a further one is closed at once. Default 65 536. */
   readonly peersMax?: number;
   /** Who may talk to this socket, encrypted or not: `plainServer`, `curveClient`, … Default: NULL, which proves nothing. */

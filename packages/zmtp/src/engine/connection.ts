@@ -62,7 +62,11 @@ export class Connection implements Link {
     this.#socket = socket;
     const { settings, clock } = owner;
     this.lastActivityMs = clock.monotonic();
-    this.#decoder = new Decoder(settings, (body) => this.#onCommand(body));
+    this.#decoder = new Decoder(
+      settings,
+      (body) => this.#onCommand(body),
+      (bytes) => owner.partials.hold(this, bytes),
+    );
     const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
     this.#writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
     const mechanism = owner.makeMechanism({ address, later: (step) => this.#onLater(step) });
@@ -167,7 +171,14 @@ export class Connection implements Link {
     if (this.#state === "gone") return;
     if (this.#state !== "closing") this.#end = end;
     this.#leave();
+    this.#letGo();
     this.#socket.destroy();
+  }
+
+  /** What came in of a message that will never be complete. */
+  #letGo(): void {
+    this.#decoder.stop();
+    this.#owner.partials.forget(this);
   }
 
   /**
@@ -351,6 +362,7 @@ export class Connection implements Link {
     this.#leave();
     this.#deadline?.cancel();
     this.#state = "gone";
+    this.#letGo();
     this.#writer.stop();
     const undelivered = this.#writer.queuedMessages;
     this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#wasOpen, wasReady: this.#wasReady });

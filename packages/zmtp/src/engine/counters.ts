@@ -19,6 +19,7 @@ const noDrops: Readonly<Record<DropReason, number>> = {
   "pair-taken": 0,
   "too-many-subscriptions": 0,
   "idle-timeout": 0,
+  "message-stalled": 0,
 };
 
 export class Counters {

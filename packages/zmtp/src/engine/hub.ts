@@ -14,6 +14,7 @@ import { Flusher } from "./flusher.ts";
 import { Inbox, type Turn } from "./inbox.ts";
 import type { Link } from "./link.ts";
 import type { Candidate, ConnectionEnd } from "./owner.ts";
+import { Partials } from "./partials.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
@@ -49,6 +50,7 @@ export class Hub implements EndpointsOwner {
   readonly random: Random;
   readonly flusher: Flusher = new Flusher();
   readonly tally: Tally;
+  readonly partials: Partials;
   readonly events: Events = new Events();
   readonly inbox: Inbox;
   readonly peers: Map<number, Peer> = new Map();
@@ -77,6 +79,7 @@ export class Hub implements EndpointsOwner {
       () => this.#roomAgain(),
       () => this.#flushed.resolve(),
     );
+    this.partials = new Partials(this.settings.receivePartialBytesMax);
     this.inbox = new Inbox(this.settings, pattern.turn, (paused) => this.#setPaused(paused));
   }
 

@@ -5,6 +5,7 @@ import type { DropReason, Message } from "../types.ts";
 import type { Problem } from "../wire/problem.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Link } from "./link.ts";
+import type { Partials } from "./partials.ts";
 import type { Settings } from "./settings.ts";
 import type { Tally } from "./tally.ts";
 
@@ -22,6 +23,7 @@ export interface ConnectionOwner {
   readonly clock: Clock;
   readonly flusher: Flusher;
   readonly tally: Tally;
+  readonly partials: Partials;
   /** PUB and XPUB: subscriptions are given on as messages. */
   readonly takesSubscriptions: boolean;
   makeMechanism(link: Pick<MechanismContext, "address" | "later">): Mechanism;

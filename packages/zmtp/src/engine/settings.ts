@@ -15,6 +15,7 @@ export interface Settings {
   readonly peerQueueBytesMax: number;
   readonly receiveQueueMessagesMax: number;
   readonly receiveQueueBytesMax: number;
+  readonly receivePartialBytesMax: number;
   readonly peersMax: number;
   readonly handshakeTimeoutMs: number;
   readonly reconnectFirstMs: number;
@@ -51,6 +52,7 @@ export function settingsOf(options: SocketOptions): Settings {
       "receiveQueueBytesMax",
       options.receiveQueueBytesMax ?? defaults.receiveQueueBytesMax,
     ),
+    receivePartialBytesMax: partialBytesOf(options),
     peersMax: atLeast(1, "peersMax", options.peersMax ?? defaults.peersMax),
     handshakeTimeoutMs: atLeast(1, "handshakeTimeoutMs", options.handshakeTimeoutMs ?? defaults.handshakeTimeoutMs),
     reconnectFirstMs,
@@ -75,6 +77,14 @@ export function settingsOf(options: SocketOptions): Settings {
 function atLeast(least: number, name: string, value: number): number {
   if (!(value >= least)) throw optionInvalid(name, `a number of at least ${least}`, value);
   return value;
+}
+
+/** A single message of the largest size fits in any case, with a command in between. */
+function partialBytesOf(options: SocketOptions): number {
+  const { messageBytesMax = defaults.messageBytesMax, messageFramesMax = defaults.messageFramesMax } = options;
+  const least = messageBytesMax + (messageFramesMax + 1) * limits.frameHeldBytes + limits.commandBytesMax;
+  const usual = Math.max(4 * least, defaults.receivePartialBytesMax);
+  return atLeast(least, "receivePartialBytesMax", options.receivePartialBytesMax ?? usual);
 }
 
 function securityOf(value: Security | undefined): Security | undefined {

@@ -49,10 +49,29 @@ export class Decoder {
   #bodyFilled = 0;
   #bodySize = 0;
   #flags = 0;
+  /** Of `#frames`, how many are known not to keep a large chunk alive. */
+  #framesSettled = 0;
+  #told = 0;
+  readonly #onHeld: ((bytes: number) => void) | undefined;
 
-  constructor(decoderLimits: DecoderLimits, onCommand: (body: Buffer) => Problem | undefined) {
+  /** @param onHeld called with what `heldBytes` is going to be, before memory is taken, and after each chunk that was held on to. */
+  constructor(
+    decoderLimits: DecoderLimits,
+    onCommand: (body: Buffer) => Problem | undefined,
+    onHeld?: (bytes: number) => void,
+  ) {
     this.#limits = decoderLimits;
     this.#onCommand = onCommand;
+    this.#onHeld = onHeld;
+  }
+
+  /** Lets go of what is held; every later chunk is ignored. */
+  stop(): void {
+    this.#problem ??= { reason: "closed-here", detail: "the connection was dropped" };
+    this.#frames = undefined;
+    this.#body = undefined;
+    this.#messageBytes = 0;
+    this.#frameCount = 0;
   }
 
   /**
@@ -66,6 +85,8 @@ export class Decoder {
     else if (this.#headerBytes > 0) at = this.#continueHeader(chunk);
     // A problem ends the loop too: it answers with the chunk's end.
     while (at < chunk.length) at = this.#frame(chunk, at);
+    if (this.#frames !== undefined) this.#settle(this.#frames, chunk);
+    this.#tell();
     return this.#problem;
   }
 
@@ -76,9 +97,11 @@ export class Decoder {
   pushBorrowed(chunk: Buffer): Problem | undefined {
     if (this.#problem !== undefined) return this.#problem;
     const at = this.#body === undefined ? 0 : this.#continueBody(chunk, 0);
-    if (at >= chunk.length) return this.#problem;
-    if (this.#headerBytes > 0 || this.#endsWithin(chunk, at)) return this.push(Buffer.from(chunk.subarray(at)));
-    this.#frame(chunk, at);
+    if (at < chunk.length) {
+      if (this.#headerBytes > 0 || this.#endsWithin(chunk, at)) return this.push(Buffer.from(chunk.subarray(at)));
+      this.#frame(chunk, at);
+    }
+    this.#tell();
     return this.#problem;
   }
 
@@ -102,9 +125,38 @@ export class Decoder {
     this.#messages.push(message);
   }
 
-  /** Bytes held for a frame or message that is not complete. */
+  /** Memory held for a frame or message that is not complete. */
   get heldBytes(): number {
-    return this.#messageBytes + this.#headerBytes + (this.#body?.length ?? 0);
+    return this.#messageBytes + this.#frameCount * limits.frameHeldBytes + (this.#body?.length ?? 0);
+  }
+
+  #tell(): void {
+    const bytes = this.heldBytes;
+    if (bytes === 0 && this.#told === 0) return;
+    this.#told = bytes;
+    this.#onHeld?.(bytes);
+  }
+
+  /** Memory for a body, of which `moved` is what it replaces. */
+  #allocate(bytes: number, moved: number): Buffer {
+    this.#told = this.heldBytes - moved + bytes;
+    this.#onHeld?.(this.#told);
+    return Buffer.allocUnsafe(bytes);
+  }
+
+  /** Few small frames that wait for the rest of their message must not keep the whole chunk: they get a place of their own. */
+  #settle(frames: Uint8Array[], chunk: Buffer): void {
+    if (chunk.length > limits.chunkKeptBytes) {
+      let bytes = 0;
+      for (let n = this.#framesSettled; n < frames.length; n++)
+        if (frames[n]?.buffer === chunk.buffer) bytes += frames[n]?.length ?? 0;
+      if (bytes * 2 < chunk.length)
+        for (let n = this.#framesSettled; n < frames.length; n++) {
+          const frame = frames[n];
+          if (frame?.buffer === chunk.buffer) frames[n] = Buffer.from(frame);
+        }
+    }
+    this.#framesSettled = frames.length;
   }
 
   /** Decodes the frame at `at`, or keeps its beginning; returns where the next one starts. */
@@ -128,7 +180,7 @@ export class Decoder {
     this.#flags = flags;
     this.#bodySize = size;
     this.#bodyFilled = 0;
-    this.#body = Buffer.allocUnsafe(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - bodyAt)));
+    this.#body = this.#allocate(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - bodyAt)), 0);
     return this.#continueBody(chunk, bodyAt);
   }
 
@@ -157,7 +209,7 @@ export class Decoder {
     this.#flags = flags;
     this.#bodySize = size;
     this.#bodyFilled = 0;
-    this.#body = Buffer.allocUnsafe(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - taken)));
+    this.#body = this.#allocate(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - taken)), 0);
     return this.#continueBody(chunk, taken);
   }
 
@@ -165,7 +217,8 @@ export class Decoder {
     let body = this.#body ?? emptyFrame;
     const taken = Math.min(this.#bodySize - this.#bodyFilled, chunk.length - at);
     if (this.#bodyFilled + taken > body.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#bodySize, Math.max(body.length * 4, this.#bodyFilled + taken)));
+      const grownBytes = Math.min(this.#bodySize, Math.max(body.length * 4, this.#bodyFilled + taken));
+      const grown = this.#allocate(grownBytes, body.length);
       body.copy(grown, 0, 0, this.#bodyFilled);
       body = grown;
       this.#body = grown;
@@ -205,6 +258,7 @@ export class Decoder {
     this.#problem = { reason, detail };
     this.#frames = undefined;
     this.#messageBytes = 0;
+    this.#frameCount = 0;
     return false;
   }
 
@@ -225,8 +279,10 @@ export class Decoder {
     }
     const frames = this.#frames;
     if ((flags & flagMore) !== 0) {
-      if (frames === undefined) this.#frames = this.prefix === undefined ? [frame] : [this.prefix, frame];
-      else frames.push(frame);
+      if (frames === undefined) {
+        this.#frames = this.prefix === undefined ? [frame] : [this.prefix, frame];
+        this.#framesSettled = 0;
+      } else frames.push(frame);
       this.#messageBytes += frame.length;
       this.#frameCount++;
     } else if (frames === undefined) {
