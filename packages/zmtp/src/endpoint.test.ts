@@ -1,3 +1,4 @@
+import "./leftovers.suite.ts";
 import { expect, it } from "vitest";
 import { formatEndpoint, parseEndpoint } from "./endpoint.ts";
 

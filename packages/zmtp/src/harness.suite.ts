@@ -1,4 +1,5 @@
 // For the tests of this package: peers that speak bytes instead of ZMTP, and conditions to wait for.
+import "./leftovers.suite.ts";
 import { connect, type Socket as NetSocket } from "node:net";
 import { expect } from "vitest";
 import type { Socket } from "./types.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import * as zmq from "zeromq";
 import { echo, text, until } from "./harness.suite.ts";
 import {
@@ -295,12 +295,13 @@ for body in bodies:
     assert socket.recv_multipart() == body
 print("same", flush=True)
 `;
-  let children: ReturnType<typeof spawn>[] = [];
-  beforeAll(() => {
-    children = [];
-  });
-  afterAll(() => {
-    for (const child of children) child.kill("SIGKILL");
+  const children: ReturnType<typeof spawn>[] = [];
+  afterEach(() => {
+    for (const child of children.splice(0)) {
+      child.kill("SIGKILL");
+      // What it still had to say is not read: the pipe would stay open.
+      child.stdout?.destroy();
+    }
   });
 
   const pythonBodies = [["x"], [""], ["a", "", "b"], ["y".repeat(256)], ["z".repeat(1 << 20)]];

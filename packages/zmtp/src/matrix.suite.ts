@@ -1,5 +1,6 @@
 // The cases of the interoperability matrix, their names, and the page that shows how they went. `matrix.test.ts` runs them,
 // `scripts/zmtp-interoperability.ts` writes the page from such a run. A mechanism that is added here is tested with every pair.
+import "./leftovers.suite.ts";
 import * as zmq from "zeromq";
 import { allowUsers, plainClient, plainServer, type SocketOptions, z85Decode } from "./index.ts";
 import { allowKeys, curveClient, curveKeyPair, curveServer } from "./mechanism/curve.ts";

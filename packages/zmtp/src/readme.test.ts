@@ -1,4 +1,5 @@
 // The README's programs run, and print what their comments say.
+import "./leftovers.suite.ts";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,3 +1,4 @@
+import "../leftovers.suite.ts";
 import { VirtualClock } from "@wherry/core/testing";
 import { expect, it } from "vitest";
 import { parsePing } from "../wire/command.ts";

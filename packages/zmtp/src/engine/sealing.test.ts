@@ -1,4 +1,5 @@
 // What the writer does with a mechanism that seals frames, and with one that cannot.
+import "../leftovers.suite.ts";
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
 import { flagCommand, flagMore } from "../wire/frame.ts";

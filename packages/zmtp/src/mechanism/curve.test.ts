@@ -1,4 +1,5 @@
 // The CURVE machines by themselves: every command cut short, changed, repeated, out of order, or from somebody else.
+import "../leftovers.suite.ts";
 import { SystemClock } from "@wherry/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,5 +1,6 @@
 // For the tests of PLAIN and CURVE against libzmq: both sides' options, bodies, exchanges. libzmq's server asks a ZAP handler
 // (RFC 27), which is a socket of its own; without one, CURVE admits every client that knows the server's key, and PLAIN nobody.
+import "../leftovers.suite.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 // Keys as options: what is taken, and that no error repeats one.
+import "../leftovers.suite.ts";
 import { describe, expect, it } from "vitest";
 import { allowKeys, curveClient, curveKeyPair, curvePublicKey, curveServer } from "./curve.ts";
 import { z85Decode } from "./z85.ts";

@@ -1,7 +1,7 @@
 // PLAIN and CURVE against pyzmq, where Debian's python3-zmq is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { echo } from "../harness.suite.ts";
 import { reply, request } from "../index.ts";
 import { clientKeys, exchangeOurs, keep, mechanisms, password, serverKeys } from "./interop.suite.ts";
@@ -42,8 +42,12 @@ for body in [[b"x"], [b""], [b"a", b"", b"b"], [b"y" * 256], [b"z" * (1 << 20)]]
 print("same", flush=True)
 `;
   const children: ReturnType<typeof spawn>[] = [];
-  afterAll(() => {
-    for (const child of children) child.kill("SIGKILL");
+  afterEach(() => {
+    for (const child of children.splice(0)) {
+      child.kill("SIGKILL");
+      // What it still had to say is not read: the pipe would stay open.
+      child.stdout?.destroy();
+    }
   });
 
   const run = async (how: "serve" | "connect", mechanism: string, endpoint: string): Promise<string> => {

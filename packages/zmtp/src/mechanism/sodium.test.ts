@@ -1,4 +1,5 @@
 // The library's results against published ones (RFC 7748 §6.1; "Cryptography in NaCl" §10) and against Node's own X25519.
+import "../leftovers.suite.ts";
 import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,3 +1,4 @@
+import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Connection } from "../engine/connection.ts";

@@ -1,3 +1,4 @@
+import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { TopicTrie } from "./topic-trie.ts";

@@ -1,4 +1,5 @@
 // Chunks that are the caller's again after the decoder has looked at them: the same messages come, whatever becomes of the chunk.
+import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Decoder, type DecoderLimits } from "./decoder.ts";

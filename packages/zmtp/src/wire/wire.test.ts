@@ -1,4 +1,5 @@
 // The byte level: what any stream of bytes, split anywhere, turns into.
+import "../leftovers.suite.ts";
 import { Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
