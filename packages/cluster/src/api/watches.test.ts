@@ -1,62 +1,10 @@
 // Watches: every change once and in order, selections, bookmarks, and what happens when history is gone.
 import { type ConfigMap, resources, StatusError } from "@wherry/kube";
 import type { WatchOptions } from "@wherry/kube/client";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Harness, root, startApi } from "./harness.suite.ts";
-import type { ApiResponse, ApiWatchEvent } from "./types.ts";
-
-let harness: Harness;
-let abort: AbortController;
-beforeEach(async () => {
-  abort = new AbortController();
-  harness = await startApi();
-  await harness.client.create(resources.namespaces, { metadata: { name: "default" } });
-});
-afterEach(async () => {
-  abort.abort();
-  await harness.close();
-});
-
-const configMap = (
-  name: string,
-  labels: Record<string, string> = {},
-  data: Record<string, string> = {},
-): ConfigMap => ({
-  metadata: { name, namespace: "default", labels },
-  data,
-});
-
-const create = (name: string, labels?: Record<string, string>): Promise<unknown> =>
-  harness.client.create(resources.configmaps, configMap(name, labels));
-
-/** A raw GET of the ConfigMaps of `default`, as HTTP would see it. */
-const get = (query: string, accept = "application/json"): Promise<ApiResponse> =>
-  harness.api.handle({
-    method: "GET",
-    path: ["api", "v1", "namespaces", "default", "configmaps"],
-    query: new URLSearchParams(query),
-    headers: { accept },
-    user: root,
-    signal: abort.signal,
-  });
-
-interface ListBody {
-  readonly kind: string;
-  readonly message: string;
-  readonly reason: string;
-  readonly metadata: {
-    readonly resourceVersion: string;
-    readonly continue?: string;
-    readonly remainingItemCount?: number;
-  };
-  readonly items: readonly { readonly metadata: { readonly name: string } }[];
-}
-
-const bodyOf = ({ body }: ApiResponse): ListBody => {
-  if ("json" in body) return JSON.parse(body.json) as ListBody;
-  if ("object" in body) return body.object as ListBody;
-  throw new Error("expected JSON");
-};
+import { describe, expect, it, vi } from "vitest";
+import { abort, bodyOf, create, get, harness } from "./config-maps.suite.ts";
+import { root } from "./harness.suite.ts";
+import type { ApiWatchEvent } from "./types.ts";
 
 interface Seen {
   readonly type: string;
