@@ -39,11 +39,11 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
       server.metrics.raw.dropped++;
     } else if (job.state === "queued") {
       counts.refused++;
-      server.refuse(job, refused);
+      server.requests.refuse(job, refused);
     } else {
       counts.aborted++;
       const error = job === culprit?.job ? itsOwnFault(job, culprit.thrown) : aborted;
-      server.refuse(job, error);
+      server.requests.refuse(job, error);
       job.context.abort(error);
     }
   }

@@ -2,14 +2,13 @@
 // Each message moves its session one step through the state machine of docs/reference/protocol.md. Runs nothing itself.
 import type { Message, Peer } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
-import { creditMax, rawWarningIntervalMs, stuckMs } from "../limits.ts";
+import { rawWarningIntervalMs, stuckMs } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
-import { refusal } from "./hand-back.ts";
-import { JobContext, type RawJob, type RequestJob } from "./job.ts";
+import type { RawJob } from "./job.ts";
 import type { Server, ServerSocket } from "./server.ts";
-import { newSession, type Session } from "./session.ts";
+import { Session } from "./session.ts";
 
 export class Intake {
   readonly #server: Server;
@@ -46,10 +45,7 @@ export class Intake {
     if (session === undefined) return;
     this.#server.sessions.delete(peer.id);
     const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
-    for (const job of session.open.values()) {
-      if (job.state === "queued") this.#server.refuse(job, gone);
-      else job.context.abort(gone);
-    }
+    for (const job of session.open.values()) this.#server.requests.cancel(job, gone);
   }
 
   #takeOne(message: Message, nowMs: number): void {
@@ -71,7 +67,7 @@ export class Intake {
   #session(peer: Peer, nowMs: number): Session {
     let session = this.#server.sessions.get(peer.id);
     if (session === undefined) {
-      session = newSession(peer, nowMs);
+      session = new Session(peer, nowMs, (to, reply) => this.#server.sendMessage(to, reply));
       this.#server.sessions.set(peer.id, session);
     }
     session.lastMessageMs = nowMs;
@@ -80,7 +76,7 @@ export class Intake {
 
   #refuseVersion(session: Session): void {
     const message = "expected version 1 of the request protocol; use a matching client";
-    this.#server.sendError(session, 0, new ServiceError("VERSION", message, { fate: "not-started" }));
+    session.fail(0, new ServiceError("VERSION", message, { fate: "not-started" }));
     this.#server.drop(session, "other-version");
   }
 
@@ -97,7 +93,7 @@ export class Intake {
 
   #pong(session: Session, { id }: Header): void {
     const texts = [this.#server.service.name, this.#server.instance];
-    this.#server.send(session, encode(messageType.pong, { id, mark: this.#server.wireState, texts }));
+    session.send(encode(messageType.pong, { id, mark: this.#server.wireState, texts }));
   }
 
   #hello(session: Session, header: Header): void {
@@ -106,9 +102,9 @@ export class Intake {
     session.name = header.texts[0] ?? "";
     const { content, body } = this.#welcomeBody;
     const texts = [server.service.name, server.instance];
-    server.send(session, encode(messageType.welcome, { number: server.credit.current, texts, content }, body));
+    session.send(encode(messageType.welcome, { number: server.credit.current, texts, content }, body));
     if (server.state === "draining" || server.state === "ended")
-      server.send(session, encode(messageType.goaway, { number: server.drainLeftMs }));
+      session.send(encode(messageType.goaway, { number: server.drainLeftMs }));
   }
 
   #request(session: Session, header: Header, body: Uint8Array | undefined, nowMs: number): void {
@@ -118,47 +114,19 @@ export class Intake {
       server.drop(session, "protocol-violation");
       return;
     }
-    const [name = "", key = "", trace = ""] = texts;
-    const method = server.service.methods.get(name);
-    if (method === undefined) {
-      server.metrics.observe("unknown", "NOT_FOUND", 0);
-      const known = [...server.service.methods.keys()].slice(0, 20).join(", ");
-      const message = `service ${server.service.name} has no method ${JSON.stringify(name)}; it has ${known || "none"}`;
-      server.sendError(session, id, new ServiceError("NOT_FOUND", message));
-      return;
-    }
-    const deadlineMs = nowMs + header.number;
-    const facts = {
-      method: name,
-      key: key === "" ? undefined : key,
-      attempt: header.mark,
-      trace: trace === "" ? undefined : trace,
-      peer: session.peer.address,
-    };
-    const context = new JobContext(facts, deadlineMs, server.clock, server.log);
-    const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
-    const { content } = header;
-    const job: RequestJob = { kind: "request", session, id, method, content, body, context, ...times, state: "queued" };
-    const full = session.open.size >= creditMax || server.state === "ended" || !server.executor.submit(job);
-    if (full) server.refuse(job, this.#noRoom());
-    else session.open.set(id, job);
-  }
-
-  #noRoom(): ServiceError {
-    const { state, credit, executor, service } = this.#server;
-    if (state === "ended") return refusal();
-    const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
-    const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
-    return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
+    const [method = "", key = "", trace = ""] = texts;
+    const { content, mark: attempt, number: withinMs } = header;
+    const incoming = { id, method, key, trace, attempt, content, body, withinMs };
+    const job = server.requests.accept(incoming, session, nowMs, session.hasRoom);
+    if (job !== undefined) session.open.set(id, job);
   }
 
   #cancel(session: Session, id: number): void {
     const job = session.open.get(id);
     // Answered already: the reply and the cancel crossed on the wire.
     if (job === undefined) return;
-    const cancelled = new ServiceError("CANCELLED", "the caller cancelled the call", { fate: "not-started" });
-    if (job.state === "queued") this.#server.refuse(job, cancelled);
-    else job.context.abort(cancelled);
+    const reason = "the caller cancelled the call";
+    this.#server.requests.cancel(job, new ServiceError("CANCELLED", reason, { fate: "not-started" }));
   }
 
   /**
@@ -171,7 +139,7 @@ export class Intake {
     const { content, body } = encodeContent({ message: noRawHandler(name), retryable: false, details: {} });
     const error = encode(messageType.error, { content, texts: ["NOT_FOUND"] }, body);
     server.metrics.raw.dropped++;
-    server.send(session, delimited ? [new Uint8Array(), ...error] : error);
+    session.send(delimited ? [new Uint8Array(), ...error] : error);
     server.drop(session, "no-raw-handler");
     this.#rawRefused++;
     if (nowMs < this.#nextRawWarningMs) return;

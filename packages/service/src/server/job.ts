@@ -2,11 +2,10 @@
 import type { Clock, Logger } from "@wherry/core";
 import type { ContentType } from "../protocol/codes.ts";
 import type { Method, RequestContext } from "../service.ts";
+import type { Caller } from "./caller.ts";
 import type { Session } from "./session.ts";
 
 interface JobCommon {
-  /** Who asked; undefined when a raw peer has left already. */
-  readonly session: Session | undefined;
   /** By `Clock.monotonic`, milliseconds. Raw messages get the time at which they would make the service stuck. */
   readonly arrivedMs: number;
   readonly deadlineMs: number;
@@ -17,7 +16,8 @@ interface JobCommon {
 
 export interface RequestJob extends JobCommon {
   readonly kind: "request";
-  readonly session: Session;
+  readonly caller: Caller;
+  /** The caller's number for it. */
   readonly id: number;
   readonly method: Method;
   readonly content: ContentType;
@@ -27,6 +27,8 @@ export interface RequestJob extends JobCommon {
 
 export interface RawJob extends JobCommon {
   readonly kind: "raw";
+  /** Who sent it; undefined when it has left already. */
+  readonly session: Session | undefined;
   /** Without the delimiter. */
   readonly frames: readonly Uint8Array[];
   /** REQ's empty first frame, to be given back. */

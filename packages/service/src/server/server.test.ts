@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { drainPollMs } from "../limits.ts";
 import { contentType, fate, messageType, serverState } from "../protocol/codes.ts";
-import { decodeContent } from "../protocol/content.ts";
+import { type Content, decodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import { type Methods, type ServiceDefinition, service } from "../service.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
@@ -450,5 +450,64 @@ describe("drain", () => {
       [2, "REFUSED", fate.notStarted],
       [1, "ABORTED", fate.maybeExecuted],
     ]);
+  });
+});
+
+describe("a caller that is no ZeroMQ peer", () => {
+  const incoming = { id: 7, method: "echo", key: "", trace: "", attempt: 1, content: contentType.json, withinMs: 1000 };
+  const body = Buffer.from('"hi"');
+
+  function caller() {
+    const answers: unknown[] = [];
+    const reply = (id: number, content: Content): void => {
+      answers.push([id, decodeContent(content.content, content.body)]);
+    };
+    const fail = (id: number, error: ServiceError): void => void answers.push([id, error.code, error.fate]);
+    return { answers, address: "test", reply, fail };
+  }
+
+  test("gets the answer, or why there is none, under its own number", async () => {
+    const { server } = await start({ methods: { echo: (value: unknown) => value } });
+    const asking = caller();
+    server.take({ ...incoming, body }, asking);
+    server.take({ ...incoming, id: 8, method: "nope", body }, asking);
+    server.take({ ...incoming, id: 9, withinMs: 0, body }, asking);
+    await expect.poll(() => asking.answers).toHaveLength(3);
+    expect(asking.answers).toEqual([
+      [7, "hi"],
+      [8, "NOT_FOUND", "answered"],
+      [9, "DEADLINE_EXCEEDED", "not-started"],
+    ]);
+  });
+
+  test("is handed back what waits when the service crashes", async () => {
+    const slow = gate();
+    const { server } = await start({ methods: { echo: slow.handler } });
+    const asking = caller();
+    server.take({ ...incoming, body }, asking);
+    server.take({ ...incoming, id: 8, body }, asking);
+    server.crash(new Error("bug"));
+    expect(asking.answers).toEqual([
+      [8, "REFUSED", "not-started"],
+      [7, "ABORTED", "maybe-executed"],
+    ]);
+  });
+
+  test("has a source that the drain tells, waits for, and closes", async () => {
+    const { server, clock } = await start({ methods: { echo: (value: unknown) => value } });
+    const told: string[] = [];
+    const source = {
+      quiet: false,
+      leave: () => void told.push("leave"),
+      close: async () => void told.push("close"),
+    };
+    server.attach(source);
+    const drained = server.drain({ timeoutMs: 5000, minimumMs: 0 });
+    await clock.advance(1000);
+    expect(server.state).toBe("draining");
+    source.quiet = true;
+    await clock.advance(2 * drainPollMs);
+    expect(await drained).toMatchObject({ reason: "drained" });
+    expect(told).toEqual(["leave", "close"]);
   });
 });

@@ -1,20 +1,20 @@
-// A service on a socket: its life from starting to ended. It takes messages apart (intake.ts), runs them (executor.ts),
-// answers them, drains and crashes. It never ends the process and never reads the environment: process/run.ts does.
+// A service on a socket: its life from starting to ended. Messages are taken apart by intake.ts, requests accepted and answered by
+// requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
 import { asError, type Clock, type Logger, type Timer } from "@wherry/core";
 import type { RouterSocket, Sendable } from "@wherry/zmtp";
-import { fateByte, ServiceError } from "../errors.ts";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, type ServerState, serverState } from "../protocol/codes.ts";
-import { encodeContent } from "../protocol/content.ts";
 import { encode } from "../protocol/frames.ts";
-import type { RawReply, Service } from "../service.ts";
+import type { Service } from "../service.ts";
+import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
 import { type Culprit, type Ending, handBack } from "./hand-back.ts";
 import { Intake } from "./intake.ts";
-import { invoke, isThenable } from "./invoke.ts";
-import type { Job, RawJob, RequestJob } from "./job.ts";
+import type { Job, RequestJob } from "./job.ts";
+import { Requests } from "./requests.ts";
+import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
 
 /** What a server needs of a ROUTER socket. */
@@ -40,6 +40,7 @@ export class Server {
   readonly pod: string | undefined;
   readonly metrics: RequestMetrics = new RequestMetrics();
   readonly executor: Executor;
+  readonly requests: Requests = new Requests(this);
   readonly credit: Credit;
   readonly sessions: Map<number, Session> = new Map();
   readonly clock: Clock;
@@ -50,6 +51,7 @@ export class Server {
   #resolveEnded: (ending: Ending) => void = () => undefined;
   #creditTimer: Timer | undefined;
   #drainEndMs = 0;
+  readonly #sources = new Set<Source>();
   readonly #socket: ServerSocket;
   readonly #onCrash: ServerOptions["onCrash"];
 
@@ -63,7 +65,9 @@ export class Server {
     this.#onCrash = options.onCrash;
     this.credit = new Credit(service.concurrency);
     const { concurrency, queueMax } = service;
-    this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run: (job) => this.#run(job) });
+    const run = (job: Job): Promise<void> | undefined =>
+      job.kind === "raw" ? runRaw(this, job) : this.requests.run(job);
+    this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run });
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const intake = new Intake(this, socket);
     socket.onMessages((messages) => intake.take(messages));
@@ -95,8 +99,8 @@ export class Server {
     return bound;
   }
 
-  send(session: Session, frames: readonly Uint8Array[]): void {
-    const message: Sendable = [session.peer.routingId, ...frames];
+  /** To one peer, routing id first. One that lets its answers pile up is dropped. */
+  sendMessage(session: Session, message: Sendable): void {
     if (this.#socket.send(message) === "full") this.drop(session, "slow-reader");
   }
 
@@ -109,91 +113,17 @@ export class Server {
     session.peer.close(fault);
   }
 
-  /** Answers a request with an error, once. */
-  refuse(job: RequestJob, error: ServiceError): void {
-    if (job.state === "answered") return;
-    this.#close(job, error.code);
-    this.sendError(job.session, job.id, error);
+  /** Takes a request from a caller of any kind, and starts it when its turn comes. @returns undefined when it is answered already. */
+  take(incoming: Incoming, caller: Caller): RequestJob | undefined {
+    const job = this.requests.accept(incoming, caller, this.clock.monotonic());
+    this.executor.pump();
+    this.noteWork();
+    return job;
   }
 
-  sendError(session: Session, id: number, error: ServiceError): void {
-    const { code, message, retryable, details } = error;
-    const number = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
-    const { content, body } = encodeContent({ message, retryable, details });
-    this.send(
-      session,
-      encode(messageType.error, { id, number, content, mark: fateByte(error.fate), texts: [code] }, body),
-    );
-  }
-
-  #run(job: Job): Promise<void> | undefined {
-    return job.kind === "raw" ? this.#runRaw(job) : this.#runRequest(job);
-  }
-
-  #runRequest(job: RequestJob): Promise<void> | undefined {
-    if (job.startedMs >= job.deadlineMs) {
-      const message = "the deadline passed while the request was queued; it was not started";
-      this.refuse(job, new ServiceError("DEADLINE_EXCEEDED", message, { fate: "not-started" }));
-      return undefined;
-    }
-    try {
-      const result = invoke(job);
-      if (isThenable(result))
-        return result.then(
-          (content) => this.#reply(job, content),
-          (error: unknown) => this.#fail(job, error),
-        );
-      this.#reply(job, result);
-    } catch (error) {
-      this.#fail(job, error);
-    }
-    return undefined;
-  }
-
-  #reply(job: RequestJob, { content, body }: ReturnType<typeof encodeContent>): void {
-    if (job.state === "answered") return;
-    this.#close(job, "OK");
-    this.send(job.session, encode(messageType.reply, { id: job.id, content }, body));
-  }
-
-  #fail(job: RequestJob, thrown: unknown): void {
-    if (ServiceError.is(thrown)) {
-      // Whatever a nested call's error said of its own request, this request was answered.
-      const { code, message, retryable, details, retryAfterMs } = thrown;
-      const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-      this.refuse(job, new ServiceError(code, message, { retryable, details, fate: "answered", ...wait }));
-    } else this.#crashIn(job, thrown);
-  }
-
-  #close(job: RequestJob, code: string): void {
-    job.state = "answered";
-    job.context.finish();
-    job.session.open.delete(job.id);
-    this.metrics.observe(job.method.name, code, this.clock.monotonic() - job.arrivedMs);
-  }
-
-  #runRaw(job: RawJob): Promise<void> | undefined {
-    const { raw } = this.service;
-    if (raw === undefined) return undefined;
-    const peer = job.session?.peer.address ?? "gone";
-    const answer = (reply: RawReply): void => {
-      job.state = "answered";
-      const frames = reply === undefined ? undefined : typeof reply === "string" ? [reply] : reply;
-      this.metrics.raw[frames === undefined || job.session === undefined ? "unanswered" : "answered"]++;
-      if (frames === undefined || job.session === undefined) return;
-      const envelope = job.delimited ? [job.session.peer.routingId, ""] : [job.session.peer.routingId];
-      const rest = frames instanceof Uint8Array ? [frames] : frames;
-      if (this.#socket.send([...envelope, ...rest]) === "full") this.drop(job.session, "slow-reader");
-    };
-    const fail = (error: unknown): void => this.#crashIn(job, error);
-    try {
-      const reply = raw(job.frames, { peer, log: this.log });
-      if (isThenable(reply)) return reply.then(answer, fail);
-      answer(reply);
-    } catch (error) {
-      fail(error);
-    }
-    return undefined;
+  /** Joins something that brings requests to this server's life: it is told to leave, waited for, and closed with it. */
+  attach(source: Source): void {
+    this.#sources.add(source);
   }
 
   /** Messages came in: credit is looked at again after a while. An idle service sets no timer. */
@@ -210,7 +140,7 @@ export class Server {
   }
 
   #tellAll(frames: readonly Uint8Array[]): void {
-    for (const session of this.sessions.values()) if (session.phase === "wherry") this.send(session, frames);
+    for (const session of this.sessions.values()) if (session.phase === "wherry") session.send(frames);
   }
 
   /**
@@ -223,6 +153,7 @@ export class Server {
       const startMs = this.clock.monotonic();
       this.#drainEndMs = startMs + options.timeoutMs;
       this.#tellAll(encode(messageType.goaway, { number: options.timeoutMs }));
+      for (const source of this.#sources) source.leave();
       while (this.#drainIsOpen(startMs + options.minimumMs)) await this.clock.sleep(drainPollMs);
       // A crash may have come in between.
       if (this.state === "draining") this.#end(this.#idle ? "drained" : "deadline", flushMs);
@@ -234,6 +165,7 @@ export class Server {
     const nowMs = this.clock.monotonic();
     if (this.state !== "draining" || nowMs >= this.#drainEndMs) return false;
     if (nowMs < minimumEndMs || !this.#idle) return true;
+    for (const source of this.#sources) if (!source.quiet) return true;
     for (const { phase, lastMessageMs } of this.sessions.values()) {
       if (phase === "wherry") return true;
       if (phase === "raw" && nowMs - lastMessageMs < rawQuietMs) return true;
@@ -250,7 +182,8 @@ export class Server {
     this.#end("crashed", crashFlushMs, { error: asError(thrown) });
   }
 
-  #crashIn(job: Job, thrown: unknown): void {
+  /** Ends for a bug in the handler that ran `job`. */
+  crashIn(job: Job, thrown: unknown): void {
     const method = job.kind === "raw" ? "raw" : job.method.name;
     this.#end("crashed", crashFlushMs, { error: asError(thrown), method }, { job, thrown });
   }
@@ -272,9 +205,7 @@ export class Server {
     this.#creditTimer?.cancel();
     const ending: Ending = { reason, ...handBack(this, culprit), ...bug };
     if (reason === "crashed") this.#onCrash?.(ending);
-    void this.#socket.close({ lingerMs }).then(
-      () => this.#resolveEnded(ending),
-      () => this.#resolveEnded(ending),
-    );
+    const closing = [this.#socket.close({ lingerMs }), ...[...this.#sources].map((source) => source.close(lingerMs))];
+    void Promise.allSettled(closing).then(() => this.#resolveEnded(ending));
   }
 }

@@ -1,19 +1,56 @@
-// What a server knows of one connected peer. State only; the rules are in server.ts.
-import type { Peer } from "@wherry/zmtp";
+// One connected peer: what it said, and which of its requests are open. It writes their answers; the rules are in intake.ts.
+import type { Peer, Sendable } from "@wherry/zmtp";
+import { fateByte, type ServiceError } from "../errors.ts";
+import { creditMax } from "../limits.ts";
+import { messageType } from "../protocol/codes.ts";
+import { type Content, encodeContent } from "../protocol/content.ts";
+import { encode } from "../protocol/frames.ts";
+import type { Caller } from "./caller.ts";
 import type { RequestJob } from "./job.ts";
 
-export interface Session {
+export class Session implements Caller {
   readonly peer: Peer;
   /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. `dropped`: broke the rules; its connection is closing. */
-  phase: "new" | "wherry" | "raw" | "bye" | "dropped";
+  phase: "new" | "wherry" | "raw" | "bye" | "dropped" = "new";
   /** What it called itself. */
-  name: string;
+  name = "";
   /** When its last message came, by `Clock.monotonic`. */
   lastMessageMs: number;
   /** Requests not answered yet, by id. */
-  readonly open: Map<number, RequestJob>;
-}
+  readonly open: Map<number, RequestJob> = new Map();
+  /** Sends a message, routing id first. */
+  readonly #send: (session: Session, message: Sendable) => void;
 
-export function newSession(peer: Peer, nowMs: number): Session {
-  return { peer, phase: "new", name: "", lastMessageMs: nowMs, open: new Map() };
+  constructor(peer: Peer, nowMs: number, send: (session: Session, message: Sendable) => void) {
+    this.peer = peer;
+    this.lastMessageMs = nowMs;
+    this.#send = send;
+  }
+
+  get address(): string {
+    return this.peer.address;
+  }
+
+  /** May it have one more request outstanding? */
+  get hasRoom(): boolean {
+    return this.open.size < creditMax;
+  }
+
+  send(frames: readonly Uint8Array[]): void {
+    this.#send(this, [this.peer.routingId, ...frames]);
+  }
+
+  reply(id: number, { content, body }: Content): void {
+    this.open.delete(id);
+    this.send(encode(messageType.reply, { id, content }, body));
+  }
+
+  /** @param id 0 when it is about no request. */
+  fail(id: number, error: ServiceError): void {
+    this.open.delete(id);
+    const { code, message, retryable, details } = error;
+    const number = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
+    const { content, body } = encodeContent({ message, retryable, details });
+    this.send(encode(messageType.error, { id, number, content, mark: fateByte(error.fate), texts: [code] }, body));
+  }
 }

@@ -1,0 +1,41 @@
+// Where requests come from and where their answers go. A server runs requests; whether one came in a ZeroMQ message, over HTTP or
+// from a broker is its caller's business. Types only.
+import type { ServiceError } from "../errors.ts";
+import type { ContentType } from "../protocol/codes.ts";
+import type { Content } from "../protocol/content.ts";
+
+/** Who asked. Each request that was accepted is answered exactly once, by `reply` or by `fail`, after a cancellation too. */
+export interface Caller {
+  /** For handlers and logs: `tcp://127.0.0.1:53211`. */
+  readonly address: string;
+  /** @param id the caller's own number of the request. */
+  reply(id: number, content: Content): void;
+  fail(id: number, error: ServiceError): void;
+}
+
+/** A request as its caller brings it. */
+export interface Incoming {
+  /** Chosen by the caller, and given back with the answer. */
+  readonly id: number;
+  readonly method: string;
+  /** Idempotency key; empty for none. */
+  readonly key: string;
+  /** W3C `traceparent`; empty for none. */
+  readonly trace: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly content: ContentType;
+  readonly body: Uint8Array | undefined;
+  /** Milliseconds that the caller waits; a request that was not started by then is not started at all. */
+  readonly withinMs: number;
+}
+
+/** What brings requests in besides the messaging socket; it lives and leaves with its server. */
+export interface Source {
+  /** The service is leaving: bring nothing new, and tell whom you can. */
+  leave(): void;
+  /** Nothing more comes, and nothing of its own is under way: the drain waits for that, up to its deadline. */
+  readonly quiet: boolean;
+  /** Flushes what is answered, and closes. Never rejects. */
+  close(lingerMs: number): Promise<void>;
+}

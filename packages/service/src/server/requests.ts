@@ -1,0 +1,117 @@
+// Requests on their way through a server: takes one from any caller, queues it, runs its method when its turn comes, and sees to
+// it that it is answered once. How answers travel is the caller's business, when they run the executor's.
+import { ServiceError } from "../errors.ts";
+import type { Content } from "../protocol/content.ts";
+import type { Caller, Incoming } from "./caller.ts";
+import { refusal } from "./hand-back.ts";
+import { invoke, isThenable } from "./invoke.ts";
+import { JobContext, type RequestJob } from "./job.ts";
+import type { Server } from "./server.ts";
+
+export class Requests {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /**
+   * Queues a request, to be started by the executor's next `pump`.
+   * @param room false: the caller has as many outstanding as it may.
+   * @returns undefined when it is answered already.
+   */
+  accept(incoming: Incoming, caller: Caller, nowMs: number, room = true): RequestJob | undefined {
+    const server = this.#server;
+    const { id, method: name, key, trace, attempt, content, body } = incoming;
+    const method = server.service.methods.get(name);
+    if (method === undefined) {
+      server.metrics.observe("unknown", "NOT_FOUND", 0);
+      caller.fail(id, this.#notFound(name));
+      return undefined;
+    }
+    const facts = {
+      method: name,
+      key: key === "" ? undefined : key,
+      attempt,
+      trace: trace === "" ? undefined : trace,
+      peer: caller.address,
+    };
+    const deadlineMs = nowMs + incoming.withinMs;
+    const context = new JobContext(facts, deadlineMs, server.clock, server.log);
+    const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
+    const job: RequestJob = { kind: "request", caller, id, method, content, body, context, ...times, state: "queued" };
+    if (room && server.state !== "ended" && server.executor.submit(job)) return job;
+    this.refuse(job, this.#noRoom());
+    return undefined;
+  }
+
+  /** Nobody waits for it any more: what has not started is answered now, what runs is told, and answers when it ends. */
+  cancel(job: RequestJob, reason: ServiceError): void {
+    if (job.state === "queued") this.refuse(job, reason);
+    else if (job.state === "running") job.context.abort(reason);
+  }
+
+  /** Answers a request with an error, once. */
+  refuse(job: RequestJob, error: ServiceError): void {
+    if (job.state === "answered") return;
+    this.#settle(job, error.code);
+    job.caller.fail(job.id, error);
+  }
+
+  /** @returns undefined when it is answered, else a promise for that, which never rejects. */
+  run(job: RequestJob): Promise<void> | undefined {
+    if (job.startedMs >= job.deadlineMs) {
+      const message = "the deadline passed while the request was queued; it was not started";
+      this.refuse(job, new ServiceError("DEADLINE_EXCEEDED", message, { fate: "not-started" }));
+      return undefined;
+    }
+    try {
+      const result = invoke(job);
+      if (isThenable(result))
+        return result.then(
+          (content) => this.#reply(job, content),
+          (error: unknown) => this.#fail(job, error),
+        );
+      this.#reply(job, result);
+    } catch (error) {
+      this.#fail(job, error);
+    }
+    return undefined;
+  }
+
+  #reply(job: RequestJob, content: Content): void {
+    if (job.state === "answered") return;
+    this.#settle(job, "OK");
+    job.caller.reply(job.id, content);
+  }
+
+  #fail(job: RequestJob, thrown: unknown): void {
+    if (ServiceError.is(thrown)) {
+      // Whatever a nested call's error said of its own request, this request was answered.
+      const { code, message, retryable, details, retryAfterMs } = thrown;
+      const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+      this.refuse(job, new ServiceError(code, message, { retryable, details, fate: "answered", ...wait }));
+    } else this.#server.crashIn(job, thrown);
+  }
+
+  #settle(job: RequestJob, code: string): void {
+    job.state = "answered";
+    job.context.finish();
+    this.#server.metrics.observe(job.method.name, code, this.#server.clock.monotonic() - job.arrivedMs);
+  }
+
+  #notFound(name: string): ServiceError {
+    const { service } = this.#server;
+    const known = [...service.methods.keys()].slice(0, 20).join(", ");
+    const message = `service ${service.name} has no method ${JSON.stringify(name)}; it has ${known || "none"}`;
+    return new ServiceError("NOT_FOUND", message);
+  }
+
+  #noRoom(): ServiceError {
+    const { state, credit, executor, service } = this.#server;
+    if (state === "ended") return refusal();
+    const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
+    const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
+    return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
+  }
+}
