@@ -1,63 +1,54 @@
 // The client: holds every call until its fate is known, and moves it from endpoint to endpoint within its one deadline.
-// Where pods are comes from a `Discovery`, connections from a factory, so that a test holds both.
-import { BoundedQueue, type Clock, type Logger, type Random, type Timer } from "@wherry/core";
+// The endpoints are the pool's (pool.ts), what waits for room stands in the line (line.ts).
+import type { Clock, Random } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import { endpointsMax, pingIntervalMs, waitingCallsMax } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { closedError, fullError, hopelessError, lateError } from "./late.ts";
-import { bestOf, choose } from "./balancer.ts";
+import { choose } from "./balancer.ts";
 import { type Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
-import type { Discovery, DiscoveryProblem, Target } from "./discovery.ts";
-import { type ClientSocket, Endpoint } from "./endpoint.ts";
-import { backoffMs, decide, RetryBudget } from "./retry.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Line } from "./line.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
+import { decide, RetryBudget } from "./retry.ts";
 import type { CallOptions, ClientCounters } from "./types.ts";
 
-export interface ClientCoreOptions {
+export interface ClientCoreOptions extends PoolOptions {
   /** The service's name, for messages. */
   readonly service: string;
-  /** What this client calls itself. */
-  readonly name: string;
   readonly deadlineMs: number;
-  readonly discovery: Discovery;
-  readonly socket: () => ClientSocket;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
 }
 
 export class ClientCore {
   readonly #options: ClientCoreOptions;
   readonly #clock: Clock;
-  readonly #endpoints: Map<string, Endpoint> = new Map();
-  /** No longer listed, with replies still to come. */
-  readonly #retired: Set<Endpoint> = new Set();
-  readonly #waiting: BoundedQueue<Call> = new BoundedQueue(waitingCallsMax);
+  readonly #random: Random;
+  readonly #pool: Pool;
+  readonly #line: Line;
   readonly #live: Set<Call> = new Set();
   readonly #budget: RetryBudget = new RetryBudget();
   readonly #stop: AbortController = new AbortController();
   readonly #counts = { calls: 0, succeeded: 0, failed: 0, retries: 0 };
-  /** `bestOf` the endpoints; undefined when something changed since. */
-  #best: readonly Endpoint[] | undefined;
-  /** Why the endpoints can't be found out now. */
-  #problem: DiscoveryProblem | undefined;
   #lastId = 0;
-  #pingTimer: Timer | undefined;
-  #wakeTimer: Timer | undefined;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    options.discovery.start(
-      (targets) => this.#setTargets(targets),
-      this.#stop.signal,
-      (problem) => this.#troubled(problem),
-    );
-    this.#pingLater();
+    this.#random = options.random;
+    this.#pool = new Pool(options, {
+      answered: (call, result) => this.#answered(call, result),
+      changed: () => this.#line.pump(),
+      troubled: () => this.#troubled(),
+    });
+    this.#line = new Line({
+      clock: options.clock,
+      place: (call) => this.#trySend(call),
+      soonestRoomMs: (nowMs) => this.#pool.soonestRoomMs(nowMs),
+    });
+    this.#pool.start(this.#stop.signal);
   }
 
   get counters(): ClientCounters {
-    const available = [...this.#endpoints.values()].filter(({ state }) => state === "open").length;
-    return { ...this.#counts, endpoints: this.#endpoints.size, available };
+    return { ...this.#counts, endpoints: this.#pool.size, available: this.#pool.available };
   }
 
   /** See `ClientBase.call`. */
@@ -96,62 +87,20 @@ export class ClientCore {
 
   async close(): Promise<void> {
     this.#stop.abort(closedError());
-    this.#pingTimer?.cancel();
-    this.#wakeTimer?.cancel();
+    this.#line.stop();
     for (const call of [...this.#live]) this.#fail(call, closedError());
-    await Promise.all([...this.#endpoints.values(), ...this.#retired].map((endpoint) => endpoint.close()));
-    this.#endpoints.clear();
+    await this.#pool.close();
   }
 
   /** With endpoints, the client goes on with them. Without any, calls need not wait for what only a person can mend. */
-  #troubled(problem: DiscoveryProblem): void {
-    this.#problem = problem;
+  #troubled(): void {
     const hopeless = this.#hopeless();
-    if (hopeless !== undefined) for (const call of this.#waiting.drain()) this.#fail(call, hopeless);
+    if (hopeless !== undefined) for (const call of this.#line.drain()) this.#fail(call, hopeless);
   }
 
   #hopeless(): ServiceError | undefined {
-    if (this.#problem?.lasting !== true || this.#endpoints.size > 0) return undefined;
-    return hopelessError(this.#options.service, this.#problem);
-  }
-
-  #setTargets(targets: readonly Target[]): void {
-    if (this.#stop.signal.aborted) return;
-    this.#problem = undefined;
-    if (targets.length > endpointsMax)
-      this.#options.log.warn(
-        { endpoints: targets.length },
-        `more endpoints than ${endpointsMax}: the rest is not used`,
-      );
-    const listed = new Map(
-      targets.slice(0, endpointsMax).map((target) => [`${target.address} ${target.pod ?? ""}`, target]),
-    );
-    for (const [key, endpoint] of this.#endpoints) {
-      if (listed.has(key)) continue;
-      this.#endpoints.delete(key);
-      this.#retired.add(endpoint);
-      endpoint.retire();
-    }
-    for (const [key, target] of listed) {
-      const known = this.#endpoints.get(key);
-      if (known === undefined) this.#endpoints.set(key, this.#connect(target));
-      else known.update(target);
-    }
-    for (const endpoint of this.#retired) if (endpoint.state === "closed") this.#retired.delete(endpoint);
-    this.#changed();
-  }
-
-  #connect(target: Target): Endpoint {
-    const { name, log, socket } = this.#options;
-    return new Endpoint(target, socket(), name, this.#clock, log, {
-      answered: (call, result) => this.#answered(call, result),
-      changed: () => this.#changed(),
-    });
-  }
-
-  #changed(): void {
-    this.#best = undefined;
-    this.#pump();
+    const { problem, size } = this.#pool;
+    return problem?.lasting === true && size === 0 ? hopelessError(this.#options.service, problem) : undefined;
   }
 
   #listen(call: Call, signal: AbortSignal | undefined): void {
@@ -175,19 +124,15 @@ export class ClientCore {
 
   /** Sends the call, or lets it wait for an endpoint with room; calls that wait already go first. */
   #dispatch(call: Call): void {
-    if (this.#waiting.size === 0 && this.#trySend(call)) return;
-    // In the queue it may not be choosy: those behind it would wait for what it avoids.
-    call.avoid = undefined;
+    if (this.#line.isEmpty && this.#trySend(call)) return;
     const hopeless = this.#hopeless();
     if (hopeless !== undefined) this.#fail(call, hopeless);
-    else if (this.#waiting.push(call)) this.#wakeWhenRoom();
-    else this.#fail(call, fullError());
+    else if (!this.#line.join(call)) this.#fail(call, fullError());
   }
 
   #trySend(call: Call): boolean {
     const nowMs = this.#clock.monotonic();
-    this.#best ??= bestOf(this.#endpoints.values(), nowMs);
-    const endpoint = choose(this.#best, call.avoid, nowMs, this.#options.random);
+    const endpoint = choose(this.#pool.best(nowMs), call.avoid, nowMs, this.#random);
     if (endpoint === undefined) return false;
     call.attempt++;
     if (!endpoint.send(call, nowMs)) {
@@ -200,30 +145,6 @@ export class ClientCore {
     return true;
   }
 
-  #pump(): void {
-    for (let call = this.#waiting.peek(); call !== undefined; call = this.#waiting.peek()) {
-      if (!call.settled && !this.#trySend(call)) {
-        this.#wakeWhenRoom();
-        return;
-      }
-      this.#waiting.shift();
-    }
-  }
-
-  /** An endpoint that said BUSY gets room again by time alone: nothing else would wake the calls that wait for it. */
-  #wakeWhenRoom(): void {
-    if (this.#wakeTimer !== undefined) return;
-    const nowMs = this.#clock.monotonic();
-    let soonestMs = Infinity;
-    for (const { notBeforeMs, state } of this.#endpoints.values())
-      if (state === "open" && notBeforeMs > nowMs) soonestMs = Math.min(soonestMs, notBeforeMs);
-    if (soonestMs === Infinity) return;
-    this.#wakeTimer = this.#clock.timer(Math.ceil(soonestMs - nowMs), () => {
-      this.#wakeTimer = undefined;
-      this.#pump();
-    });
-  }
-
   #answered(call: Call, result: { readonly value: unknown } | ServiceError): void {
     const endpoint = call.at;
     call.at = undefined;
@@ -232,19 +153,17 @@ export class ClientCore {
       else if (endpoint !== undefined) this.#retry(call, result, endpoint);
       else this.#fail(call, result);
     }
-    if (this.#waiting.size > 0) this.#pump();
+    if (!this.#line.isEmpty) this.#line.pump();
   }
 
   #retry(call: Call, error: ServiceError, endpoint: Endpoint): void {
     call.lastError = error;
     if (error.fate === "maybe-executed") call.maybeExecuted = true;
     const nowMs = this.#clock.monotonic();
-    this.#best = undefined;
-    const best = bestOf(this.#endpoints.values(), nowMs);
-    const elsewhere = best.some((other) => other !== endpoint && other.hasRoom(nowMs));
+    this.#pool.lookAgain();
+    const elsewhere = this.#pool.best(nowMs).some((other) => other !== endpoint && other.hasRoom(nowMs));
     const repeatable = endpoint.isRepeatable(call);
-    const { random } = this.#options;
-    const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, random);
+    const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, this.#random);
     if (decision === "fail") {
       this.#fail(call, errorOfCall(call, error));
       return;
@@ -263,7 +182,7 @@ export class ClientCore {
 
   #late(call: Call, withinMs: number): void {
     call.at?.cancel(call);
-    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters, this.#problem));
+    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters, this.#pool.problem));
   }
 
   #succeed(call: Call, value: unknown): void {
@@ -285,19 +204,5 @@ export class ClientCore {
     call.retryTimer?.cancel();
     call.unlisten?.();
     this.#live.delete(call);
-  }
-
-  #pingLater(): void {
-    // Jitter, so that many clients do not ping in step.
-    const delayMs = backoffMs(1, this.#options.random) + pingIntervalMs;
-    this.#pingTimer = this.#clock.timer(
-      delayMs,
-      () => {
-        for (const endpoint of this.#endpoints.values()) endpoint.ping();
-        this.#changed();
-        this.#pingLater();
-      },
-      { background: true },
-    );
   }
 }
