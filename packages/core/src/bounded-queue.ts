@@ -48,6 +48,12 @@ export class BoundedQueue<T> {
     return items;
   }
 
+  /** What it holds, oldest first; not to be changed meanwhile. */
+  *[Symbol.iterator](): Generator<T, undefined> {
+    for (let index = 0; index < this.#size; index++)
+      yield this.#items[(this.#head + index) & (this.#items.length - 1)] as T;
+  }
+
   #grow(): void {
     const grown = new Array<T | undefined>(this.#items.length * 2);
     for (let index = 0; index < this.#size; index++)

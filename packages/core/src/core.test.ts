@@ -16,6 +16,7 @@ describe("BoundedQueue", () => {
           else expect(model.length).toBe(capacity);
           expect(queue.size).toBe(model.length);
           expect(queue.peek()).toBe(model[0]);
+          expect([...queue]).toEqual(model);
         }
         expect(queue.drain()).toEqual(model);
       }),

@@ -8,8 +8,10 @@ export const defaults = {
   peerQueueBytesMax: 16_777_216, // 16 MiB
   sendQueueMessagesMax: 1_000_000,
   sendQueueBytesMax: 1_073_741_824, // 1 GiB
-  receiveQueueMessagesMax: 1_000,
-  receiveQueueBytesMax: 67_108_864, // 64 MiB
+  peerReceiveQueueMessagesMax: 1_000,
+  peerReceiveQueueBytesMax: 16_777_216, // 16 MiB
+  receiveQueueMessagesMax: 100_000,
+  receiveQueueBytesMax: 268_435_456, // 256 MiB
   /** The least; four messages of the largest size where that is more, so that a few large senders never displace each other. */
   receivePartialBytesMax: 268_435_456, // 256 MiB
   peersMax: 65_536,

@@ -28,6 +28,9 @@ export interface Peer {
   /** Messages accepted by `send` that the kernel has not taken yet. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Messages of this peer that wait for the reader. */
+  readonly receiveQueueMessages: number;
+  readonly receiveQueueBytes: number;
   /** Published messages that this subscriber did not get, because its queue was full (RFC 29). */
   readonly missedMessages: number;
   /** When the last bytes came in, by `Clock.monotonic`, milliseconds. */
@@ -125,9 +128,16 @@ export interface SocketOptions {
   readonly peerQueueMessagesMax?: number;
   /** Bytes queued to one peer before `send` says no. Default 16 MiB. */
   readonly peerQueueBytesMax?: number;
-  /** Received messages held for the reader before reading from the peers pauses. Default 1000. */
+  /**
+   * Received messages of one peer that wait for the reader before reading from that peer alone pauses, so that its own queue fills;
+   * reading goes on at half. What one read from the network brings may come on top. Default 1000.
+   */
+  readonly peerReceiveQueueMessagesMax?: number;
+  /** Their bytes, likewise. Default 16 MiB. */
+  readonly peerReceiveQueueBytesMax?: number;
+  /** Received messages of all peers that wait for the reader before reading from all of them pauses. Default 100 000. */
   readonly receiveQueueMessagesMax?: number;
-  /** Their bytes, likewise. Default 64 MiB. */
+  /** Their bytes, likewise. Default 256 MiB. */
   readonly receiveQueueBytesMax?: number;
   /**
    * Memory for frames and messages of which only a part has come, all peers together: bytes, and 128 more for each frame. Where it

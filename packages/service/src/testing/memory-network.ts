@@ -59,6 +59,8 @@ class Connection {
       messagesOut: 0,
       queuedMessages: 0,
       queuedBytes: 0,
+      receiveQueueMessages: 0,
+      receiveQueueBytes: 0,
       missedMessages: 0,
     };
     // Flushes first, as the real one does.

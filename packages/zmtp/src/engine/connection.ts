@@ -5,7 +5,7 @@ import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
 import { peerGoneError } from "../errors.ts";
 import type { Step } from "../mechanism/mechanism.ts";
-import type { Message, PeerCloseOptions } from "../types.ts";
+import type { PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
 import { Decoder } from "../wire/decoder.ts";
 import type { Problem } from "../wire/problem.ts";
@@ -16,6 +16,7 @@ import { readShared } from "./shared-read.ts";
 import { Idle } from "./idle.ts";
 import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
+import { Unread } from "./unread.ts";
 import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
 
@@ -36,9 +37,8 @@ export class Connection implements Link {
   missedMessages = 0;
   slow = false;
   matched = 0;
-  /** Received messages and their bytes that the reader has not taken (kept by the inbox). */
-  readonly inbox: Message[] = [];
-  inboxHead = 0;
+  /** Received messages that the reader has not taken (kept by the inbox). */
+  readonly inbox: Unread = new Unread();
 
   readonly #owner: ConnectionOwner;
   readonly #socket: NetSocket;
@@ -88,7 +88,7 @@ export class Connection implements Link {
   #read(): void {
     const socket = this.#socket;
     if (!readShared(socket, (bytes) => this.#onBorrowed(bytes))) socket.on("data", (chunk) => this.#onData(chunk));
-    if (!this.paused) socket.resume();
+    socket.resume();
   }
 
   /** The transport is connected: the greeting goes out. */
@@ -112,6 +112,14 @@ export class Connection implements Link {
 
   get queuedBytes(): number {
     return this.#writer.queuedBytes;
+  }
+
+  get receiveQueueMessages(): number {
+    return this.inbox.size;
+  }
+
+  get receiveQueueBytes(): number {
+    return this.inbox.bytes;
   }
 
   get messagesOut(): number {
@@ -148,7 +156,8 @@ export class Connection implements Link {
   pause(): void {
     if (this.paused || this.#state === "gone") return;
     this.paused = true;
-    this.#socket.pause();
+    // Newcomers may still say who they are: a slow reader must not make their handshake's time run out.
+    if (this.#wasReady) this.#socket.pause();
   }
 
   unpause(): void {
@@ -280,6 +289,7 @@ export class Connection implements Link {
 
   #becomeReady(): void {
     this.#wasReady = true;
+    if (this.paused) this.#socket.pause();
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#state = "ready";

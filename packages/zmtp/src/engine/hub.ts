@@ -244,7 +244,7 @@ export class Hub implements EndpointsOwner {
   #setPaused(paused: boolean): void {
     for (const connection of this.#connections) {
       if (paused) connection.pause();
-      else connection.unpause();
+      else if (!connection.inbox.full) connection.unpause();
     }
   }
 }

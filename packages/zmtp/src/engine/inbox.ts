@@ -1,5 +1,6 @@
 // Received messages on their way to the reader: fair-queued over the connections (RFC 28), handed over one by one
-// (`receive`) or a wake-up's worth at a time (`onMessages`). When the reader falls behind, reading from the peers pauses.
+// (`receive`) or a wake-up's worth at a time (`onMessages`). When the reader falls behind, reading from the peers pauses: from the
+// one whose share of the queue is used up, or from all when the whole queue is.
 import { BoundedQueue } from "@wherry/core";
 import { closedError } from "../errors.ts";
 import type { Message } from "../types.ts";
@@ -20,6 +21,8 @@ export interface Turn {
 export interface InboxLimits {
   readonly receiveQueueMessagesMax: number;
   readonly receiveQueueBytesMax: number;
+  readonly peerReceiveQueueMessagesMax: number;
+  readonly peerReceiveQueueBytesMax: number;
 }
 
 interface Receiver {
@@ -33,7 +36,7 @@ export class Inbox {
 
   readonly #limits: InboxLimits;
   readonly #turn: Turn | undefined;
-  /** Called to pause (true) or resume (false) reading from all peers. */
+  /** Called to pause (true) reading from all peers, or to resume (false) it from those whose own share is not full. */
   readonly #setPaused: (paused: boolean) => void;
   /** Connections with messages in their `inbox`, in the order of their turn. */
   readonly #sources = new BoundedQueue<Link>(Number.MAX_SAFE_INTEGER);
@@ -70,13 +73,14 @@ export class Inbox {
       if (handler(messages) === false) this.#stopped = true;
       return;
     }
-    if (connection.inbox.length === 0) this.#sources.push(connection);
-    for (const message of messages) {
-      connection.inbox.push(message);
-      this.#bytes += bytesOf(message);
-    }
+    const unread = connection.inbox;
+    const bytesBefore = unread.bytes;
+    if (unread.size === 0) this.#sources.push(connection);
+    for (const message of messages) unread.push(message);
     this.#messages += messages.length;
+    this.#bytes += unread.bytes - bytesBefore;
     this.pump();
+    this.#judgeShare(connection);
   }
 
   /** Hands over what can be. To be called when a turn has passed. */
@@ -149,7 +153,7 @@ export class Inbox {
     this.#handler = undefined;
     this.#messages = 0;
     this.#bytes = 0;
-    for (const connection of this.#sources.drain()) connection.inbox.length = 0;
+    for (const connection of this.#sources.drain()) connection.inbox.clear();
     this.reject(closedError());
   }
 
@@ -182,17 +186,15 @@ export class Inbox {
     const turn = this.#turn;
     while (this.#messages > 0 && (turn === undefined || turn.mayTake())) {
       const connection = this.#sources.shift();
-      const message = connection?.inbox[connection.inboxHead];
-      if (connection === undefined || message === undefined) return undefined;
-      connection.inboxHead++;
+      if (connection === undefined) return undefined;
+      const unread = connection.inbox;
+      const bytesBefore = unread.bytes;
+      const message = unread.shift();
+      if (message === undefined) return undefined;
       this.#messages--;
-      this.#bytes -= bytesOf(message);
-      if (connection.inboxHead < connection.inbox.length) {
-        this.#sources.push(connection);
-      } else {
-        connection.inbox.length = 0;
-        connection.inboxHead = 0;
-      }
+      this.#bytes -= bytesBefore - unread.bytes;
+      if (unread.size > 0) this.#sources.push(connection);
+      if (unread.full) this.#judgeShare(connection);
       if (turn === undefined) return message;
       const taken = turn.take(connection, message);
       if (taken !== undefined) return taken;
@@ -223,7 +225,20 @@ export class Inbox {
     });
   }
 
-  /** Pauses at the limit, resumes at half of it. */
+  /** One peer's share: paused at its limit, resumed at half of it. */
+  #judgeShare(connection: Link): void {
+    const { peerReceiveQueueMessagesMax: messagesMax, peerReceiveQueueBytesMax: bytesMax } = this.#limits;
+    const { size, bytes, full } = connection.inbox;
+    if (!full && (size >= messagesMax || bytes >= bytesMax)) {
+      connection.inbox.full = true;
+      connection.pause();
+    } else if (full && size * 2 <= messagesMax && bytes * 2 <= bytesMax) {
+      connection.inbox.full = false;
+      if (!this.#paused) connection.unpause();
+    }
+  }
+
+  /** The whole queue: pauses at the limit, resumes at half of it. */
   #judgePause(): void {
     const { receiveQueueMessagesMax, receiveQueueBytesMax } = this.#limits;
     if (!this.#paused && (this.#messages >= receiveQueueMessagesMax || this.#bytes >= receiveQueueBytesMax)) {
@@ -238,10 +253,4 @@ export class Inbox {
       this.#setPaused(false);
     }
   }
-}
-
-function bytesOf(message: Message): number {
-  let bytes = 0;
-  for (const frame of message) bytes += frame.length;
-  return bytes;
 }

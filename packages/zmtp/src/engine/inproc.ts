@@ -11,6 +11,7 @@ import { InprocOutput } from "./inproc-output.ts";
 import { forgetDial } from "./inproc-names.ts";
 import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
+import { Unread } from "./unread.ts";
 import { Waiters } from "./waiters.ts";
 
 type State = "waiting" | "ready" | "closing" | "gone";
@@ -28,8 +29,7 @@ export class InprocLink implements Link {
   missedMessages = 0;
   slow = false;
   matched = 0;
-  readonly inbox: Message[] = [];
-  inboxHead = 0;
+  readonly inbox: Unread = new Unread();
   readonly writer: InprocOutput;
 
   readonly #owner: ConnectionOwner;
@@ -102,6 +102,14 @@ export class InprocLink implements Link {
 
   get queuedBytes(): number {
     return this.writer.queuedBytes;
+  }
+
+  get receiveQueueMessages(): number {
+    return this.inbox.size;
+  }
+
+  get receiveQueueBytes(): number {
+    return this.inbox.bytes;
   }
 
   get messagesOut(): number {

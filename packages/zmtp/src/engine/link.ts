@@ -1,8 +1,9 @@
 // What the patterns, the inbox and the hub know of a connection, whatever carries it: TCP, ipc (connection.ts) or another socket of
 // this process (inproc.ts).
-import type { Message, Peer } from "../types.ts";
+import type { Peer } from "../types.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
 import type { Problem } from "../wire/problem.ts";
+import type { Unread } from "./unread.ts";
 
 /** The way out. To be written to only while the link is `ready`; every message that `room` admitted is taken. */
 export interface Output {
@@ -24,8 +25,7 @@ export interface Link extends Peer {
   /** `close` was called with `reconnect: false`. */
   readonly staysAway: boolean;
   /** Received messages that the reader has not taken (kept by the inbox). */
-  readonly inbox: Message[];
-  inboxHead: number;
+  readonly inbox: Unread;
   missedMessages: number;
   /** A publisher's: its queue was full when it was last sent to. */
   slow: boolean;

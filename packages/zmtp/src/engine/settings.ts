@@ -15,6 +15,8 @@ export interface Settings {
   readonly peerQueueBytesMax: number;
   readonly receiveQueueMessagesMax: number;
   readonly receiveQueueBytesMax: number;
+  readonly peerReceiveQueueMessagesMax: number;
+  readonly peerReceiveQueueBytesMax: number;
   readonly receivePartialBytesMax: number;
   readonly peersMax: number;
   readonly handshakeTimeoutMs: number;
@@ -51,6 +53,16 @@ export function settingsOf(options: SocketOptions): Settings {
       1,
       "receiveQueueBytesMax",
       options.receiveQueueBytesMax ?? defaults.receiveQueueBytesMax,
+    ),
+    peerReceiveQueueMessagesMax: atLeast(
+      1,
+      "peerReceiveQueueMessagesMax",
+      options.peerReceiveQueueMessagesMax ?? defaults.peerReceiveQueueMessagesMax,
+    ),
+    peerReceiveQueueBytesMax: atLeast(
+      1,
+      "peerReceiveQueueBytesMax",
+      options.peerReceiveQueueBytesMax ?? defaults.peerReceiveQueueBytesMax,
     ),
     receivePartialBytesMax: partialBytesOf(options),
     peersMax: atLeast(1, "peersMax", options.peersMax ?? defaults.peersMax),
