@@ -2,6 +2,17 @@
 import "./process/early-signals.ts";
 export { connect } from "./client/connect.ts";
 export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
+export { configure, override } from "./config/configure.ts";
+export type {
+  BooleanSetting,
+  ListSetting,
+  NumberSetting,
+  Setting,
+  Settings,
+  SettingValue,
+  SettingValues,
+  StringSetting,
+} from "./config/types.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";

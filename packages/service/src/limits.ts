@@ -60,3 +60,10 @@ export const endpointsMax = 500;
 /** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
 export const watchRetryFirstMs = 100;
 export const watchRetryMaxMs = 5000;
+
+/** Bytes of the file of `--config`, and of a file with a secret. */
+export const configFileBytesMax: number = 1024 * 1024;
+export const secretFileBytesMax: number = 64 * 1024;
+
+/** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
+export const blockedMsDefault = 1000;

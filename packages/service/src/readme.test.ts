@@ -5,9 +5,9 @@ import { connect } from "./client/connect.ts";
 import { startChild, stopChildren } from "./testing/child.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-const [serviceProgram = "", clientProgram = "", ...others] = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(
-  (match) => match[1] ?? "",
-);
+const [serviceProgram = "", settingsProgram = "", clientProgram = "", ...others] = [
+  ...readme.matchAll(/```ts\n(.*?)```/gs),
+].map((match) => match[1] ?? "");
 
 afterEach(stopChildren);
 
@@ -27,6 +27,14 @@ describe("the README", () => {
     expect(child.records).toContainEqual(expect.objectContaining({ msg: "sold", count: 2, key: "order-1" }));
     child.process.kill("SIGTERM");
     expect(await child.exit).toEqual({ code: 0, signal: null });
+  });
+
+  test("its settings come from flags and the environment", async () => {
+    const args = ["--stock", "5", "--port", "0", "--admin-port", "0"];
+    const child = startChild({ program: settingsProgram, args, env: { CURRENCY: "usd" } });
+    const client = connect("shop", { endpoints: [(await child.listening).endpoint] });
+    expect(await client.call("stock")).toEqual([5, "USD"]);
+    await client.close();
   });
 
   test("its client calls it", async () => {
@@ -70,7 +78,19 @@ describe("the README", () => {
     const help = startChild({ args: ["--help"] });
     await help.exit;
     const flags = [...help.other.join("\n").matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
-    const variables = ["PORT", "ADMIN_PORT", "HOST", "POD_IP", "LOG_LEVEL", "POD_NAME", "POD_UID"];
+    const variables = [
+      "LOG_TO",
+      "LOG_AUTHORIZATION",
+      "BLOCKED_MS",
+      "CONFIG_FILE",
+      "PORT",
+      "ADMIN_PORT",
+      "HOST",
+      "POD_IP",
+      "LOG_LEVEL",
+      "POD_NAME",
+      "POD_UID",
+    ];
     expect([...flags, ...variables].filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
     const source = readFileSync(new URL("./metrics/exposition.ts", import.meta.url), "utf8");
     const named = [...source.matchAll(/"(wherry_(?:requests|request|queue|credit|draining|peer|raw)\w*)"/g)]

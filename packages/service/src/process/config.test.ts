@@ -3,7 +3,7 @@ import { type ProcessConfig, parseConfig } from "./config.ts";
 
 function configOf(argv: readonly string[], env: Readonly<Record<string, string>> = {}): ProcessConfig {
   const parsed = parseConfig("test", argv, env);
-  if (!("config" in parsed)) throw new Error("expected a configuration, got the help text");
+  if (!("config" in parsed)) throw new Error("expected a configuration, got a text");
   return parsed.config;
 }
 
@@ -11,6 +11,7 @@ describe("settings", () => {
   test("have defaults that only this machine can reach", () => {
     expect(configOf([])).toEqual({
       ...{ logLevel: "info", host: "127.0.0.1", port: 5555, adminPort: 9000 },
+      ...{ logTo: ["stdout"], logAuthorization: undefined, blockedMs: 1000 },
       ...{ podUid: undefined, podName: undefined, inCluster: false },
     });
   });
@@ -30,8 +31,8 @@ describe("settings", () => {
 
   test.each([
     [["--host", "a b"], /^--host: expected an IP address or a host name, got "a b"$/],
-    [["--port", ""], /^--port: expected a port/],
-    [["--port", "1e3"], /^--port: expected a port/],
+    [["--port", ""], /^--port: expected a whole number from 0 to 65535/],
+    [["--port", "1e3"], /^--port: expected a whole number from 0 to 65535/],
     [["extra"], /see --help$/],
   ])("%j is refused in one line", (argv, message) => {
     expect(() => configOf(argv)).toThrow(

@@ -1,17 +1,62 @@
-// A service's settings from flags, environment and defaults, in that order. Pure: it gets both and returns data.
-import { parseArgs } from "node:util";
+// A service's settings, its own and the framework's, as one schema: flags, environment, file, defaults, in that order. Pure: it
+// gets its sources and returns data.
 import { WherryError } from "@wherry/core";
+import { helpLines, printedConfig } from "../config/print.ts";
+import { readTextFile } from "../config/read-file.ts";
+import { Resolver } from "../config/resolve.ts";
+import type { Environment, Sources } from "../config/sources.ts";
+import type { Settings } from "../config/types.ts";
+import { blockedMsDefault } from "../limits.ts";
+
+export const messagingPortDefault = 5555;
+export const adminPortDefault = 9000;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-type LogLevel = (typeof logLevels)[number];
+const port = { type: "integer", min: 0, max: 65_535 } as const;
+
+/** What every service can be told. */
+export const frameworkSettings: Settings = {
+  logLevel: { type: "string", default: "info", choices: logLevels, help: "what is logged, and what is graver" },
+  logTo: {
+    type: "list",
+    default: ["stdout"],
+    pattern: /^(stdout|fluent:\/\/\S+|(elasticsearch|loki|otlp)\+https?:\/\/\S+)$/,
+    expected: "stdout, fluent://HOST:PORT/TAG, elasticsearch+http(s)://…/INDEX, loki+http(s)://… or otlp+http(s)://…",
+    help: "where the log goes",
+  },
+  logAuthorization: {
+    ...{ type: "string", optional: true, secret: true },
+    help: "the Authorization header of the HTTP sinks",
+  },
+  // Its default depends on where it runs.
+  host: {
+    ...{ type: "string", optional: true, env: ["HOST", "POD_IP"], pattern: /^[A-Za-z0-9.:_-]{1,253}$/ },
+    expected: "an IP address or a host name",
+    help: "address to listen on; without one 127.0.0.1, in Kubernetes 0.0.0.0",
+  },
+  port: { ...port, default: messagingPortDefault, help: "messaging, ZeroMQ; 0: any free port" },
+  adminPort: { ...port, default: adminPortDefault, help: "/healthz, /livez, /readyz, /metrics; 0: any free port" },
+  blockedMs: {
+    ...{ type: "integer", default: blockedMsDefault, min: 0, max: 3_600_000 },
+    help: "a blocked event loop is logged with its stack after so many milliseconds; 0: never",
+  },
+  config: { type: "string", optional: true, env: ["CONFIG_FILE"], help: "a JSON or YAML file with any of these" },
+  printConfig: { type: "boolean", env: [], help: "prints every value and where it is from, and ends" },
+  help: { type: "boolean", env: [], help: "this text" },
+};
 
 export interface ProcessConfig {
-  readonly logLevel: LogLevel;
-  /** Address that both ports are bound to. */
-  readonly host: string;
+  readonly logLevel: (typeof logLevels)[number];
+  /** Where the log goes: `stdout`, URLs of aggregators. */
+  readonly logTo: readonly string[];
+  readonly logAuthorization: string | undefined;
   /** Messaging port; 0 takes a free one. */
   readonly port: number;
   readonly adminPort: number;
+  /** Milliseconds that the event loop may be blocked without a record; 0: for ever. */
+  readonly blockedMs: number;
+  /** Address that both ports are bound to. */
+  readonly host: string;
   /** The pod's UID, which tells this process from others that had its address. */
   readonly podUid: string | undefined;
   /** The pod's name, for the log. */
@@ -20,49 +65,40 @@ export interface ProcessConfig {
   readonly inCluster: boolean;
 }
 
-export type Parsed = { readonly help: string } | { readonly config: ProcessConfig };
+/** A text to print instead of running, or what to run with. */
+export type Parsed = { readonly text: string } | { readonly config: ProcessConfig };
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-export const messagingPortDefault = 5555;
-export const adminPortDefault = 9000;
-
-/** What `--help` prints. */
-function helpText(name: string): string {
-  return `Usage: ${name} [options]
-
-Options (and the environment variables they win over):
-  --log-level LEVEL  ${logLevels.join(", ")} (LOG_LEVEL; default info)
-  --host ADDRESS     address to listen on (HOST, POD_IP; default 127.0.0.1, in Kubernetes 0.0.0.0)
-  --port PORT        messaging, ZeroMQ (PORT; default ${messagingPortDefault}; 0: any free port)
-  --admin-port PORT  /healthz, /livez, /readyz, /metrics (ADMIN_PORT; default ${adminPortDefault}; 0: any free port)
-  --help             this text
-
-Signals: SIGTERM and SIGINT finish what is queued and end with code 0; a second one ends at once.
-Exit codes: 0 drained; 1 an error, or requests cut off at the drain's deadline; 2 wrong options.
-`;
-}
-
-/** @throws WherryError SERVICE_CONFIG_INVALID with one line that says what was expected, what came, and where. */
-export function parseConfig(name: string, argv: readonly string[], env: Environment): Parsed {
-  const flags = parseFlags(argv);
-  if (flags.help === true) return { help: helpText(name) };
-  const setting = (flag: "log-level" | "host" | "port" | "admin-port", ...variables: string[]): Setting | undefined => {
-    const value = flags[flag];
-    if (value !== undefined) return { value, from: `--${flag}` };
-    for (const variable of variables) {
-      const given = env[variable];
-      if (given !== undefined && given !== "") return { value: given, from: variable };
-    }
-    return undefined;
-  };
+/**
+ * @param own the service's settings, which `configure` declared.
+ * @throws WherryError SERVICE_CONFIG_INVALID with one line for each mistake: what was expected, what came, and where.
+ */
+export function parseConfig(
+  name: string,
+  argv: readonly string[],
+  env: Environment,
+  own: Settings = {},
+  readFile: Sources["readFile"] = readTextFile,
+): Parsed {
+  const settings: Settings = { ...own, ...frameworkSettings };
+  const resolved = new Resolver(settings, { argv, env, readFile }).all();
+  const value = (setting: string): unknown => resolved.values.get(setting)?.value;
+  if (value("help") === true) return { text: helpText(name, own) };
+  if (resolved.problems.length > 0)
+    throw new WherryError(resolved.problems.join("\n"), { code: "SERVICE_CONFIG_INVALID" });
+  if (value("printConfig") === true) return { text: printedConfig(settings, resolved) };
   const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
+  const values = Object.fromEntries([...resolved.values].map(([setting, { value: found }]) => [setting, found]));
+  const checked = values as unknown as Omit<ProcessConfig, "podUid" | "podName" | "inCluster">;
   return {
     config: {
-      logLevel: levelOf(setting("log-level", "LOG_LEVEL")),
-      host: hostOf(setting("host", "HOST", "POD_IP"), inCluster),
-      port: portOf(setting("port", "PORT"), messagingPortDefault),
-      adminPort: portOf(setting("admin-port", "ADMIN_PORT"), adminPortDefault),
+      logLevel: checked.logLevel,
+      logTo: checked.logTo,
+      logAuthorization: checked.logAuthorization,
+      port: checked.port,
+      adminPort: checked.adminPort,
+      blockedMs: checked.blockedMs,
+      // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
+      host: checked.host ?? (inCluster ? "0.0.0.0" : "127.0.0.1"),
       podUid: env["POD_UID"] === "" ? undefined : env["POD_UID"],
       podName: env["POD_NAME"] === "" ? undefined : env["POD_NAME"],
       inCluster,
@@ -70,50 +106,16 @@ export function parseConfig(name: string, argv: readonly string[], env: Environm
   };
 }
 
-interface Setting {
-  readonly value: string;
-  readonly from: string;
-}
+function helpText(name: string, own: Settings): string {
+  const declared = Object.keys(own).length === 0 ? "" : `Settings of ${name}:\n${helpLines(own).join("\n")}\n\n`;
+  return `Usage: ${name} [flags]
 
-function parseFlags(argv: readonly string[]): { [flag in "log-level" | "host" | "port" | "admin-port"]?: string } & {
-  help?: boolean;
-} {
-  const text = { type: "string" } as const;
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: { "log-level": text, host: text, port: text, "admin-port": text, help: { type: "boolean", short: "h" } },
-    }).values;
-  } catch (error) {
-    throw invalid(`${(error as Error).message.split(/\.\s/, 1)[0] ?? "wrong option"}; see --help`);
-  }
-}
+Each setting is a flag, or an environment variable, or in the file of --config by its name in camelCase; the first of these wins.
 
-function levelOf(setting: Setting | undefined): LogLevel {
-  if (setting === undefined) return "info";
-  const level = logLevels.find((known) => known === setting.value.toLowerCase());
-  if (level === undefined) throw expected(setting, `one of ${logLevels.join(", ")}`);
-  return level;
-}
+${declared}Settings of every service:
+${helpLines(frameworkSettings).join("\n")}
 
-function portOf(setting: Setting | undefined, otherwise: number): number {
-  if (setting === undefined) return otherwise;
-  const port = /^\d{1,5}$/.test(setting.value) ? Number(setting.value) : Number.NaN;
-  if (!(port <= 65_535)) throw expected(setting, "a port from 0 to 65535");
-  return port;
-}
-
-function hostOf(setting: Setting | undefined, inCluster: boolean): string {
-  // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
-  if (setting === undefined) return inCluster ? "0.0.0.0" : "127.0.0.1";
-  if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(setting.value)) throw expected(setting, "an IP address or a host name");
-  return setting.value;
-}
-
-function expected({ from, value }: Setting, what: string): WherryError {
-  return invalid(`${from}: expected ${what}, got ${JSON.stringify(value)}`);
-}
-
-function invalid(message: string): WherryError {
-  return new WherryError(message, { code: "SERVICE_CONFIG_INVALID" });
+Signals: SIGTERM and SIGINT finish what is queued and end with code 0; a second one ends at once.
+Exit codes: 0 drained; 1 an error, or requests cut off at the drain's deadline; 2 wrong settings.
+`;
 }

@@ -3,6 +3,8 @@
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { asError, SystemClock, WherryError } from "@wherry/core";
+import { declaredSettings, useSources } from "../config/configure.ts";
+import { readTextFile } from "../config/read-file.ts";
 import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
 import type { Ending } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
@@ -35,21 +37,22 @@ const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
  * Exit codes: 0 drained, 1 an error or requests cut off, 2 wrong options, 128 + signal for a second signal.
  */
 export async function run(service: Service, options: RunOptions = {}): Promise<Running> {
-  const config = configure(service, options.argv ?? process.argv.slice(2));
+  const config = configOf(service, options.argv ?? process.argv.slice(2));
   const main = new Main(service, config, options);
   main.installHandlers();
   return main.start();
 }
 
-function configure(service: Service, argv: readonly string[]): ProcessConfig {
+function configOf(service: Service, argv: readonly string[]): ProcessConfig {
   try {
-    const parsed = parseConfig(service.name, argv, process.env);
+    useSources({ argv, env: process.env, readFile: readTextFile });
+    const parsed = parseConfig(service.name, argv, process.env, declaredSettings());
     if ("config" in parsed) return parsed.config;
-    writeSync(1, parsed.help);
+    writeSync(1, parsed.text);
     return process.exit(exitCode.ok);
   } catch (error) {
     if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
-    writeSync(2, `${service.name}: ${error.message}\n`);
+    writeSync(2, error.message.replace(/^/gm, `${service.name}: `) + "\n");
     return process.exit(exitCode.usage);
   }
 }

@@ -1,0 +1,15 @@
+// Reads small text files: configuration and secrets. The only place here that touches a disk.
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+
+/** @throws Error that says why not: not there, not a file, too large. */
+export function readTextFile(path: string, bytesMax: number): string {
+  const file = openSync(path, "r");
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile()) throw new Error("it is not a file");
+    if (status.size > bytesMax) throw new Error(`expected at most ${bytesMax} bytes, got ${status.size}`);
+    return readFileSync(file, "utf8");
+  } finally {
+    closeSync(file);
+  }
+}
