@@ -1,0 +1,80 @@
+// A process that calls the ledger without a break until it is told to stop, and writes down what it was told of each call:
+// a line of JSON each (`Told`). Arguments: one JSON object (`CallerSetup`). Ends when every call has settled or is overdue.
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+import { SeededRandom } from "@wherry/core/testing";
+import { connect, ServiceError } from "@wherry/service";
+import type { CallerSetup, Kind, Told } from "./types.ts";
+
+const setup = JSON.parse(process.argv[2] ?? "{}") as CallerSetup;
+const random = new SeededRandom(setup.seed);
+const book = createWriteStream(setup.file);
+const kinds: readonly Kind[] = ["plain", "repeatable", "keyed"];
+/** A call that has no outcome so long after its deadline never will. */
+const overdueMs = 5_000;
+
+let count = 0;
+let stopping = false;
+/** A function, since it changes while others wait. */
+const isStopping = (): boolean => stopping;
+const open = new Map<string, Kind>();
+let client = connect("ledger", { deadlineMs: setup.deadlineMs, name: setup.name });
+
+process.stdin.on("data", () => (stopping = true)).on("end", () => (stopping = true));
+
+function tell(told: Told): void {
+  open.delete(told.id);
+  book.write(`${JSON.stringify(told)}\n`);
+}
+
+async function callOnce(): Promise<void> {
+  const id = `${setup.name}-${++count}`;
+  const kind = kinds[random.below(kinds.length)] ?? "plain";
+  open.set(id, kind);
+  const body = { id, ms: random.below(setup.workMsMax + 1) };
+  const started = performance.now();
+  try {
+    const value = await client.call(kind, body, kind === "keyed" ? { key: id } : {});
+    tell({ id, kind, outcome: value === id ? "answered" : "wrong-answer", ms: performance.now() - started });
+  } catch (error) {
+    const ms = performance.now() - started;
+    if (ServiceError.is(error))
+      tell({ id, kind, outcome: "failed", code: error.code, fate: error.fate, message: error.message, ms });
+    else tell({ id, kind, outcome: "failed", code: "THROWN", fate: "maybe-executed", message: String(error), ms });
+  }
+}
+
+async function lane(): Promise<void> {
+  while (!isStopping()) await callOnce();
+}
+
+/**
+ * New clients come and go while the others call: the first request of each, with no connection yet, meets whatever state the pods are
+ * in. One that cannot find out where the pods are, since the API is down, does not take over.
+ */
+async function newcomers(): Promise<void> {
+  while (!isStopping() && setup.newcomerEveryMs > 0) {
+    const next = connect("ledger", { deadlineMs: setup.deadlineMs, name: setup.name });
+    while (!isStopping() && next.counters.endpoints === 0) await pause(1);
+    const before = client;
+    client = next;
+    // The calls that are under way still belong to the old one.
+    setTimeout(() => void before.close(), setup.deadlineMs + 1_000).unref();
+    await pause(setup.newcomerEveryMs);
+  }
+}
+
+const lanes = Promise.all([...Array.from({ length: setup.concurrency }, lane), newcomers()]);
+process.stdout.write("calling\n");
+await Promise.race([
+  lanes,
+  (async () => {
+    while (!isStopping()) await pause(50);
+    await pause(setup.deadlineMs + overdueMs);
+  })(),
+]);
+for (const [id, kind] of open) tell({ id, kind, outcome: "unsettled", ms: 0 });
+book.end();
+await once(book, "close");
+process.exit(0);
