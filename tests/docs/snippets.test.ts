@@ -6,7 +6,12 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { root } from "../support/session.ts";
 
-const pages = ["packages/service/README.md", "docs/guides/first-service.md", "docs/reference/errors.md"];
+const pages = [
+  "packages/service/README.md",
+  "docs/guides/first-service.md",
+  "docs/guides/composing.md",
+  "docs/reference/errors.md",
+];
 
 test("the snippets of the service's pages compile", { timeout: 60_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "wherry-snippets-"));

@@ -1,5 +1,6 @@
 // Write a service as plain functions; call one as typed methods.
 import "./process/early-signals.ts";
+export type { ClientMiddleware, OutgoingCall } from "./client/chain.ts";
 export { connect } from "./client/connect.ts";
 export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
 export { configure, override } from "./config/configure.ts";
@@ -13,12 +14,22 @@ export type {
   SettingValues,
   StringSetting,
 } from "./config/types.ts";
+export {
+  type Contract,
+  type ContractHandler,
+  type ContractHandlers,
+  type ErrorContracts,
+  isErrorOf,
+  type MethodContract,
+  type MethodError,
+  type TypedError,
+} from "./contract.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";
 export { type Running, type RunOptions, run } from "./process/run.ts";
 export { frameworkCodes, type FrameworkCode } from "./protocol/codes.ts";
-export type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
+export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./schema.ts";
 export { type ServeOptions, type Serving, serve } from "./server/serve.ts";
 export type { Ending } from "./server/hand-back.ts";
 export type { Server } from "./server/server.ts";
@@ -38,5 +49,6 @@ export {
   type RequestContext,
   type Service,
   type ServiceDefinition,
+  type ServiceOptions,
   service,
 } from "./service.ts";

@@ -2,15 +2,19 @@
 // used here, version 1 of https://standardschema.dev. Imports no such library.
 import { ServiceError } from "./errors.ts";
 
-/** A validator that turns an unknown value into an `Output`. */
-export interface Schema<Output = unknown> {
+/** A validator that turns an unknown value, meant to be an `Input`, into an `Output`. */
+export interface Schema<Output = unknown, Input = Output> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
+
+/** What is given to a schema, and what it makes of that; they differ where it transforms. */
+export type SchemaInput<S> = S extends Schema<unknown, infer Input> ? Input : unknown;
+export type SchemaOutput<S> = S extends Schema<infer Output, unknown> ? Output : unknown;
 
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }

@@ -1,10 +1,19 @@
 // What a service is: a name, and plain functions. Data and types only; nothing runs here.
 import { type Logger, WherryError } from "@wherry/core";
+import {
+  type Contract,
+  type ContractHandlers,
+  type ContractMethods,
+  type ErrorContracts,
+  type ErrorMaker,
+  noBody,
+} from "./contract.ts";
 import { queueRequestsMaxDefault, textBytesMax } from "./limits.ts";
-import type { Schema } from "./schema.ts";
+import { codePattern, frameworkCodes } from "./protocol/codes.ts";
+import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 
 /** What a handler is told beside the body. */
-export interface RequestContext {
+export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> {
   readonly method: string;
   /** Aborts when the caller cancels or the deadline passes. */
   readonly signal: AbortSignal;
@@ -19,6 +28,8 @@ export interface RequestContext {
   /** Where the request came from: `tcp://127.0.0.1:53211`. */
   readonly peer: string;
   readonly log: Logger;
+  /** Makes an error to throw, one that the method's contract names: `throw context.error("SOLD_OUT", "…", { left: 2 })`. */
+  readonly error: ErrorMaker<Errors>;
 }
 
 /** What a raw handler is told beside the frames. */
@@ -28,9 +39,9 @@ export interface RawContext {
 }
 
 /** A plain function; what it returns is the reply. Throw a `ServiceError` for what the caller must handle. */
-export type Handler<Input = never, Output = unknown> = (
+export type Handler<Input = never, Output = unknown, Errors extends ErrorContracts = ErrorContracts> = (
   body: Input,
-  context: RequestContext,
+  context: RequestContext<Errors>,
 ) => Output | Promise<Output>;
 
 /**
@@ -40,13 +51,16 @@ export type Handler<Input = never, Output = unknown> = (
 export type RawHandler = (frames: readonly Uint8Array[], context: RawContext) => RawReply | Promise<RawReply>;
 export type RawReply = string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
 
-/** A handler with what is promised about it. */
-export interface MethodDefinition<Input = never, Output = unknown> {
+/**
+ * A handler with what is promised about it. `Sent` is what callers send and `Got` what they get: with schemas that transform, not
+ * the same as what the handler gets and returns.
+ */
+export interface MethodDefinition<Input = never, Output = unknown, Sent = Input, Got = Awaited<Output>> {
   readonly handler: Handler<Input, Output>;
   /** Validates the body before the handler sees it. */
-  readonly input?: Schema<Input>;
+  readonly input?: Schema<Input, Sent>;
   /** Validates the reply; one that fails is a bug of the handler. */
-  readonly output?: Schema<Awaited<Output>>;
+  readonly output?: Schema<Got, Awaited<Output>>;
   /**
    * Who calls: an invalid body from `external` is answered INVALID; from `internal` it is a bug in our own system, and
    * crashes. Default `external`.
@@ -68,13 +82,17 @@ export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "i
 }
 export type Methods = Readonly<Record<string, AnyMethod>>;
 
-export interface ServiceDefinition<M extends Methods = Methods> {
-  readonly methods?: M;
+/** What a service decides beside its methods. */
+export interface ServiceOptions {
   readonly raw?: RawHandler;
   /** Requests that run at the same time. Default 1: strictly one after the other. */
   readonly concurrency?: number;
   /** Requests that wait for a slot before the next is answered BUSY. Default 1000. */
   readonly queueMax?: number;
+}
+
+export interface ServiceDefinition<M extends Methods = Methods> extends ServiceOptions {
+  readonly methods?: M;
   /** Shown to clients and in logs. */
   readonly version?: string;
 }
@@ -85,6 +103,8 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly handler: (body: unknown, context: RequestContext) => unknown;
   readonly input: Schema | undefined;
   readonly output: Schema | undefined;
+  /** The errors that callers must expect, by code. */
+  readonly errors: ErrorContracts;
 }
 
 export interface Service<M extends Methods = Methods> {
@@ -98,54 +118,107 @@ export interface Service<M extends Methods = Methods> {
   readonly types?: M;
 }
 
-/** The body that a method takes. */
-export type InputOf<T> = T extends { readonly handler: (body: infer I, ...rest: never[]) => unknown }
-  ? I
-  : T extends (body: infer I, ...rest: never[]) => unknown
-    ? I
-    : never;
+/** The body that callers of a method send. */
+export type InputOf<T> = T extends (body: infer Body, ...rest: never[]) => unknown
+  ? Body
+  : T extends { readonly input?: infer S extends Schema }
+    ? SchemaInput<S>
+    : T extends { readonly handler: (body: infer Body, ...rest: never[]) => unknown }
+      ? Body
+      : never;
 
 /** What a call of a method resolves to. */
-export type OutputOf<T> = T extends { readonly handler: (...args: never[]) => infer O }
-  ? Awaited<O>
-  : T extends (...args: never[]) => infer O
-    ? Awaited<O>
+export type OutputOf<T> = T extends (...args: never[]) => infer Reply
+  ? Awaited<Reply>
+  : T extends { readonly output?: infer S extends Schema }
+    ? SchemaOutput<S>
+    : T extends { readonly handler: (...args: never[]) => infer Reply }
+      ? Awaited<Reply>
+      : never;
+
+/** The methods of a contract, of a `Service` type, or those written down directly. */
+export type MethodsOf<S> = S extends Contract
+  ? ContractMethods<S>
+  : S extends { readonly types?: infer M }
+    ? Extract<M, Methods>
     : never;
 
-/** The methods of a `Service` type, or those written down directly. */
-export type MethodsOf<S> = S extends { readonly types?: infer M } ? Extract<M, Methods> : never;
-
 /** Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`. */
-export function method<Input, Output>(definition: MethodDefinition<Input, Output>): MethodDefinition<Input, Output> {
+export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
+  definition: MethodDefinition<Input, Output, Sent, Got>,
+): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> {
   return definition;
 }
 
 /**
- * Defines a service.
+ * Defines a service: by a name and its methods, or by a contract and a handler for each of its methods.
  * @param name as in DNS: lower case letters, digits and `-`, at most 63.
  * @throws WherryError SERVICE_DEFINITION_INVALID
  * @example service("echo", { methods: { echo: (body: unknown) => body }, raw: (frames) => frames })
+ * @example service(shop, { buy: ({ count }) => (left -= count), stock: () => left })
  */
-export function service<const M extends Methods>(name: string, definition: ServiceDefinition<M>): Service<M> {
+export function service<const M extends Methods>(name: string, definition: ServiceDefinition<M>): Service<M>;
+export function service<const C extends Contract>(
+  contract: C,
+  handlers: ContractHandlers<C>,
+  options?: ServiceOptions,
+): Service<ContractMethods<C>>;
+export function service(
+  what: string | Contract,
+  given: ServiceDefinition | Readonly<Record<string, HandlerOfContract>>,
+  options: ServiceOptions = {},
+): Service {
+  if (typeof what === "string") return define(what, given, {});
+  const handlers = given as Readonly<Record<string, HandlerOfContract>>;
+  const { name, version = "" } = what;
+  const [expected, got] = [Object.keys(what.methods), Object.keys(handlers)];
+  const missing = expected.filter((key) => !got.includes(key));
+  const extra = got.filter((key) => !expected.includes(key));
+  check(missing.length === 0, "handlers", "one for each method of the contract", `none for ${missing.join(", ")}`);
+  check(extra.length === 0, "handlers", "none but the contract's methods", extra.join(", "));
+  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, idempotent, keyed }]) => {
+    const handler = handlers[key];
+    const side = typeof handler === "function" ? { handler } : handler;
+    return [key, { ...side, input, output, idempotent, keyed }] as const;
+  });
+  const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
+  const definition = { ...options, version, methods: Object.fromEntries(methods) as Methods };
+  return define(name, definition, Object.fromEntries(errors));
+}
+
+type HandlerOfContract = Handler | (Pick<MethodDefinition, "trust"> & { readonly handler: Handler });
+
+function define(
+  name: string,
+  definition: ServiceDefinition,
+  errors: Readonly<Record<string, ErrorContracts>>,
+): Service {
   check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
   const { concurrency = 1, queueMax = queueRequestsMaxDefault, version = "", raw } = definition;
   check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
   check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
   check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
-  const methods = new Map(Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value)]));
+  const methods = new Map(
+    Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
+  );
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
   return { name, version, methods, raw, concurrency, queueMax };
 }
 
-function toMethod(name: string, value: AnyMethod): Method {
+function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Method {
   check(/^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/.test(name), "methods", "a name of letters, digits, `_`, `-` and `.`", name);
   const definition: AnyMethodDefinition = typeof value === "function" ? { handler: value } : value;
   check(typeof definition.handler === "function", `methods.${name}`, "a function or { handler }", typeof value);
+  for (const code of Object.keys(errors)) {
+    const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
+    check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);
+  }
   return {
     name,
     handler: definition.handler as Method["handler"],
     input: definition.input,
     output: definition.output,
+    errors,
     trust: definition.trust ?? "external",
     idempotent: definition.idempotent ?? false,
     keyed: definition.keyed ?? false,

@@ -2,6 +2,8 @@
 import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { dealer } from "@wherry/zmtp";
 import { deadlineMsDefault, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import type { Contract } from "../contract.ts";
+import { checkingBodies, type Send, throughMiddleware } from "./chain.ts";
 import { ClientCore } from "./core.ts";
 import { type Discovery, fixedTargets } from "./discovery.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
@@ -10,15 +12,19 @@ import type { Service } from "../service.ts";
 
 /**
  * A client of a service; it connects in the background, and calls wait for that within their deadline.
- * @param service the Kubernetes Service: `echo`, or `echo.namespace`.
+ * @param service its contract, or the Kubernetes Service: `echo`, or `echo.namespace`.
  * @throws WherryError SERVICE_NAME_INVALID, SERVICE_ENDPOINT_INVALID
  * @example
- * const client = connect<typeof echo>("echo");
- * console.log(await client.echo("hello"));
+ * const client = connect(shop);
+ * console.log(await client.buy({ count: 1 }));
  * await client.close();
+ * @example const client = connect<typeof echo>("echo");
  */
-export function connect<S = Service<AnyMethods>>(service: string, options: ConnectOptions = {}): Client<S> {
+export function connect<const C extends Contract>(service: C, options?: ConnectOptions): Client<C>;
+export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions): Client<S>;
+export function connect(of: string | Contract, options: ConnectOptions = {}): Client {
   const { clock = new SystemClock(), random = new SystemRandom(), log = silentLogger } = options;
+  const service = typeof of === "string" ? of : of.name;
   const core = new ClientCore({
     service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
@@ -27,7 +33,13 @@ export function connect<S = Service<AnyMethods>>(service: string, options: Conne
     socket: () => dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax }),
     ...{ clock, random, log },
   });
-  return withMethods(core) as Client<S>;
+  return clientOf(core, sendOf(core, of, options)) as Client;
+}
+
+function sendOf(core: ClientCore, of: string | Contract, { use = [], checkBodies = false }: ConnectOptions): Send {
+  let send: Send = (method, body, options) => core.call(method, body, options);
+  if (checkBodies && typeof of !== "string") send = checkingBodies(of, send);
+  return use.length === 0 ? send : throughMiddleware(typeof of === "string" ? of : of.name, use, send);
 }
 
 function discoveryOf(
@@ -66,9 +78,9 @@ async function clusterOf(options: ConnectOptions, ofName: string | undefined): P
 }
 
 /** `client.echo(body)` for every method name; the client's own members win. */
-function withMethods(core: ClientCore): object {
+function clientOf(core: ClientCore, send: Send): object {
   const base: Record<PropertyKey, unknown> = {
-    call: (method: string, body: unknown, options?: CallOptions) => core.call(method, body, options),
+    call: send,
     close: () => core.close(),
     [Symbol.asyncDispose]: () => core.close(),
   };
@@ -77,7 +89,7 @@ function withMethods(core: ClientCore): object {
     get(target, name) {
       // A client is no promise: `await client` must give the client.
       if (name in target || typeof name === "symbol" || name === "then") return target[name];
-      const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => core.call(name, body, options);
+      const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => send(name, body, options);
       target[name] = callMethod;
       return callMethod;
     },

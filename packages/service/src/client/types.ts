@@ -1,6 +1,7 @@
 // What the client side of a service promises to its caller.
 import type { Clock, Logger, Random } from "@wherry/core";
 import type { KubeClient } from "@wherry/kube/client";
+import type { ClientMiddleware } from "./chain.ts";
 import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service } from "../service.ts";
 
 export interface ConnectOptions {
@@ -16,6 +17,13 @@ export interface ConnectOptions {
   readonly deadlineMs?: number;
   /** What this client calls itself, for the service's log. Default: the pod's name. */
   readonly name?: string;
+  /** Around every call; the first is the outermost. Default: none. */
+  readonly use?: readonly ClientMiddleware[];
+  /**
+   * With a contract: a body that its schema refuses fails here, with INVALID, and is not sent. Default false: the service checks it
+   * anyway.
+   */
+  readonly checkBodies?: boolean;
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly random?: Random;

@@ -65,6 +65,29 @@ function encode(method: Method, value: unknown): Content {
   }
 }
 
+/**
+ * What the caller of a method that threw is told. Details of an error that the contract names are checked as replies are.
+ * @throws what was thrown, or a WherryError, if it is a bug.
+ */
+export function answerOf(method: Method, thrown: unknown): ServiceError {
+  if (!ServiceError.is(thrown)) throw thrown;
+  // Whatever a nested call's error said of its own request, this request was answered.
+  const { code, message, retryable, retryAfterMs } = thrown;
+  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new ServiceError(code, message, { retryable, details: detailsOf(method, thrown), fate: "answered", ...wait });
+}
+
+function detailsOf(method: Method, { code, details }: ServiceError): ServiceError["details"] {
+  const schema = Object.hasOwn(method.errors, code) ? method.errors[code] : null;
+  if (schema === null || schema === undefined) return details;
+  const result = schema["~standard"].validate(details);
+  if (!(result instanceof Promise) && result.issues === undefined) return result.value as ServiceError["details"];
+  const reason = result instanceof Promise ? "its schema is asynchronous" : result.issues[0]?.message;
+  throw new WherryError(`method ${method.name} threw ${code} with details that its contract refuses: ${reason}`, {
+    code: "SERVICE_ERROR_INVALID",
+  });
+}
+
 export function isThenable(value: unknown): value is Promise<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }

@@ -1,5 +1,6 @@
 // One request, or one raw message, from its arrival to its answer.
 import type { Clock, Logger } from "@wherry/core";
+import { makeError } from "../contract.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { Method, RequestContext } from "../service.ts";
 import type { Caller } from "./caller.ts";
@@ -65,6 +66,10 @@ export class JobContext implements RequestContext {
     this.#deadlineMs = deadlineMs;
     this.#clock = clock;
     this.#log = log;
+  }
+
+  get error(): RequestContext["error"] {
+    return makeError;
   }
 
   get remainingMs(): number {

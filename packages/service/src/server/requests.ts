@@ -4,7 +4,7 @@ import { ServiceError } from "../errors.ts";
 import type { Content } from "../protocol/content.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
-import { invoke, isThenable } from "./invoke.ts";
+import { answerOf, invoke, isThenable } from "./invoke.ts";
 import { JobContext, type RequestJob } from "./job.ts";
 import type { Server } from "./server.ts";
 
@@ -86,12 +86,11 @@ export class Requests {
   }
 
   #fail(job: RequestJob, thrown: unknown): void {
-    if (ServiceError.is(thrown)) {
-      // Whatever a nested call's error said of its own request, this request was answered.
-      const { code, message, retryable, details, retryAfterMs } = thrown;
-      const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-      this.refuse(job, new ServiceError(code, message, { retryable, details, fate: "answered", ...wait }));
-    } else this.#server.crashIn(job, thrown);
+    try {
+      this.refuse(job, answerOf(job.method, thrown));
+    } catch (bug) {
+      this.#server.crashIn(job, bug);
+    }
   }
 
   #settle(job: RequestJob, code: string): void {

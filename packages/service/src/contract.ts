@@ -1,0 +1,140 @@
+// What a service and its clients agree on, as a plain object that both import: names, schemas, errors, promises. It holds no code of
+// either side, and nothing is generated from it: the types of handlers and of clients follow from it.
+import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
+import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
+import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
+import type { Handler, MethodDefinition } from "./service.ts";
+
+/**
+ * A service's contract. Write it with `satisfies`, so that its own types stay:
+ * @example
+ * export const shop = {
+ *   name: "shop",
+ *   version: "1.4.0",
+ *   methods: {
+ *     buy: { input: z.object({ count: z.number() }), output: z.number(), errors: { SOLD_OUT: z.object({ left: z.number() }) } },
+ *     stock: { output: z.number(), idempotent: true },
+ *   },
+ * } satisfies Contract;
+ */
+export interface Contract {
+  /** The Kubernetes Service's: a DNS label. */
+  readonly name: string;
+  readonly version?: string;
+  readonly methods: Readonly<Record<string, MethodContract>>;
+}
+
+/** What is agreed on for one method. */
+export interface MethodContract {
+  /** What a caller sends; the handler gets what the schema makes of it. Without it the method takes no body. */
+  readonly input?: Schema;
+  /** What the handler returns; the caller gets what the schema makes of it. Without it, anything, and the caller knows nothing of its type. */
+  readonly output?: Schema;
+  /** Codes of the errors that a caller must expect, with the schema of their details, or null for none. */
+  readonly errors?: ErrorContracts;
+  /** See `MethodDefinition`. */
+  readonly idempotent?: boolean;
+  readonly keyed?: boolean;
+}
+
+export type ErrorContracts = Readonly<Record<string, Schema | null>>;
+
+/** What the handler of a method gets as its body. */
+type BodyOf<M extends MethodContract> = M extends { readonly input: infer S extends Schema }
+  ? SchemaOutput<S>
+  : undefined;
+/** What its caller sends. */
+type SentOf<M extends MethodContract> = M extends { readonly input: infer S extends Schema }
+  ? SchemaInput<S>
+  : undefined;
+/** What the handler returns. */
+type ReplyOf<M extends MethodContract> = M extends { readonly output: infer S extends Schema }
+  ? SchemaInput<S>
+  : unknown;
+/** What its caller gets. */
+type GotOf<M extends MethodContract> = M extends { readonly output: infer S extends Schema }
+  ? SchemaOutput<S>
+  : unknown;
+// A method without errors has none to make: no key at all.
+// eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- that is what an empty object type says
+type NoErrors = Record<never, never>;
+type ErrorsOf<M extends MethodContract> = M extends { readonly errors: infer E extends ErrorContracts } ? E : NoErrors;
+
+/** The handler of a method of a contract; its context makes the contract's errors: `throw context.error("SOLD_OUT", …)`. */
+export type ContractHandler<M extends MethodContract> = Handler<BodyOf<M>, ReplyOf<M>, ErrorsOf<M>>;
+
+/** One handler for each method of a contract: a function, or an object that adds what only the service's side decides. */
+export type ContractHandlers<C extends Contract> = {
+  readonly [Name in keyof C["methods"]]:
+    | ContractHandler<C["methods"][Name]>
+    | (Pick<MethodDefinition, "trust"> & { readonly handler: ContractHandler<C["methods"][Name]> });
+};
+
+/** The methods of a contract, as those of a service. */
+export type ContractMethods<C extends Contract> = {
+  readonly [Name in keyof C["methods"]]: MethodDefinition<
+    BodyOf<C["methods"][Name]>,
+    ReplyOf<C["methods"][Name]>,
+    SentOf<C["methods"][Name]>,
+    GotOf<C["methods"][Name]>
+  >;
+};
+
+/** Makes an error of a contract: its code and its details are checked by the compiler, its details by their schema, too. */
+export type ErrorMaker<E extends ErrorContracts> = <Code extends keyof E & string>(
+  code: Code,
+  message: string,
+  ...rest: E[Code] extends Schema
+    ? [details: SchemaInput<E[Code]>, options?: ErrorMakerOptions]
+    : [details?: undefined, options?: ErrorMakerOptions]
+) => ServiceError;
+type ErrorMakerOptions = Pick<ServiceErrorOptions, "retryable" | "retryAfterMs" | "cause">;
+
+/** A `ServiceError` whose code and details are known. */
+export interface TypedError<Code extends string, Details> extends Omit<ServiceError, "code" | "details"> {
+  readonly code: Code;
+  readonly details: Details;
+}
+
+/** The errors that a call of a method may reject with: the contract's, and the framework's. Its `code` tells them apart. */
+export type MethodError<M extends MethodContract> =
+  | { [Code in keyof ErrorsOf<M> & string]: TypedError<Code, DetailsOf<ErrorsOf<M>[Code]>> }[keyof ErrorsOf<M> & string]
+  | TypedError<FrameworkCode, ServiceError["details"]>;
+type DetailsOf<S> = S extends Schema ? SchemaOutput<S> : ServiceError["details"];
+
+/**
+ * Whether a call failed with one of the errors that its contract, or the framework, names. Details are what the contract says: an
+ * error whose details are not is none of it. Their schemas must be synchronous.
+ * @example if (isErrorOf(shop.methods.buy, error) && error.code === "SOLD_OUT") console.log(error.details.left);
+ */
+export function isErrorOf<const M extends MethodContract>(method: M, error: unknown): error is MethodError<M> {
+  if (!ServiceError.is(error)) return false;
+  const { errors = {} } = method;
+  if (!Object.hasOwn(errors, error.code)) return Object.hasOwn(frameworkCodes, error.code);
+  const schema = errors[error.code];
+  if (schema === undefined || schema === null) return true;
+  const result = schema["~standard"].validate(error.details);
+  return !(result instanceof Promise) && result.issues === undefined;
+}
+
+/** What `context.error` makes; whether the details are the contract's is checked when it is thrown. */
+export function makeError(
+  code: string,
+  message: string,
+  details?: ServiceError["details"],
+  options: ErrorMakerOptions = {},
+): ServiceError {
+  return new ServiceError(code, message, details === undefined ? options : { ...options, details });
+}
+
+/** The schema of a method that takes no body: nothing, or JSON's null, which some clients send for nothing. */
+export const noBody: Schema<undefined> = {
+  "~standard": {
+    version: 1,
+    vendor: "wherry",
+    validate: (value) =>
+      value === undefined || value === null
+        ? { value: undefined }
+        : { issues: [{ message: `expected none, got a value of type ${typeof value}` }] },
+  },
+};
