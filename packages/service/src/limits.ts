@@ -67,3 +67,32 @@ export const secretFileBytesMax: number = 64 * 1024;
 
 /** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
 export const blockedMsDefault = 1000;
+
+/** Durable calls: deliveries of a message after its first before it is a dead letter. Default of the option `redeliveriesMax`. */
+export const redeliveriesMaxDefault = 5;
+/** The most that `redeliveriesMax` can be, and deliveries after which a server of its own gives up, should all else fail. */
+export const redeliveriesMax = 50;
+export const brokerDeliveriesMax = 100;
+/** Milliseconds: first and longest pause before a message whose handler failed is delivered again. */
+export const redeliverFirstMs = 100;
+export const redeliverMaxMs = 30_000;
+/** Milliseconds in which a second durable call with the same key is a duplicate. */
+export const dedupeWindowMs: number = 10 * 60_000;
+/** Milliseconds that one delivery may run before its handler's signal aborts. Default of the option `maxRunMs`. */
+export const maxRunMsDefault: number = 10 * 60_000;
+/** Dead letters that one look lists. */
+export const deadLettersListedMax = 1000;
+/** Characters kept of why a message died. */
+export const deadReasonCharactersMax = 1000;
+/** The embedded broker's file: its bytes at most, and writes that share one commit. */
+export const sqliteBytesMaxDefault: number = 1024 * 1024 * 1024;
+export const sqliteBatchMax = 256;
+/** Milliseconds that SQLite itself waits for another process's commit, and after which a write that found it locked gives up. */
+export const sqliteBusyMs = 20;
+export const sqliteLockedMs = 10_000;
+/** Milliseconds between two looks at a file that tells no news, between two signs of life, and without one until a consumer is dead. */
+export const sqlitePollMs = 500;
+export const sqliteBeatMs = 5000;
+export const sqliteLeaseMs = 30_000;
+/** Milliseconds until a message that could not be settled, for a full disk, is tried again. */
+export const sqliteSettleRetryMs = 1000;
