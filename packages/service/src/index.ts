@@ -24,6 +24,8 @@ export {
   type MethodError,
   type TypedError,
 } from "./contract.ts";
+export { openBroker, type OpenBrokerOptions } from "./durable/open.ts";
+export type { Broker, DeadLetter } from "./durable/types.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";
@@ -36,6 +38,9 @@ export type { Server } from "./server/server.ts";
 export {
   type AnyMethod,
   type AnyMethodDefinition,
+  type Durable,
+  type DurableOptions,
+  type DurableReceipt,
   type Handler,
   type InputOf,
   type MethodDefinition,

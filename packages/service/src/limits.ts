@@ -40,34 +40,6 @@ export const crashFlushMs = 500;
 /** Milliseconds past its deadline after which a running request that holds the last free slot makes a service stuck. */
 export const stuckMs = 30_000;
 
-/** Milliseconds a call takes at most, over all attempts, when its caller says nothing. */
-export const deadlineMsDefault = 5000;
-/** Calls that wait in one client for an endpoint with credit; the next one fails with BUSY. */
-export const waitingCallsMax = 10_000;
-/** Attempts of one call, the first included. It travels in one byte. */
-export const attemptsMax = 255;
-/** Milliseconds: first and longest pause before an attempt that did not find another endpoint at once. */
-export const retryFirstMs = 10;
-export const retryMaxMs = 500;
-/** Retries of maybe-executed calls: a tenth of the calls, and as many saved up as two dying pods can have outstanding. */
-export const retryBudgetRatio = 0.1;
-export const retryBudgetMax: number = 2 * creditMax;
-/** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
-export const pingIntervalMs = 1000;
-export const pingSuspectMs = 1000;
-/** Endpoints that one client connects to. */
-export const endpointsMax = 500;
-/** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
-export const watchRetryFirstMs = 100;
-export const watchRetryMaxMs = 5000;
-
-/** Bytes of the file of `--config`, and of a file with a secret. */
-export const configFileBytesMax: number = 1024 * 1024;
-export const secretFileBytesMax: number = 64 * 1024;
-
-/** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
-export const blockedMsDefault = 1000;
-
 /** Durable calls: deliveries of a message after its first before it is a dead letter. Default of the option `redeliveriesMax`. */
 export const redeliveriesMaxDefault = 5;
 /** The most that `redeliveriesMax` can be, and deliveries after which a server of its own gives up, should all else fail. */
@@ -96,3 +68,31 @@ export const sqliteBeatMs = 5000;
 export const sqliteLeaseMs = 30_000;
 /** Milliseconds until a message that could not be settled, for a full disk, is tried again. */
 export const sqliteSettleRetryMs = 1000;
+
+/** Milliseconds a call takes at most, over all attempts, when its caller says nothing. */
+export const deadlineMsDefault = 5000;
+/** Calls that wait in one client for an endpoint with credit; the next one fails with BUSY. */
+export const waitingCallsMax = 10_000;
+/** Attempts of one call, the first included. It travels in one byte. */
+export const attemptsMax = 255;
+/** Milliseconds: first and longest pause before an attempt that did not find another endpoint at once. */
+export const retryFirstMs = 10;
+export const retryMaxMs = 500;
+/** Retries of maybe-executed calls: a tenth of the calls, and as many saved up as two dying pods can have outstanding. */
+export const retryBudgetRatio = 0.1;
+export const retryBudgetMax: number = 2 * creditMax;
+/** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
+export const pingIntervalMs = 1000;
+export const pingSuspectMs = 1000;
+/** Endpoints that one client connects to. */
+export const endpointsMax = 500;
+/** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
+export const watchRetryFirstMs = 100;
+export const watchRetryMaxMs = 5000;
+
+/** Bytes of the file of `--config`, and of a file with a secret. */
+export const configFileBytesMax: number = 1024 * 1024;
+export const secretFileBytesMax: number = 64 * 1024;
+
+/** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
+export const blockedMsDefault = 1000;

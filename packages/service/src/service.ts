@@ -8,7 +8,13 @@ import {
   type ErrorMaker,
   noBody,
 } from "./contract.ts";
-import { queueRequestsMaxDefault, textBytesMax } from "./limits.ts";
+import {
+  maxRunMsDefault,
+  redeliveriesMax as mostRedeliveries,
+  queueRequestsMaxDefault,
+  redeliveriesMaxDefault,
+  textBytesMax,
+} from "./limits.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 
@@ -68,14 +74,35 @@ export interface MethodDefinition<Input = never, Output = unknown, Sent = Input,
   readonly trust?: "internal" | "external";
   /** Running it twice is the same as once: a client may repeat a call whose fate is unknown. Default false. */
   readonly idempotent?: boolean;
-  /** The handler deduplicates by `context.key`: a client may repeat a call that has a key. Default false. */
+  /** The handler deduplicates by `context.key`: a client may repeat a call that has a key. Default false; true if `durable`. */
   readonly keyed?: boolean;
+  /**
+   * Calls go through a broker: one resolves to a `DurableReceipt` when the broker has stored it, whether or not a pod lives, and
+   * the handler runs later, at least once. Default false.
+   */
+  readonly durable?: boolean | DurableOptions;
+}
+
+/** How a durable method's messages are run. */
+export interface DurableOptions {
+  /** Deliveries after the first, until a message that keeps failing is a dead letter. Default 5. */
+  readonly redeliveriesMax?: number;
+  /** Milliseconds after which `context.signal` aborts. Default 10 minutes. */
+  readonly maxRunMs?: number;
+}
+
+/** What a call of a durable method resolves to: the broker has it on its disk. */
+export interface DurableReceipt {
+  /** The message's name at the broker, for people and logs. */
+  readonly id: string;
+  /** True: a call with the same key is stored already, and this one was not. Always false with Kafka, whose consumers find out. */
+  readonly duplicate: boolean;
 }
 
 /** What a method may be written as. */
 export type AnyMethod = Handler | AnyMethodDefinition;
 /** A `MethodDefinition` of any types. */
-export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed"> {
+export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed" | "durable"> {
   readonly handler: Handler;
   readonly input?: Schema;
   readonly output?: Schema;
@@ -105,6 +132,8 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly output: Schema | undefined;
   /** The errors that callers must expect, by code. */
   readonly errors: ErrorContracts;
+  /** Undefined: its calls don't go through a broker. */
+  readonly durable: Required<DurableOptions> | undefined;
 }
 
 export interface Service<M extends Methods = Methods> {
@@ -128,13 +157,15 @@ export type InputOf<T> = T extends (body: infer Body, ...rest: never[]) => unkno
       : never;
 
 /** What a call of a method resolves to. */
-export type OutputOf<T> = T extends (...args: never[]) => infer Reply
-  ? Awaited<Reply>
-  : T extends { readonly output?: infer S extends Schema }
-    ? SchemaOutput<S>
-    : T extends { readonly handler: (...args: never[]) => infer Reply }
-      ? Awaited<Reply>
-      : never;
+export type OutputOf<T> = T extends Durable
+  ? DurableReceipt
+  : T extends (...args: never[]) => infer Reply
+    ? Awaited<Reply>
+    : T extends { readonly output?: infer S extends Schema }
+      ? SchemaOutput<S>
+      : T extends { readonly handler: (...args: never[]) => infer Reply }
+        ? Awaited<Reply>
+        : never;
 
 /** The methods of a contract, of a `Service` type, or those written down directly. */
 export type MethodsOf<S> = S extends Contract
@@ -143,10 +174,19 @@ export type MethodsOf<S> = S extends Contract
     ? Extract<M, Methods>
     : never;
 
+/** A method whose calls go through a broker. */
+export interface Durable {
+  readonly durable: true | DurableOptions;
+}
+
 /** Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`. */
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
+  definition: MethodDefinition<Input, Output, Sent, Got> & Durable,
+): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> & Durable;
+export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got>,
-): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> {
+): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>>;
+export function method(definition: AnyMethodDefinition): AnyMethodDefinition {
   return definition;
 }
 
@@ -176,10 +216,10 @@ export function service(
   const extra = got.filter((key) => !expected.includes(key));
   check(missing.length === 0, "handlers", "one for each method of the contract", `none for ${missing.join(", ")}`);
   check(extra.length === 0, "handlers", "none but the contract's methods", extra.join(", "));
-  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, idempotent, keyed }]) => {
+  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, ...promises }]) => {
     const handler = handlers[key];
     const side = typeof handler === "function" ? { handler } : handler;
-    return [key, { ...side, input, output, idempotent, keyed }] as const;
+    return [key, { ...promises, ...side, input, output }] as const;
   });
   const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
   const definition = { ...options, version, methods: Object.fromEntries(methods) as Methods };
@@ -213,6 +253,7 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
     check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);
   }
+  const durable = toDurable(name, definition.durable ?? false);
   return {
     name,
     handler: definition.handler as Method["handler"],
@@ -221,8 +262,24 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     errors,
     trust: definition.trust ?? "external",
     idempotent: definition.idempotent ?? false,
-    keyed: definition.keyed ?? false,
+    // The broker deduplicates by the key, so that a call that may have been stored can be made again.
+    keyed: definition.keyed ?? durable !== undefined,
+    durable,
   };
+}
+
+function toDurable(name: string, value: boolean | DurableOptions): Required<DurableOptions> | undefined {
+  if (value === false) return undefined;
+  const { redeliveriesMax = redeliveriesMaxDefault, maxRunMs = maxRunMsDefault } = value === true ? {} : value;
+  const whole = Number.isInteger(redeliveriesMax) && redeliveriesMax >= 0 && redeliveriesMax <= mostRedeliveries;
+  check(
+    whole,
+    `methods.${name}.durable.redeliveriesMax`,
+    `a whole number from 0 to ${mostRedeliveries}`,
+    redeliveriesMax,
+  );
+  check(maxRunMs > 0, `methods.${name}.durable.maxRunMs`, "a number of milliseconds above 0", maxRunMs);
+  return { redeliveriesMax, maxRunMs };
 }
 
 function check(holds: boolean, field: string, expected: string, got: unknown): asserts holds {

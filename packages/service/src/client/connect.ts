@@ -5,6 +5,7 @@ import { deadlineMsDefault, messageBytesMax, peerQueueBytesMax, peerQueueMessage
 import type { Contract } from "../contract.ts";
 import { checkingBodies, type Send, throughMiddleware } from "./chain.ts";
 import { ClientCore } from "./core.ts";
+import { DurableCalls } from "./durable.ts";
 import { type Discovery, fixedTargets } from "./discovery.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
@@ -33,11 +34,30 @@ export function connect(of: string | Contract, options: ConnectOptions = {}): Cl
     socket: () => dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax }),
     ...{ clock, random, log },
   });
-  return clientOf(core, sendOf(core, of, options)) as Client;
+  const durable = durableOf(of, { ...options, clock, random, log });
+  return clientOf(core, durable, sendOf(core, durable, of, options)) as Client;
 }
 
-function sendOf(core: ClientCore, of: string | Contract, { use = [], checkBodies = false }: ConnectOptions): Send {
-  let send: Send = (method, body, options) => core.call(method, body, options);
+/** The calls that go to a broker: those of the methods that the contract, or the caller, says are durable. */
+function durableOf(
+  of: string | Contract,
+  options: ConnectOptions & Required<Pick<ConnectOptions, "clock" | "random" | "log">>,
+): DurableCalls | undefined {
+  const inContract = typeof of === "string" ? [] : Object.entries(of.methods);
+  const agreed = inContract.filter(([, { durable = false }]) => durable !== false).map(([name]) => name);
+  const methods = options.durable ?? agreed;
+  const [service = ""] = (typeof of === "string" ? of : of.name).split(".", 1);
+  return methods.length === 0 ? undefined : new DurableCalls(service, methods, options);
+}
+
+function sendOf(
+  core: ClientCore,
+  durable: DurableCalls | undefined,
+  of: string | Contract,
+  { use = [], checkBodies = false }: ConnectOptions,
+): Send {
+  const direct: Send = (method, body, options) => core.call(method, body, options);
+  let send: Send = durable === undefined ? direct : durable.before(direct);
   if (checkBodies && typeof of !== "string") send = checkingBodies(of, send);
   return use.length === 0 ? send : throughMiddleware(typeof of === "string" ? of : of.name, use, send);
 }
@@ -78,11 +98,14 @@ async function clusterOf(options: ConnectOptions, ofName: string | undefined): P
 }
 
 /** `client.echo(body)` for every method name; the client's own members win. */
-function clientOf(core: ClientCore, send: Send): object {
+function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Send): object {
+  const close = async (): Promise<void> => {
+    await Promise.all([core.close(), durable?.close()]);
+  };
   const base: Record<PropertyKey, unknown> = {
     call: send,
-    close: () => core.close(),
-    [Symbol.asyncDispose]: () => core.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
   Object.defineProperty(base, "counters", { get: () => core.counters });
   return new Proxy(base, {

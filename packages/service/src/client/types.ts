@@ -2,11 +2,19 @@
 import type { Clock, Logger, Random } from "@wherry/core";
 import type { KubeClient } from "@wherry/kube/client";
 import type { ClientMiddleware } from "./chain.ts";
+import type { Broker } from "../durable/types.ts";
 import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service } from "../service.ts";
 
 export interface ConnectOptions {
   /** Static endpoints, `tcp://127.0.0.1:5555`, instead of discovery. */
   readonly endpoints?: readonly string[];
+  /**
+   * Methods that go through a broker, by name; default: those of the contract. This client publishes their calls itself, whether or not a pod lives. Those that it
+   * is not told of are stored by the pod that gets the call.
+   */
+  readonly durable?: readonly string[];
+  /** Where those are stored: a URL, or a broker, which stays open. Default: `BROKER_URL`, else a file. */
+  readonly broker?: string | Broker;
   /** Where the Service is. Default: after the dot of `name.namespace`, else the pod's or the kubeconfig's own, else `default`. */
   readonly namespace?: string;
   /** The API to watch. Default: the pod's own, else KUBECONFIG's, else ~/.kube/config's, else Wherry's default cluster. */

@@ -28,7 +28,7 @@ export interface Inbox {
   readonly all: Delivery[];
   readonly consumer: BrokerConsumer;
   /** The delivery with this index, once it is there. */
-  at(index: number): Promise<Delivery>;
+  readonly at: (index: number) => Promise<Delivery>;
 }
 
 export async function inbox(

@@ -6,7 +6,7 @@ import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from
 import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, type ServerState, serverState } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
-import type { Service } from "../service.ts";
+import type { DurableReceipt, Service } from "../service.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
@@ -45,6 +45,8 @@ export class Server {
   readonly sessions: Map<number, Session> = new Map();
   readonly clock: Clock;
   readonly log: Logger;
+  /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
+  store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
   /** Resolves when everything is flushed and closed. Never rejects. */
   readonly ended: Promise<Ending>;
   #state: ServerState | "ended" = "starting";
