@@ -26,6 +26,7 @@ export {
 } from "./contract.ts";
 export { openBroker, type OpenBrokerOptions } from "./durable/open.ts";
 export type { Broker, DeadLetter } from "./durable/types.ts";
+export { currentContext } from "./current-context.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";
@@ -42,16 +43,19 @@ export {
   type DurableOptions,
   type DurableReceipt,
   type Handler,
+  type IncomingRequest,
   type InputOf,
   type MethodDefinition,
   type Methods,
   type MethodsOf,
   method,
+  type Middleware,
   type OutputOf,
   type RawContext,
   type RawHandler,
   type RawReply,
   type RequestContext,
+  type RequestState,
   type Service,
   type ServiceDefinition,
   type ServiceOptions,

@@ -34,9 +34,37 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   /** Where the request came from: `tcp://127.0.0.1:53211`. */
   readonly peer: string;
   readonly log: Logger;
+  /** For middleware, to hand things to the handler. */
+  readonly state: RequestState;
   /** Makes an error to throw, one that the method's contract names: `throw context.error("SOLD_OUT", "…", { left: 2 })`. */
   readonly error: ErrorMaker<Errors>;
 }
+
+/**
+ * What a service's middleware hands to its handlers, as `context.state`. Declare it where you set it:
+ * @example declare module "@wherry/service" { interface RequestState { user?: User } }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- it is there to be extended by declarations
+export interface RequestState {}
+
+/** A request as middleware sees it. */
+export interface IncomingRequest {
+  readonly service: string;
+  readonly method: string;
+  /** As it came: `input` has not seen it. */
+  readonly body: unknown;
+  readonly context: RequestContext;
+}
+
+/**
+ * Stands around every handler of a service: may look at the request, answer it without `next`, time it, or throw a `ServiceError`. `next`
+ * runs what is inside, on another body if it is given one, and resolves to the reply; it is called at most once.
+ * @example async ({ method }, next) => { const start = performance.now(); try { return await next(); } finally { time(method, start); } }
+ */
+export type Middleware = (
+  request: IncomingRequest,
+  next: (changed?: Partial<Pick<IncomingRequest, "body">>) => Promise<unknown>,
+) => unknown;
 
 /** What a raw handler is told beside the frames. */
 export interface RawContext {
@@ -116,6 +144,10 @@ export interface ServiceOptions {
   readonly concurrency?: number;
   /** Requests that wait for a slot before the next is answered BUSY. Default 1000. */
   readonly queueMax?: number;
+  /** Around every handler, its schemas included; the first is the outermost. Default: none. */
+  readonly use?: readonly Middleware[];
+  /** `currentContext()` knows the request, and nested calls inherit from it. Default true. */
+  readonly ambient?: boolean;
 }
 
 export interface ServiceDefinition<M extends Methods = Methods> extends ServiceOptions {
@@ -143,6 +175,8 @@ export interface Service<M extends Methods = Methods> {
   readonly raw: RawHandler | undefined;
   readonly concurrency: number;
   readonly queueMax: number;
+  readonly use: readonly Middleware[];
+  readonly ambient: boolean;
   /** Never there at run time: carries the methods' types to the client. */
   readonly types?: M;
 }
@@ -234,7 +268,14 @@ function define(
   errors: Readonly<Record<string, ErrorContracts>>,
 ): Service {
   check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
-  const { concurrency = 1, queueMax = queueRequestsMaxDefault, version = "", raw } = definition;
+  const {
+    concurrency = 1,
+    queueMax = queueRequestsMaxDefault,
+    version = "",
+    raw,
+    use = [],
+    ambient = true,
+  } = definition;
   check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
   check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
   check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
@@ -242,7 +283,7 @@ function define(
     Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
   );
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
-  return { name, version, methods, raw, concurrency, queueMax };
+  return { name, version, methods, raw, concurrency, queueMax, use, ambient };
 }
 
 function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Method {

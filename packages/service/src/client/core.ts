@@ -10,6 +10,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { Line } from "./line.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { decide, RetryBudget } from "./retry.ts";
+import { currentContext } from "../current-context.ts";
 import type { CallOptions, ClientCounters } from "./types.ts";
 
 export interface ClientCoreOptions extends PoolOptions {
@@ -54,7 +55,8 @@ export class ClientCore {
   /** See `ClientBase.call`. */
   call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const { parent, signal } = options;
+      const { signal } = options;
+      const parent = options.parent === undefined ? currentContext() : options.parent;
       const { content, body } = encodeContent(value);
       const [key, trace] = [options.key ?? "", options.trace ?? parent?.trace ?? ""];
       checkText("method", method);

@@ -48,8 +48,11 @@ export interface CallOptions {
   readonly key?: string;
   /** W3C `traceparent`. Default: the parent's. */
   readonly trace?: string;
-  /** The request in whose handler this call is made: its deadline, cancellation and trace hold here too. */
-  readonly parent?: RequestContext;
+  /**
+   * The request whose deadline, cancellation and trace hold here too; null for none. Default: `currentContext()`, the one in whose
+   * handler this call is made.
+   */
+  readonly parent?: RequestContext | null;
 }
 
 /** Since the client was made. */

@@ -4,15 +4,17 @@ import { ServiceError } from "../errors.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
-import { answerOf, invoke, isThenable } from "./invoke.ts";
+import { answerOf, invoker, isThenable } from "./invoke.ts";
 import { JobContext, type RequestJob } from "./job.ts";
 import type { Server } from "./server.ts";
 
 export class Requests {
   readonly #server: Server;
+  readonly #invoke: ReturnType<typeof invoker>;
 
   constructor(server: Server) {
     this.#server = server;
+    this.#invoke = invoker(server.service);
   }
 
   /**
@@ -82,7 +84,7 @@ export class Requests {
       return undefined;
     }
     try {
-      const result = invoke(job);
+      const result = this.#invoke(job);
       if (isThenable(result))
         return result.then(
           (content) => this.#reply(job, content),
