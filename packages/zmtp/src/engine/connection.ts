@@ -1,5 +1,5 @@
-// One TCP or ipc connection, from its start to its end: handshake, decoding, output, closing. Whatever the peer does ends at
-// most this connection, with a reason; nothing is thrown for its sake.
+// One TCP or ipc connection, from its start to its end: handshake, commands, closing; messages go through its reader and its writer. Whatever the
+// peer does ends at most this connection, with a reason; nothing is thrown for its sake.
 import type { Socket as NetSocket } from "node:net";
 import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
@@ -7,15 +7,14 @@ import { peerGoneError } from "../errors.ts";
 import type { Step } from "../mechanism/mechanism.ts";
 import type { PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
-import { Decoder } from "../wire/decoder.ts";
 import type { Problem } from "../wire/problem.ts";
 import { subscriptionFrame } from "../wire/subscription.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { readShared } from "./shared-read.ts";
 import { Idle } from "./idle.ts";
 import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
+import { Reader } from "./reader.ts";
 import { Unread } from "./unread.ts";
 import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
@@ -28,9 +27,6 @@ export class Connection implements Link {
   routingId: Uint8Array = new Uint8Array(0);
   metadata: ReadonlyMap<string, string> = new Map();
   userId: string | undefined;
-  bytesIn = 0;
-  messagesIn = 0;
-  lastActivityMs: number;
   paused = false;
   /** `close` was called with `reconnect: false`. */
   staysAway = false;
@@ -42,7 +38,7 @@ export class Connection implements Link {
 
   readonly #owner: ConnectionOwner;
   readonly #socket: NetSocket;
-  readonly #decoder: Decoder;
+  readonly #reader: Reader;
   readonly #writer: Writer;
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat;
@@ -61,12 +57,6 @@ export class Connection implements Link {
     this.#owner = owner;
     this.#socket = socket;
     const { settings, clock } = owner;
-    this.lastActivityMs = clock.monotonic();
-    this.#decoder = new Decoder(
-      settings,
-      (body) => this.#onCommand(body),
-      (bytes) => owner.partials.hold(this, bytes),
-    );
     const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
     this.#writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
     const mechanism = owner.makeMechanism({ address, later: (step) => this.#onLater(step) });
@@ -77,18 +67,15 @@ export class Connection implements Link {
       const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
       this.drop({ reason: "handshake-timeout", detail });
     });
-    // A socket has its switches for reading only when it is connected.
-    if (socket.connecting) socket.once("connect", () => this.#read());
-    else this.#read();
+    this.#reader = new Reader(socket, clock, settings, {
+      greet: (chunk) => this.#greet(chunk),
+      onCommand: (body) => this.#onCommand(body),
+      onHeld: (bytes) => owner.partials.hold(this, bytes),
+      onDecoded: (problem) => this.#onDecoded(problem),
+    });
     socket.on("end", () => this.#onRemoteEnd());
     socket.on("error", (error) => this.#onError(error));
     socket.on("close", () => this.#onClose());
-  }
-
-  #read(): void {
-    const socket = this.#socket;
-    if (!readShared(socket, (bytes) => this.#onBorrowed(bytes))) socket.on("data", (chunk) => this.#onData(chunk));
-    socket.resume();
   }
 
   /** The transport is connected: the greeting goes out. */
@@ -120,6 +107,18 @@ export class Connection implements Link {
 
   get receiveQueueBytes(): number {
     return this.inbox.bytes;
+  }
+
+  get messagesIn(): number {
+    return this.#reader.messagesIn;
+  }
+
+  get bytesIn(): number {
+    return this.#reader.bytesIn;
+  }
+
+  get lastActivityMs(): number {
+    return this.#reader.lastActivityMs;
   }
 
   get messagesOut(): number {
@@ -157,14 +156,13 @@ export class Connection implements Link {
     if (this.paused || this.#state === "gone") return;
     this.paused = true;
     // Newcomers may still say who they are: a slow reader must not make their handshake's time run out.
-    if (this.#wasReady) this.#socket.pause();
+    if (this.#wasReady) this.#reader.pause();
   }
 
   unpause(): void {
     if (!this.paused || this.#state === "gone") return;
     this.paused = false;
-    this.lastActivityMs = this.#owner.clock.monotonic();
-    this.#socket.resume();
+    this.#reader.unpause();
   }
 
   sendCommand(frame: Buffer): void {
@@ -186,7 +184,7 @@ export class Connection implements Link {
 
   /** What came in of a message that will never be complete. */
   #letGo(): void {
-    this.#decoder.stop();
+    this.#reader.stop();
     this.#owner.partials.forget(this);
   }
 
@@ -232,43 +230,20 @@ export class Connection implements Link {
     this.#socket.end();
   }
 
-  /** Bytes that somebody else's come after. */
-  #onBorrowed(bytes: Buffer): void {
-    if (!this.#wasReady) {
-      this.#onData(Buffer.from(bytes));
-      return;
-    }
-    this.bytesIn += bytes.length;
-    this.lastActivityMs = this.#owner.clock.monotonic();
-    this.#take(this.#decoder.pushBorrowed(bytes));
-  }
-
-  #onData(chunk: Buffer): void {
-    this.bytesIn += chunk.length;
-    this.lastActivityMs = this.#owner.clock.monotonic();
-    // While closing too: what the peer sent before it noticed is not thrown away.
-    if (this.#wasReady) {
-      this.#decode(chunk);
-      return;
-    }
-    if (this.#state !== "handshake") return;
+  #greet(chunk: Buffer): Buffer | undefined {
+    if (this.#state !== "handshake") return undefined;
     const rest = this.#handshake.greet(chunk);
-    if (rest === undefined) return;
-    if (Buffer.isBuffer(rest)) this.#decode(rest);
-    else this.#refuse(rest);
+    if (rest === undefined || Buffer.isBuffer(rest)) return rest;
+    this.#refuse(rest);
+    return undefined;
   }
 
-  #decode(chunk: Buffer): void {
-    this.#take(this.#decoder.push(chunk));
-  }
-
-  /** What the decoder has, after it said so. */
-  #take(problem: Problem | undefined): void {
-    if (!this.#wasReady && this.#decoder.messagesAllowed) this.#becomeReady();
-    const messages = this.#decoder.take();
-    this.messagesIn += messages.length;
+  /** While closing too: what the peer sent before it noticed is not thrown away. */
+  #onDecoded(problem: Problem | undefined): void {
+    if (!this.#wasReady && this.#reader.decoder.messagesAllowed) this.#becomeReady();
+    const messages = this.#reader.takeMessages();
     if (problem !== undefined) this.#refuse(problem);
-    // Last, because the reader's handler runs in here and may do anything.
+    // Last, because the application's handler runs in here and may do anything.
     if (messages.length > 0) this.#owner.onMessages(this, messages);
   }
 
@@ -289,7 +264,8 @@ export class Connection implements Link {
 
   #becomeReady(): void {
     this.#wasReady = true;
-    if (this.paused) this.#socket.pause();
+    this.#reader.greeted();
+    if (this.paused) this.#reader.pause();
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#state = "ready";
@@ -310,7 +286,7 @@ export class Connection implements Link {
     if (command.name === "SUBSCRIBE" || command.name === "CANCEL") {
       // In stream order with the messages, and in the form that ZMTP 3.0 gives it. What takes no subscriptions discards it.
       if (this.#owner.takesSubscriptions)
-        this.#decoder.insert([subscriptionFrame(command.name === "SUBSCRIBE", command.data)]);
+        this.#reader.decoder.insert([subscriptionFrame(command.name === "SUBSCRIBE", command.data)]);
       return undefined;
     }
     if (command.name === "ERROR")
@@ -326,12 +302,13 @@ export class Connection implements Link {
     if (problem !== undefined) return problem;
     this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
     this.userId = introduction.userId;
-    this.#decoder.seal = introduction.seal;
-    this.#writer.sealer = introduction.seal;
+    const { decoder } = this.#reader;
+    decoder.seal = introduction.seal;
+    this.#writer.sealWith(introduction.seal);
     const { routingId } = introduction;
     this.routingId = routingId.length > 0 ? routingId : this.#owner.generateRoutingId(this);
-    if (this.#owner.prefixesMessages) this.#decoder.prefix = this.routingId;
-    this.#decoder.messagesAllowed = true;
+    if (this.#owner.prefixesMessages) decoder.prefix = this.routingId;
+    decoder.messagesAllowed = true;
     return undefined;
   }
 

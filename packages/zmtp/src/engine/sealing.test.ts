@@ -29,7 +29,7 @@ function writer(): { socket: PassThrough; output: Writer; written: () => string 
   const limit = { messagesMax: 100, bytesMax: 1_000_000 };
   const tally = new Tally({ sendQueueMessagesMax: 100, sendQueueBytesMax: 1_000_000 }, nothing, nothing);
   const output = new Writer(socket, new Flusher(), limit, tally, nothing);
-  output.sealer = mark;
+  output.sealWith(mark);
   const written = (): string => {
     output.flush();
     return (socket.read() as Buffer | null)?.toString("latin1") ?? "";

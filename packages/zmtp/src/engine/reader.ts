@@ -1,0 +1,98 @@
+// One peer's way in: bytes from the socket to the decoder, by the shared buffer where that can be, and all that is counted of them. It knows nothing of the
+// handshake but that it comes first, and never ends the connection.
+import type { Socket as NetSocket } from "node:net";
+import type { Clock } from "@wherry/core";
+import type { Message } from "../types.ts";
+import { Decoder, type DecoderLimits } from "../wire/decoder.ts";
+import type { Problem } from "../wire/problem.ts";
+import { readShared } from "./shared-read.ts";
+
+export interface ReaderOwner {
+  /** What comes before the first frame is the owner's. @returns the rest, for the decoder; undefined: nothing, or it is over. */
+  greet(chunk: Buffer): Buffer | undefined;
+  /** A command frame's body, in stream order; a returned problem ends the decoding. */
+  onCommand(body: Buffer): Problem | undefined;
+  /** What `held` is going to be, before memory is taken. */
+  onHeld(bytes: number): void;
+  /** Bytes were decoded: `takeMessages` has what they completed, up to the problem. */
+  onDecoded(problem: Problem | undefined): void;
+}
+
+export class Reader {
+  readonly decoder: Decoder;
+  bytesIn = 0;
+  messagesIn = 0;
+  lastActivityMs: number;
+  readonly #socket: NetSocket;
+  readonly #clock: Clock;
+  readonly #owner: ReaderOwner;
+  #greeted = false;
+
+  constructor(socket: NetSocket, clock: Clock, decoderLimits: DecoderLimits, owner: ReaderOwner) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.lastActivityMs = clock.monotonic();
+    this.decoder = new Decoder(
+      decoderLimits,
+      (body) => owner.onCommand(body),
+      (bytes) => owner.onHeld(bytes),
+    );
+    // A socket has its switches for reading only when it is connected.
+    if (socket.connecting) socket.once("connect", () => this.#start());
+    else this.#start();
+  }
+
+  /** From here on all bytes are frames. */
+  greeted(): void {
+    this.#greeted = true;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  unpause(): void {
+    // The silence so far was not the peer's.
+    this.lastActivityMs = this.#clock.monotonic();
+    this.#socket.resume();
+  }
+
+  takeMessages(): Message[] {
+    const messages = this.decoder.take();
+    this.messagesIn += messages.length;
+    return messages;
+  }
+
+  /** Lets go of what came of a message that will never be complete; whatever comes still is ignored. */
+  stop(): void {
+    this.decoder.stop();
+  }
+
+  #start(): void {
+    const socket = this.#socket;
+    if (!readShared(socket, (bytes) => this.#onBorrowed(bytes))) socket.on("data", (chunk) => this.#onData(chunk));
+    socket.resume();
+  }
+
+  /** Bytes that somebody else's come after. */
+  #onBorrowed(bytes: Buffer): void {
+    if (!this.#greeted) {
+      this.#onData(Buffer.from(bytes));
+      return;
+    }
+    this.#count(bytes.length);
+    this.#owner.onDecoded(this.decoder.pushBorrowed(bytes));
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#count(chunk.length);
+    const frames = this.#greeted ? chunk : this.#owner.greet(chunk);
+    if (frames !== undefined) this.#owner.onDecoded(this.decoder.push(frames));
+  }
+
+  #count(bytes: number): void {
+    this.bytesIn += bytes;
+    this.lastActivityMs = this.#clock.monotonic();
+  }
+}
