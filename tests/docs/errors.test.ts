@@ -22,8 +22,8 @@ const thrown = sources.flatMap(({ text }) => codesOf(text));
 const answered = sources.flatMap(({ path, text }) =>
   [...text.matchAll(/new ServiceError\(\s*"([A-Z0-9_]+)"/g)].map((match) => ({ path, code: match[1] ?? "" })),
 );
-/** Passed on through variables: what a daemon that could not start reports. */
-const prefixes = /"((?:ZMTP|SERVICE|KUBE|AGENT|RUNTIME|DAEMON|NETWORK|STATE|STORE)_[A-Z0-9_]+)"/g;
+/** Passed on through variables: what a daemon that could not start reports. BROKER_URL is an environment variable. */
+const prefixes = /"(?!BROKER_URL")((?:ZMTP|SERVICE|BROKER|KUBE|AGENT|RUNTIME|DAEMON|NETWORK|STATE|STORE)_[A-Z0-9_]+)"/g;
 const mentioned = sources.flatMap(({ text }) => [...text.matchAll(prefixes)].map((match) => match[1] ?? ""));
 
 describe("the errors' page", () => {

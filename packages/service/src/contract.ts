@@ -3,7 +3,7 @@
 import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
 import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
-import type { Handler, MethodDefinition } from "./service.ts";
+import type { DurableOptions, Handler, MethodDefinition } from "./service.ts";
 
 /**
  * A service's contract. Write it with `satisfies`, so that its own types stay:
@@ -35,6 +35,7 @@ export interface MethodContract {
   /** See `MethodDefinition`. */
   readonly idempotent?: boolean;
   readonly keyed?: boolean;
+  readonly durable?: boolean | DurableOptions;
 }
 
 export type ErrorContracts = Readonly<Record<string, Schema | null>>;
@@ -77,7 +78,8 @@ export type ContractMethods<C extends Contract> = {
     ReplyOf<C["methods"][Name]>,
     SentOf<C["methods"][Name]>,
     GotOf<C["methods"][Name]>
-  >;
+  > &
+    Pick<C["methods"][Name], "durable" & keyof C["methods"][Name]>;
 };
 
 /** Makes an error of a contract: its code and its details are checked by the compiler, its details by their schema, too. */

@@ -2,23 +2,7 @@
 import "./process/early-signals.ts";
 export type { ClientMiddleware, OutgoingCall } from "./client/chain.ts";
 export { connect } from "./client/connect.ts";
-export type { Discovery, DiscoveryProblem, Target } from "./client/discovery.ts";
-export type { DnsOptions, Resolver, ServiceRecord } from "./client/dns.ts";
-export type {
-  Balance,
-  BreakerOptions,
-  CallOptions,
-  CircuitState,
-  Client,
-  ClientBase,
-  ClientCounters,
-  ConnectOptions,
-  Fallback,
-  HedgeOptions,
-  MethodOptions,
-  OutlierOptions,
-  RetryOptions,
-} from "./client/types.ts";
+export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
 export { configure, override } from "./config/configure.ts";
 export type {
   BooleanSetting,
@@ -40,6 +24,9 @@ export {
   type MethodError,
   type TypedError,
 } from "./contract.ts";
+export { openBroker, type OpenBrokerOptions } from "./durable/open.ts";
+export type { Broker, DeadLetter } from "./durable/types.ts";
+export { currentContext } from "./current-context.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, messagingPortDefault } from "./process/config.ts";
@@ -52,17 +39,23 @@ export type { Server } from "./server/server.ts";
 export {
   type AnyMethod,
   type AnyMethodDefinition,
+  type Durable,
+  type DurableOptions,
+  type DurableReceipt,
   type Handler,
+  type IncomingRequest,
   type InputOf,
   type MethodDefinition,
   type Methods,
   type MethodsOf,
   method,
+  type Middleware,
   type OutputOf,
   type RawContext,
   type RawHandler,
   type RawReply,
   type RequestContext,
+  type RequestState,
   type Service,
   type ServiceDefinition,
   type ServiceOptions,

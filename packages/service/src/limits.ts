@@ -40,6 +40,35 @@ export const crashFlushMs = 500;
 /** Milliseconds past its deadline after which a running request that holds the last free slot makes a service stuck. */
 export const stuckMs = 30_000;
 
+/** Durable calls: deliveries of a message after its first before it is a dead letter. Default of the option `redeliveriesMax`. */
+export const redeliveriesMaxDefault = 5;
+/** The most that `redeliveriesMax` can be, and deliveries after which a server of its own gives up, should all else fail. */
+export const redeliveriesMax = 50;
+export const brokerDeliveriesMax = 100;
+/** Milliseconds: first and longest pause before a message whose handler failed is delivered again. */
+export const redeliverFirstMs = 100;
+export const redeliverMaxMs = 30_000;
+/** Milliseconds in which a second durable call with the same key is a duplicate. */
+export const dedupeWindowMs: number = 10 * 60_000;
+/** Milliseconds that one delivery may run before its handler's signal aborts. Default of the option `maxRunMs`. */
+export const maxRunMsDefault: number = 10 * 60_000;
+/** Dead letters that one look lists. */
+export const deadLettersListedMax = 1000;
+/** Characters kept of why a message died. */
+export const deadReasonCharactersMax = 1000;
+/** The embedded broker's file: its bytes at most, and writes that share one commit. */
+export const sqliteBytesMaxDefault: number = 1024 * 1024 * 1024;
+export const sqliteBatchMax = 256;
+/** Milliseconds that SQLite itself waits for another process's commit, and after which a write that found it locked gives up. */
+export const sqliteBusyMs = 20;
+export const sqliteLockedMs = 10_000;
+/** Milliseconds between two looks at a file that tells no news, between two signs of life, and without one until a consumer is dead. */
+export const sqlitePollMs = 500;
+export const sqliteBeatMs = 5000;
+export const sqliteLeaseMs = 30_000;
+/** Milliseconds until a message that could not be settled, for a full disk, is tried again. */
+export const sqliteSettleRetryMs = 1000;
+
 /** Milliseconds a call takes at most, over all attempts, when its caller says nothing. */
 export const deadlineMsDefault = 5000;
 /** Calls that wait in one client for an endpoint with credit; the next one fails with BUSY. */
@@ -55,50 +84,8 @@ export const retryBudgetMax: number = 2 * creditMax;
 /** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
 export const pingIntervalMs = 1000;
 export const pingSuspectMs = 1000;
-/** Milliseconds that calls rather wait for a ready endpoint's first connection than go to a pod that leaves. */
-export const connectPatienceMs = 250;
-/** Milliseconds for which a connection stays that only calls with `to` use. */
-export const extraIdleMs = 60_000;
-/** Pods that may end while they have one call, before it fails. Default of the option `retry.crashes`. */
-export const crashesMaxDefault = 2;
-/** Hedges of one call: default, and most, of the option `hedge.max`. */
-export const hedgesMaxDefault = 1;
-export const hedgesMax = 5;
-/** Times of answers that a percentile is taken of: kept, needed at least, and new ones until it is taken again. */
-export const latencySamples = 256;
-export const latencySamplesMin = 20;
-export const latencySamplesPerLook = 16;
-/** Milliseconds in which an endpoint's measured time decays to a third, for the balancer. */
-export const latencyDecayMs = 10_000;
-/** Pods that died and connections that broke at an endpoint, one after the other, until it is ejected. Default of `outliers.failures`. */
-export const outlierFailures = 5;
-/** Share of an endpoint's calls that fail, until it is ejected; of at least so many calls, in so many milliseconds. */
-export const outlierFailureShare = 0.5;
-export const outlierCallsMin = 20;
-export const outlierWindowMs = 10_000;
-/** Milliseconds of an endpoint's first ejection, of its longest, and without one until the next counts as the first. */
-export const outlierEjectFirstMs = 1000;
-export const outlierEjectMaxMs = 60_000;
-export const outlierForgetMs = 60_000;
-/** Share of the endpoints that may be ejected at once; but always one of two or more. */
-export const outlierEjectedShareMax = 0.5;
-/** A circuit breaker's defaults: share of failures that opens it, calls at least, milliseconds that it looks back and stays open. */
-export const breakerFailureShare = 0.5;
-export const breakerCallsMin = 20;
-export const breakerWindowMs = 10_000;
-export const breakerOpenMs = 2000;
 /** Endpoints that one client connects to. */
 export const endpointsMax = 500;
-/** Endpoints that one client uses when there are many. Default of the option `subset`. */
-export const subsetSizeDefault = 20;
-/** Ready endpoints from which a client uses a subset, and below which it uses all again. */
-export const subsetFromEndpoints = 100;
-export const subsetUntilEndpoints = 50;
-/** Milliseconds between two resolutions of a DNS name; and between two at least, however many connections break. */
-export const dnsIntervalMs = 10_000;
-export const dnsIntervalMinMs = 1000;
-/** Milliseconds until an unanswered resolution counts as failed. */
-export const dnsTimeoutMs = 5000;
 /** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
 export const watchRetryFirstMs = 100;
 export const watchRetryMaxMs = 5000;

@@ -8,7 +8,13 @@ import {
   type ErrorMaker,
   noBody,
 } from "./contract.ts";
-import { queueRequestsMaxDefault, textBytesMax } from "./limits.ts";
+import {
+  maxRunMsDefault,
+  redeliveriesMax as mostRedeliveries,
+  queueRequestsMaxDefault,
+  redeliveriesMaxDefault,
+  textBytesMax,
+} from "./limits.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 
@@ -28,9 +34,37 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   /** Where the request came from: `tcp://127.0.0.1:53211`. */
   readonly peer: string;
   readonly log: Logger;
+  /** For middleware, to hand things to the handler. */
+  readonly state: RequestState;
   /** Makes an error to throw, one that the method's contract names: `throw context.error("SOLD_OUT", "…", { left: 2 })`. */
   readonly error: ErrorMaker<Errors>;
 }
+
+/**
+ * What a service's middleware hands to its handlers, as `context.state`. Declare it where you set it:
+ * @example declare module "@wherry/service" { interface RequestState { user?: User } }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- it is there to be extended by declarations
+export interface RequestState {}
+
+/** A request as middleware sees it. */
+export interface IncomingRequest {
+  readonly service: string;
+  readonly method: string;
+  /** As it came: `input` has not seen it. */
+  readonly body: unknown;
+  readonly context: RequestContext;
+}
+
+/**
+ * Stands around every handler of a service: may look at the request, answer it without `next`, time it, or throw a `ServiceError`. `next`
+ * runs what is inside, on another body if it is given one, and resolves to the reply; it is called at most once.
+ * @example async ({ method }, next) => { const start = performance.now(); try { return await next(); } finally { time(method, start); } }
+ */
+export type Middleware = (
+  request: IncomingRequest,
+  next: (changed?: Partial<Pick<IncomingRequest, "body">>) => Promise<unknown>,
+) => unknown;
 
 /** What a raw handler is told beside the frames. */
 export interface RawContext {
@@ -68,14 +102,35 @@ export interface MethodDefinition<Input = never, Output = unknown, Sent = Input,
   readonly trust?: "internal" | "external";
   /** Running it twice is the same as once: a client may repeat a call whose fate is unknown. Default false. */
   readonly idempotent?: boolean;
-  /** The handler deduplicates by `context.key`: a client may repeat a call that has a key. Default false. */
+  /** The handler deduplicates by `context.key`: a client may repeat a call that has a key. Default false; true if `durable`. */
   readonly keyed?: boolean;
+  /**
+   * Calls go through a broker: one resolves to a `DurableReceipt` when the broker has stored it, whether or not a pod lives, and
+   * the handler runs later, at least once. Default false.
+   */
+  readonly durable?: boolean | DurableOptions;
+}
+
+/** How a durable method's messages are run. */
+export interface DurableOptions {
+  /** Deliveries after the first, until a message that keeps failing is a dead letter. Default 5. */
+  readonly redeliveriesMax?: number;
+  /** Milliseconds after which `context.signal` aborts. Default 10 minutes. */
+  readonly maxRunMs?: number;
+}
+
+/** What a call of a durable method resolves to: the broker has it on its disk. */
+export interface DurableReceipt {
+  /** The message's name at the broker, for people and logs. */
+  readonly id: string;
+  /** True: a call with the same key is stored already, and this one was not. Always false with Kafka, whose consumers find out. */
+  readonly duplicate: boolean;
 }
 
 /** What a method may be written as. */
 export type AnyMethod = Handler | AnyMethodDefinition;
 /** A `MethodDefinition` of any types. */
-export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed"> {
+export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed" | "durable"> {
   readonly handler: Handler;
   readonly input?: Schema;
   readonly output?: Schema;
@@ -89,6 +144,10 @@ export interface ServiceOptions {
   readonly concurrency?: number;
   /** Requests that wait for a slot before the next is answered BUSY. Default 1000. */
   readonly queueMax?: number;
+  /** Around every handler, its schemas included; the first is the outermost. Default: none. */
+  readonly use?: readonly Middleware[];
+  /** `currentContext()` knows the request, and nested calls inherit from it. Default true. */
+  readonly ambient?: boolean;
 }
 
 export interface ServiceDefinition<M extends Methods = Methods> extends ServiceOptions {
@@ -105,6 +164,8 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly output: Schema | undefined;
   /** The errors that callers must expect, by code. */
   readonly errors: ErrorContracts;
+  /** Undefined: its calls don't go through a broker. */
+  readonly durable: Required<DurableOptions> | undefined;
 }
 
 export interface Service<M extends Methods = Methods> {
@@ -114,6 +175,8 @@ export interface Service<M extends Methods = Methods> {
   readonly raw: RawHandler | undefined;
   readonly concurrency: number;
   readonly queueMax: number;
+  readonly use: readonly Middleware[];
+  readonly ambient: boolean;
   /** Never there at run time: carries the methods' types to the client. */
   readonly types?: M;
 }
@@ -128,13 +191,15 @@ export type InputOf<T> = T extends (body: infer Body, ...rest: never[]) => unkno
       : never;
 
 /** What a call of a method resolves to. */
-export type OutputOf<T> = T extends (...args: never[]) => infer Reply
-  ? Awaited<Reply>
-  : T extends { readonly output?: infer S extends Schema }
-    ? SchemaOutput<S>
-    : T extends { readonly handler: (...args: never[]) => infer Reply }
-      ? Awaited<Reply>
-      : never;
+export type OutputOf<T> = T extends Durable
+  ? DurableReceipt
+  : T extends (...args: never[]) => infer Reply
+    ? Awaited<Reply>
+    : T extends { readonly output?: infer S extends Schema }
+      ? SchemaOutput<S>
+      : T extends { readonly handler: (...args: never[]) => infer Reply }
+        ? Awaited<Reply>
+        : never;
 
 /** The methods of a contract, of a `Service` type, or those written down directly. */
 export type MethodsOf<S> = S extends Contract
@@ -143,10 +208,19 @@ export type MethodsOf<S> = S extends Contract
     ? Extract<M, Methods>
     : never;
 
+/** A method whose calls go through a broker. */
+export interface Durable {
+  readonly durable: true | DurableOptions;
+}
+
 /** Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`. */
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
+  definition: MethodDefinition<Input, Output, Sent, Got> & Durable,
+): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> & Durable;
+export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got>,
-): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> {
+): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>>;
+export function method(definition: AnyMethodDefinition): AnyMethodDefinition {
   return definition;
 }
 
@@ -176,10 +250,10 @@ export function service(
   const extra = got.filter((key) => !expected.includes(key));
   check(missing.length === 0, "handlers", "one for each method of the contract", `none for ${missing.join(", ")}`);
   check(extra.length === 0, "handlers", "none but the contract's methods", extra.join(", "));
-  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, idempotent, keyed }]) => {
+  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, ...promises }]) => {
     const handler = handlers[key];
     const side = typeof handler === "function" ? { handler } : handler;
-    return [key, { ...side, input, output, idempotent, keyed }] as const;
+    return [key, { ...promises, ...side, input, output }] as const;
   });
   const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
   const definition = { ...options, version, methods: Object.fromEntries(methods) as Methods };
@@ -194,7 +268,14 @@ function define(
   errors: Readonly<Record<string, ErrorContracts>>,
 ): Service {
   check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
-  const { concurrency = 1, queueMax = queueRequestsMaxDefault, version = "", raw } = definition;
+  const {
+    concurrency = 1,
+    queueMax = queueRequestsMaxDefault,
+    version = "",
+    raw,
+    use = [],
+    ambient = true,
+  } = definition;
   check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
   check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
   check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
@@ -202,7 +283,7 @@ function define(
     Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
   );
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
-  return { name, version, methods, raw, concurrency, queueMax };
+  return { name, version, methods, raw, concurrency, queueMax, use, ambient };
 }
 
 function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Method {
@@ -213,6 +294,7 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
     check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);
   }
+  const durable = toDurable(name, definition.durable ?? false);
   return {
     name,
     handler: definition.handler as Method["handler"],
@@ -221,8 +303,24 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     errors,
     trust: definition.trust ?? "external",
     idempotent: definition.idempotent ?? false,
-    keyed: definition.keyed ?? false,
+    // The broker deduplicates by the key, so that a call that may have been stored can be made again.
+    keyed: definition.keyed ?? durable !== undefined,
+    durable,
   };
+}
+
+function toDurable(name: string, value: boolean | DurableOptions): Required<DurableOptions> | undefined {
+  if (value === false) return undefined;
+  const { redeliveriesMax = redeliveriesMaxDefault, maxRunMs = maxRunMsDefault } = value === true ? {} : value;
+  const whole = Number.isInteger(redeliveriesMax) && redeliveriesMax >= 0 && redeliveriesMax <= mostRedeliveries;
+  check(
+    whole,
+    `methods.${name}.durable.redeliveriesMax`,
+    `a whole number from 0 to ${mostRedeliveries}`,
+    redeliveriesMax,
+  );
+  check(maxRunMs > 0, `methods.${name}.durable.maxRunMs`, "a number of milliseconds above 0", maxRunMs);
+  return { redeliveriesMax, maxRunMs };
 }
 
 function check(holds: boolean, field: string, expected: string, got: unknown): asserts holds {

@@ -40,6 +40,10 @@ function serverMetrics(server: Server): string {
   text.head("wherry_raw_messages_total", "counter", "Messages of plain ZeroMQ peers, by what became of them.");
   for (const [outcome, count] of Object.entries(metrics.raw))
     text.line("wherry_raw_messages_total", { outcome }, count);
+  if (metrics.deliveries.size > 0)
+    text.head("wherry_durable_deliveries_total", "counter", "Messages of durable methods, by what became of them.");
+  for (const [method, outcomes] of metrics.deliveries)
+    for (const [outcome, count] of outcomes) text.line("wherry_durable_deliveries_total", { method, outcome }, count);
   text.head("wherry_peer_drops_total", "counter", "Connections ended, by reason; closed-by-peer is the normal one.");
   for (const [reason, count] of Object.entries({ ...counters.drops, ...metrics.faults }))
     text.line("wherry_peer_drops_total", { reason }, count);

@@ -18,6 +18,9 @@ export interface MethodMetrics {
 /** What happened to a message of a plain ZeroMQ peer. */
 export type RawOutcome = "answered" | "unanswered" | "dropped";
 
+/** What became of a durable method's delivery; `lost`: the broker had taken it back before it was settled. */
+export type DeliveryOutcome = "acknowledged" | "retried" | "released" | "dead" | "lost";
+
 /** Why this layer, above the socket's own reasons, dropped a peer. */
 export type PeerFault = "malformed-message" | "other-version" | "protocol-violation" | "slow-reader" | "no-raw-handler";
 
@@ -31,6 +34,18 @@ export class RequestMetrics {
     "slow-reader": 0,
     "no-raw-handler": 0,
   };
+
+  /** Deliveries of durable methods, by method and outcome. */
+  readonly deliveries: Map<string, Map<DeliveryOutcome, number>> = new Map();
+
+  observeDelivery(method: string, outcome: DeliveryOutcome): void {
+    let outcomes = this.deliveries.get(method);
+    if (outcomes === undefined) {
+      outcomes = new Map();
+      this.deliveries.set(method, outcomes);
+    }
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  }
 
   /** @param method one of the service's methods, or `unknown`: never a name that a peer chose. */
   observe(method: string, code: string, milliseconds: number): void {

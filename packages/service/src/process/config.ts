@@ -36,6 +36,11 @@ export const frameworkSettings: Settings = {
   },
   port: { ...port, default: messagingPortDefault, help: "messaging, ZeroMQ; 0: any free port" },
   adminPort: { ...port, default: adminPortDefault, help: "/healthz, /livez, /readyz, /metrics; 0: any free port" },
+  broker: {
+    ...{ type: "string", optional: true, env: ["BROKER_URL"] },
+    ...{ pattern: /^(sqlite|amqps?|nats|tls|kafka):\/\//, expected: "sqlite:///PATH, amqp://…, nats://… or kafka://…" },
+    help: "where durable methods' calls are stored; without one a file of this machine",
+  },
   blockedMs: {
     ...{ type: "integer", default: blockedMsDefault, min: 0, max: 3_600_000 },
     help: "a blocked event loop is logged with its stack after so many milliseconds; 0: never",
@@ -53,6 +58,8 @@ export interface ProcessConfig {
   /** Messaging port; 0 takes a free one. */
   readonly port: number;
   readonly adminPort: number;
+  /** Where durable methods' calls are stored; undefined: the default. */
+  readonly broker: string | undefined;
   /** Milliseconds that the event loop may be blocked without a record; 0: for ever. */
   readonly blockedMs: number;
   /** Address that both ports are bound to. */
@@ -96,6 +103,7 @@ export function parseConfig(
       logAuthorization: checked.logAuthorization,
       port: checked.port,
       adminPort: checked.adminPort,
+      broker: checked.broker,
       blockedMs: checked.blockedMs,
       // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
       host: checked.host ?? (inCluster ? "0.0.0.0" : "127.0.0.1"),

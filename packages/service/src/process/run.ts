@@ -91,10 +91,10 @@ class Main {
   }
 
   async #listen(log: ProcessLogger): Promise<Running> {
-    const { host, port, adminPort, podUid: pod } = this.#config;
+    const { host, port, adminPort, podUid: pod, broker } = this.#config;
     const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
     const onCrash = (ending: Ending): void => this.#crashed(ending);
-    const { endpoint, server } = await serve(this.#service, { host, port, pod, log, onCrash });
+    const { endpoint, server } = await serve(this.#service, { host, port, pod, broker, log, onCrash });
     // From here on a signal drains: peers may be there already.
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));

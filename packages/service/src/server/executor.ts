@@ -10,6 +10,8 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   /** Runs the job and answers it; undefined when that is done already, else a promise that never rejects. */
   readonly run: (job: Job) => Promise<void> | undefined;
+  /** Called when a run of jobs has been started, before whoever called `pump` goes on. */
+  readonly afterwards?: () => void;
 }
 
 export class Executor {
@@ -55,6 +57,7 @@ export class Executor {
       if (job.state === "queued") nowMs = this.#start(job, nowMs);
     }
     this.#pumping = false;
+    this.#options.afterwards?.();
   }
 
   #mayStart(concurrency: number): boolean {

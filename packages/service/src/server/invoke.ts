@@ -2,24 +2,63 @@
 import { asError, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
-import { validate } from "../schema.ts";
-import type { Method } from "../service.ts";
+import { type Schema, validate } from "../schema.ts";
+import { ambientContext } from "../current-context.ts";
+import type { Method, Middleware, Service } from "../service.ts";
 import type { RequestJob } from "./job.ts";
 
-/** The encoded reply. Throws, or rejects with, a `ServiceError` for the caller, or anything else for a bug. */
-export function invoke(job: RequestJob): Content | Promise<Content> {
-  const { method, context } = job;
-  const body = input(job);
+/**
+ * How this service's requests are run: each call gives the encoded reply. It throws, or rejects with, a `ServiceError` for the caller,
+ * or anything else for a bug.
+ */
+export function invoker({ name, use, ambient }: Service): (job: RequestJob) => Content | Promise<Content> {
+  const start = use.length === 0 ? perform : throughMiddleware(name, use);
+  return (job) => {
+    const { method, context } = job;
+    // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
+    if (ambient) ambientContext.enterWith(context);
+    const value = start(job, decoded(job));
+    return isThenable(value)
+      ? Promise.resolve(value).then((settled) => encode(method, settled))
+      : encode(method, value);
+  };
+}
+
+function decoded({ method, content, body }: RequestJob): unknown {
+  try {
+    return decodeContent(content, body);
+  } catch (error) {
+    return blame(method)(error);
+  }
+}
+
+/** Checks the body, calls the handler, checks the reply. */
+function perform({ method, context }: RequestJob, value: unknown): unknown {
+  const body = method.input === undefined ? value : input(method, method.input, value);
   const result = isThenable(body)
     ? body.then((valid) => method.handler(valid, context), blame(method))
     : method.handler(body, context);
-  return isThenable(result) ? Promise.resolve(result).then((value) => output(method, value)) : output(method, result);
+  if (method.output === undefined) return result;
+  return isThenable(result) ? Promise.resolve(result).then((reply) => output(method, reply)) : output(method, result);
 }
 
-function input({ method, content, body }: RequestJob): unknown {
+/** The first is the outermost. */
+function throughMiddleware(service: string, use: readonly Middleware[]): typeof perform {
+  return use.reduceRight<typeof perform>(
+    (inner, middleware) => async (job, body) => {
+      const { method, context } = job;
+      // Asynchronous, so that what the handler throws is a rejection, whichever way the middleware handles it.
+      const next = async (changed: { readonly body?: unknown } = {}): Promise<unknown> =>
+        inner(job, "body" in changed ? changed.body : body);
+      return middleware({ service, method: method.name, body, context }, next);
+    },
+    perform,
+  );
+}
+
+function input(method: Method, schema: Schema, value: unknown): unknown {
   try {
-    const value = decodeContent(content, body);
-    return method.input === undefined ? value : validate(method.input, value, "body");
+    return validate(schema, value, "body");
   } catch (error) {
     return blame(method)(error);
   }
@@ -36,21 +75,19 @@ function blame(method: Method): (error: unknown) => never {
   };
 }
 
-function output(method: Method, value: unknown): Content | Promise<Content> {
-  if (method.output === undefined) return encode(method, value);
+function output(method: Method, value: unknown): unknown {
   const bug = (error: unknown): never => {
     throw new WherryError(`method ${method.name} returned what its output schema refuses: ${String(error)}`, {
       code: "SERVICE_OUTPUT_INVALID",
       cause: error,
     });
   };
-  let valid: unknown;
   try {
-    valid = validate(method.output, value, "reply");
+    const valid = validate(method.output as Schema, value, "reply");
+    return isThenable(valid) ? valid.catch(bug) : valid;
   } catch (error) {
     return bug(error);
   }
-  return isThenable(valid) ? valid.then((settled) => encode(method, settled), bug) : encode(method, valid);
 }
 
 /** A result that cannot travel is a bug of the handler, and crashes like any other; a result too large is only answered so. */

@@ -2,7 +2,8 @@
 import type { Clock, Logger } from "@wherry/core";
 import { makeError } from "../contract.ts";
 import type { ContentType } from "../protocol/codes.ts";
-import type { Method, RequestContext } from "../service.ts";
+import type { AmbientContext } from "../current-context.ts";
+import type { Method, RequestContext, RequestState } from "../service.ts";
 import type { Caller } from "./caller.ts";
 import type { Session } from "./session.ts";
 
@@ -39,7 +40,7 @@ export interface RawJob extends JobCommon {
 export type Job = RequestJob | RawJob;
 
 /** The context that a handler sees. What costs something is made when it is first asked for. */
-export class JobContext implements RequestContext {
+export class JobContext implements AmbientContext {
   readonly method: string;
   readonly key: string | undefined;
   readonly attempt: number;
@@ -51,6 +52,9 @@ export class JobContext implements RequestContext {
   #abort: AbortController | undefined;
   #timer: { cancel(): void } | undefined;
   #aborted: Error | undefined;
+  #state: RequestState | undefined;
+  /** The request is answered. */
+  finished = false;
 
   constructor(
     facts: Pick<RequestContext, "method" | "key" | "attempt" | "trace" | "peer">,
@@ -66,6 +70,10 @@ export class JobContext implements RequestContext {
     this.#deadlineMs = deadlineMs;
     this.#clock = clock;
     this.#log = log;
+  }
+
+  get state(): RequestState {
+    return (this.#state ??= {});
   }
 
   get error(): RequestContext["error"] {
@@ -96,11 +104,12 @@ export class JobContext implements RequestContext {
   abort(reason: Error): void {
     this.#aborted ??= reason;
     this.#abort?.abort(reason);
-    this.finish();
+    this.#timer?.cancel();
   }
 
-  /** Ends the deadline's timer. */
+  /** It is answered: the deadline's timer ends, and nothing inherits from it any more. */
   finish(): void {
+    this.finished = true;
     this.#timer?.cancel();
   }
 }

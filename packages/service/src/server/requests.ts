@@ -1,18 +1,20 @@
 // Requests on their way through a server: takes one from any caller, queues it, runs its method when its turn comes, and sees to
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
-import type { Content } from "../protocol/content.ts";
+import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
-import { answerOf, invoke, isThenable } from "./invoke.ts";
+import { answerOf, invoker, isThenable } from "./invoke.ts";
 import { JobContext, type RequestJob } from "./job.ts";
 import type { Server } from "./server.ts";
 
 export class Requests {
   readonly #server: Server;
+  readonly #invoke: ReturnType<typeof invoker>;
 
   constructor(server: Server) {
     this.#server = server;
+    this.#invoke = invoker(server.service);
   }
 
   /**
@@ -40,9 +42,25 @@ export class Requests {
     const context = new JobContext(facts, deadlineMs, server.clock, server.log);
     const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
     const job: RequestJob = { kind: "request", caller, id, method, content, body, context, ...times, state: "queued" };
+    if (method.durable !== undefined && caller.delivers !== true) return this.#store(job);
     if (room && server.state !== "ended" && server.executor.submit(job)) return job;
     this.refuse(job, this.#noRoom());
     return undefined;
+  }
+
+  /** A durable method's request from anyone but its broker is not run but stored; it takes no turn of the executor. */
+  #store(job: RequestJob): RequestJob | undefined {
+    job.state = "running";
+    const { store, state } = this.#server;
+    if (store === undefined || state === "ended") {
+      this.refuse(job, refusal());
+      return undefined;
+    }
+    store(job).then(
+      (receipt) => this.#reply(job, encodeContent(receipt)),
+      (error: unknown) => this.#fail(job, error),
+    );
+    return job;
   }
 
   /** Nobody waits for it any more: what has not started is answered now, what runs is told, and answers when it ends. */
@@ -66,7 +84,7 @@ export class Requests {
       return undefined;
     }
     try {
-      const result = invoke(job);
+      const result = this.#invoke(job);
       if (isThenable(result))
         return result.then(
           (content) => this.#reply(job, content),

@@ -1,4 +1,5 @@
 // One message of a plain ZeroMQ peer, given to the raw handler; what that returns goes back as it is.
+import { leaveContext } from "../current-context.ts";
 import type { RawReply } from "../service.ts";
 import { isThenable } from "./invoke.ts";
 import type { RawJob } from "./job.ts";
@@ -9,6 +10,7 @@ export function runRaw(server: Server, job: RawJob): Promise<void> | undefined {
   const { raw } = server.service;
   if (raw === undefined) return undefined;
   const fail = (error: unknown): void => server.crashIn(job, error);
+  leaveContext();
   try {
     const reply = raw(job.frames, { peer: job.session?.address ?? "gone", log: server.log });
     if (isThenable(reply)) return reply.then((settled) => answer(server, job, settled), fail);

@@ -2,6 +2,7 @@
 import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { router } from "@wherry/zmtp";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import type { Broker } from "../durable/types.ts";
 import type { Service } from "../service.ts";
 import type { Ending } from "./hand-back.ts";
 import { Server } from "./server.ts";
@@ -16,6 +17,8 @@ export interface ServeOptions {
   readonly clock?: Clock;
   /** Default: silent. */
   readonly log?: Logger;
+  /** Where durable methods' calls are stored: a URL, or a broker, which stays open. Default: `BROKER_URL`, else a file. */
+  readonly broker?: string | Broker | undefined;
   /** Called in the turn in which a bug ends the service. Default: the error escapes as an uncaught exception. */
   readonly onCrash?: (ending: Ending) => void;
 }
@@ -41,13 +44,28 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
     pod: options.pod,
     onCrash: options.onCrash ?? escape,
   });
+  let endpoint: string;
   try {
     const address = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
-    return { endpoint: await server.listen(`tcp://${address}`), server };
+    endpoint = await server.listen(`tcp://${address}`);
   } catch (error) {
     await server.close();
     throw bindError(error, host, port);
   }
+  try {
+    await consumeDurable(server, options);
+    return { endpoint, server };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+/** Nothing of brokers is loaded for a service without durable methods. */
+async function consumeDurable(server: Server, { broker }: ServeOptions): Promise<void> {
+  if (![...server.service.methods.values()].some((method) => method.durable !== undefined)) return;
+  const { DurableSource } = await import("../durable/source.ts");
+  await new DurableSource(server, broker, new SystemRandom()).start();
 }
 
 function escape({ error }: Ending): void {

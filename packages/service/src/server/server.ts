@@ -6,7 +6,8 @@ import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from
 import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, type ServerState, serverState } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
-import type { Service } from "../service.ts";
+import type { DurableReceipt, Service } from "../service.ts";
+import { leaveContext } from "../current-context.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
@@ -40,11 +41,13 @@ export class Server {
   readonly pod: string | undefined;
   readonly metrics: RequestMetrics = new RequestMetrics();
   readonly executor: Executor;
-  readonly requests: Requests = new Requests(this);
+  readonly requests: Requests;
   readonly credit: Credit;
   readonly sessions: Map<number, Session> = new Map();
   readonly clock: Clock;
   readonly log: Logger;
+  /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
+  store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
   /** Resolves when everything is flushed and closed. Never rejects. */
   readonly ended: Promise<Ending>;
   #state: ServerState | "ended" = "starting";
@@ -58,6 +61,7 @@ export class Server {
   constructor(socket: ServerSocket, service: Service, options: ServerOptions) {
     this.#socket = socket;
     this.service = service;
+    this.requests = new Requests(this);
     this.instance = options.instance;
     this.pod = options.pod;
     this.clock = options.clock;
@@ -67,7 +71,8 @@ export class Server {
     const { concurrency, queueMax } = service;
     const run = (job: Job): Promise<void> | undefined =>
       job.kind === "raw" ? runRaw(this, job) : this.requests.run(job);
-    this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run });
+    const afterwards = (): void => leaveContext();
+    this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run, afterwards });
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const intake = new Intake(this, socket);
     socket.onMessages((messages) => intake.take(messages));

@@ -1,0 +1,97 @@
+// The client's side of durable methods: their calls go to the broker, and need no pod. The broker's code is loaded at the first one.
+import type { Clock, Logger, Random } from "@wherry/core";
+import type { Publisher } from "../durable/publisher.ts";
+import { type RequestFate, ServiceError } from "../errors.ts";
+import { deadlineMsDefault } from "../limits.ts";
+import { encodeContent } from "../protocol/content.ts";
+import { checkText } from "./call.ts";
+import type { Send } from "./chain.ts";
+import type { CallOptions, ConnectOptions } from "./types.ts";
+
+interface DurableCallsOptions extends Pick<ConnectOptions, "broker" | "deadlineMs"> {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export class DurableCalls {
+  readonly #service: string;
+  readonly #methods: ReadonlySet<string>;
+  readonly #options: DurableCallsOptions;
+  #publisher: Promise<Publisher> | undefined;
+  #closed = false;
+
+  constructor(service: string, methods: readonly string[], options: DurableCallsOptions) {
+    this.#service = service;
+    this.#methods = new Set(methods);
+    this.#options = options;
+  }
+
+  /** The same calls, but the durable methods' go to the broker. */
+  before(direct: Send): Send {
+    return (method, value, options) =>
+      this.#methods.has(method) ? this.#call(method, value, options) : direct(method, value, options);
+  }
+
+  async #call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
+    const { key, parent } = options;
+    const trace = options.trace ?? parent?.trace;
+    checkText("key", key ?? "");
+    checkText("trace", trace ?? "");
+    const message = { ...encodeContent(value), key: key === "" ? undefined : key, trace };
+    if (this.#closed) throw new ServiceError("CLOSED", "the client was closed", { fate: "not-started" });
+    const withinMs = Math.min(
+      options.deadlineMs ?? this.#options.deadlineMs ?? deadlineMsDefault,
+      parent?.remainingMs ?? Infinity,
+    );
+    const signals = [options.signal, parent?.signal];
+    const cancelled = signals.find((signal) => signal?.aborted);
+    if (cancelled !== undefined) throw cancelledError("not-started", cancelled.reason);
+    if (withinMs <= 0) throw lateError("the deadline had passed before the call was made", "not-started");
+    const stored = this.#load().then((publisher) => publisher.publish(`${this.#service}.${method}`, message));
+    return this.#within(stored, withinMs, signals);
+  }
+
+  /** What is under way is not stopped: a message that the caller no longer waits for may be stored, or not. */
+  async #within<T>(work: Promise<T>, withinMs: number, signals: readonly (AbortSignal | undefined)[]): Promise<T> {
+    const given = signals.filter((signal) => signal !== undefined);
+    const ended = new AbortController();
+    const late = this.#options.clock.sleep(withinMs, AbortSignal.any([ended.signal, ...given])).then(
+      () => {
+        const message = `the broker did not confirm within ${withinMs} ms; the call may be stored: with a key, the same again is safe`;
+        throw lateError(message, "maybe-executed");
+      },
+      (cause: unknown) => {
+        throw cancelledError("maybe-executed", cause);
+      },
+    );
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      ended.abort();
+      late.catch(() => undefined);
+      work.catch(() => undefined);
+    }
+  }
+
+  #load(): Promise<Publisher> {
+    const { broker, clock, random, log } = this.#options;
+    this.#publisher ??= import("../durable/publisher.ts").then(
+      ({ Publisher }) => new Publisher(broker, { clock, random, log }),
+    );
+    return this.#publisher;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await (await this.#publisher)?.close();
+  }
+}
+
+function lateError(message: string, fate: RequestFate): ServiceError {
+  return new ServiceError("DEADLINE_EXCEEDED", message, { fate });
+}
+
+function cancelledError(fate: RequestFate, cause: unknown): ServiceError {
+  return new ServiceError("CANCELLED", "the caller cancelled the call", { fate, cause });
+}

@@ -1,0 +1,261 @@
+// Durable calls from a client through a broker to a handler and back, in one process, with the SQLite broker.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from "vitest";
+import { connect } from "../client/connect.ts";
+import type { Contract } from "../contract.ts";
+import type { Client } from "../client/types.ts";
+import { ServiceError } from "../errors.ts";
+import { serve, type Serving } from "../server/serve.ts";
+import { type DurableReceipt, method, type RequestContext, service } from "../service.ts";
+import { openBroker } from "./open.ts";
+import type { Broker } from "./types.ts";
+
+let folder = "";
+let url = "";
+let observer: Broker;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "wherry-durable-"));
+  url = `sqlite://${join(folder, "durable.db")}`;
+  observer = await openBroker({ url });
+});
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await observer.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** A service with one durable method, `order`, and a client that publishes to it. */
+function orders(
+  handler: (body: unknown, context: RequestContext) => unknown,
+  options: { redeliveriesMax?: number } = {},
+) {
+  const definition = service("orders", {
+    methods: { order: method({ durable: options, trust: "internal", handler }), plain: (body: string) => body },
+  });
+  const start = async (more: { onCrash?: () => void } = {}): Promise<Serving> => {
+    const serving = await serve(definition, { broker: url, onCrash: () => undefined, ...more });
+    closing.push(() => serving.server.close());
+    return serving;
+  };
+  const client = (endpoints: string[] = [], durable: string[] = ["order"]): Client<typeof definition> => {
+    const made = connect<typeof definition>("orders", { endpoints, durable, broker: url });
+    closing.push(() => made.close());
+    return made;
+  };
+  return { start, client };
+}
+
+const depth = (): Promise<unknown> => observer.depth("orders.order");
+
+describe("a durable call", () => {
+  test("resolves to a receipt when it is stored, though no pod lives; its handler runs later", async () => {
+    const seen: unknown[] = [];
+    const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const { start, client } = orders((body, context) => {
+      seen.push([body, context.key, context.attempt, context.trace, context.peer]);
+    });
+    const caller = client();
+    const receipt = await caller.order({ item: "boat" }, { key: "order-7", trace });
+    expectTypeOf(receipt).toEqualTypeOf<DurableReceipt>();
+    expect(receipt).toEqual({ id: expect.any(String), duplicate: false });
+    expect(await caller.call("order", { item: "boat" }, { key: "order-7" })).toEqual({ ...receipt, duplicate: true });
+    expect(seen).toEqual([]);
+    const { server } = await start();
+    await expect.poll(() => seen).toEqual([[{ item: "boat" }, "order-7", 1, trace, "broker:orders"]]);
+    await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+    expect(server.metrics.methods.get("order")?.outcomes.get("OK")).toBe(1);
+    expect(server.metrics.deliveries.get("order")?.get("acknowledged")).toBe(1);
+  });
+
+  test("of a client that was not told is stored by the pod; other methods answer as ever", async () => {
+    const seen: unknown[] = [];
+    const { start, client } = orders((body) => void seen.push(body));
+    const caller = client([(await start()).endpoint], []);
+    expect(await caller.order("boat", { key: "k" })).toEqual({ id: expect.any(String), duplicate: false });
+    expect(await caller.order("boat", { key: "k" })).toMatchObject({ duplicate: true });
+    expect(await caller.plain("hi")).toBe("hi");
+    await expect.poll(() => seen).toEqual(["boat"]);
+  });
+
+  test("of a contract that says so needs no option, and has the receipt's type", async () => {
+    const contract = { name: "orders", methods: { order: { durable: true }, plain: {} } } satisfies Contract;
+    const caller = connect(contract, { endpoints: [], broker: url });
+    closing.push(() => caller.close());
+    const receipt = await caller.order();
+    expectTypeOf(receipt).toEqualTypeOf<DurableReceipt>();
+    expectTypeOf<Awaited<ReturnType<typeof caller.plain>>>().toEqualTypeOf<unknown>();
+    expect(receipt.duplicate).toBe(false);
+    let runs = 0;
+    const { server } = await serve(service(contract, { order: () => runs++, plain: () => 1 }), { broker: url });
+    closing.push(() => server.close());
+    await expect.poll(() => runs).toBe(1);
+  });
+
+  test("runs in line with the others, one at a time", async () => {
+    let running = 0;
+    let done = 0;
+    const { start, client } = orders(async () => {
+      expect(++running).toBe(1);
+      await new Promise(setImmediate);
+      running--;
+      done++;
+    });
+    const caller = client();
+    await Promise.all(Array.from({ length: 30 }, (_, index) => caller.order(index)));
+    await start();
+    await expect.poll(() => done).toBe(30);
+  });
+
+  test("is refused when the client is closed, cancelled or too late", async () => {
+    const { client } = orders(() => undefined);
+    const caller = client();
+    await expect(caller.order(1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "CANCELLED" });
+    await expect(caller.order(1, { deadlineMs: 0 })).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+      fate: "not-started",
+    });
+    await caller.close();
+    await expect(caller.order(1)).rejects.toMatchObject({ code: "CLOSED", fate: "not-started" });
+  });
+
+  test("to a broker that can't be used fails, and was not stored", async () => {
+    const caller = connect("orders", { endpoints: [], durable: ["order"], broker: `sqlite://${folder}` });
+    await expect(caller.call("order")).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      fate: "not-started",
+      message: expect.stringContaining(folder),
+    });
+    await caller.close();
+    const { start } = orders(() => undefined);
+    url = "redis://localhost";
+    await expect(start()).rejects.toMatchObject({ code: "BROKER_URL_INVALID" });
+  });
+});
+
+describe("a handler's failure", () => {
+  test("that is retryable comes again, until it succeeds", async () => {
+    const attempts: number[] = [];
+    const { start, client } = orders((_body, { attempt }) => {
+      attempts.push(attempt);
+      if (attempt < 3) throw new ServiceError("DOWN", "the bank is down", { retryable: true });
+    });
+    await client().order("x");
+    await start();
+    await expect.poll(() => attempts).toEqual([1, 2, 3]);
+    await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+  });
+
+  test("that is retryable and stays is a dead letter at the limit", async () => {
+    let runs = 0;
+    const { start, client } = orders(
+      () => {
+        runs++;
+        throw new ServiceError("DOWN", "the bank is down", { retryable: true });
+      },
+      { redeliveriesMax: 1 },
+    );
+    await client().order("x", { key: "k" });
+    await start();
+    await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 1 });
+    expect(runs).toBe(2);
+    const [letter] = await observer.deadLetters("orders.order", 1);
+    expect(letter).toMatchObject({ key: "k", count: 2, reason: { code: "DOWN", message: "the bank is down" } });
+  });
+
+  test("that is final is a dead letter at once, which can be driven back", async () => {
+    let open = false;
+    const seen: unknown[] = [];
+    const { start, client } = orders((body) => {
+      if (!open) throw new ServiceError("SHUT", "no orders today");
+      seen.push(body);
+    });
+    await client().order("x");
+    await start();
+    await expect.poll(depth).toMatchObject({ dead: 1 });
+    open = true;
+    expect(await observer.redrive("orders.order", "all")).toBe(1);
+    await expect.poll(() => seen).toEqual(["x"]);
+  });
+
+  test("by a body that its schema refuses is a dead letter with the issues", async () => {
+    const input = {
+      "~standard": { version: 1 as const, vendor: "t", validate: () => ({ issues: [{ message: "expected a boat" }] }) },
+    };
+    const picky = service("orders", { methods: { order: { durable: true, input, handler: () => 1 } } });
+    await orders(() => 1)
+      .client()
+      .order("car");
+    const { server } = await serve(picky, { broker: url });
+    closing.push(() => server.close());
+    await expect.poll(depth).toMatchObject({ dead: 1 });
+    const [letter] = await observer.deadLetters("orders.order", 1);
+    expect(letter?.reason).toEqual({ code: "INVALID", message: "body: expected a boat" });
+  });
+
+  test("that nobody expected ends the service, and the message comes to the next one, until it has ended too many", async () => {
+    let runs = 0;
+    const { start, client } = orders(
+      () => {
+        runs++;
+        throw new TypeError("x is undefined");
+      },
+      { redeliveriesMax: 1 },
+    );
+    await client().order("poison");
+    await client().order("poison too");
+    for (const round of [1, 2, 3, 4]) {
+      const { server } = await start();
+      expect(await server.ended).toMatchObject({ reason: "crashed", method: "order" });
+      expect(runs).toBe(round);
+    }
+    await start();
+    await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 2 });
+    const [letter] = await observer.deadLetters("orders.order", 1);
+    expect(letter).toMatchObject({ reason: { code: "REDELIVERIES" } });
+    expect(runs).toBe(4);
+  });
+});
+
+describe("a service that leaves", () => {
+  test("takes nothing new, finishes and acknowledges what runs, and hands back the rest at once", async () => {
+    const gate = Promise.withResolvers<undefined>();
+    const seen: unknown[] = [];
+    const { start, client } = orders(async (body) => {
+      seen.push(body);
+      await gate.promise;
+    });
+    const caller = client();
+    for (const body of ["first", "second", "third"]) await caller.order(body);
+    const { server } = await start();
+    await expect.poll(() => seen).toEqual(["first"]);
+    const drained = server.drain({ timeoutMs: 20_000, minimumMs: 0 });
+    gate.resolve(undefined);
+    expect(await drained).toMatchObject({ reason: "drained", refused: 0, aborted: 0 });
+    expect(seen).toEqual(["first"]);
+    expect(await depth()).toEqual({ ready: 2, inFlight: 0, dead: 0 });
+  });
+
+  test("without waiting hands back what runs, too", async () => {
+    const seen: unknown[] = [];
+    const { start, client } = orders(async (body, { attempt }) => {
+      seen.push([body, attempt]);
+      if (attempt === 1) await new Promise(() => undefined);
+    });
+    await client().order("boat");
+    const { server } = await start();
+    await expect.poll(() => seen.length).toBe(1);
+    await server.close();
+    expect(await depth()).toEqual({ ready: 1, inFlight: 0, dead: 0 });
+    await start();
+    await expect
+      .poll(() => seen)
+      .toEqual([
+        ["boat", 1],
+        ["boat", 2],
+      ]);
+  });
+});

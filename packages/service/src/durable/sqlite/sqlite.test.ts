@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
+import { describeBroker } from "../broker.suite.ts";
+import { openSqliteBroker } from "./broker.ts";
+
+const common = { clock: new SystemClock(), random: new SystemRandom(), log: silentLogger, dedupeWindowMs: 60_000 };
+
+describeBroker("the broker in a SQLite file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "wherry-broker-"));
+  return {
+    open: () => openSqliteBroker({ ...common, path: join(folder, "new", "broker.db") }),
+    cleanUp: async () => rmSync(folder, { recursive: true }),
+  };
+});
