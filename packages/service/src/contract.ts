@@ -4,6 +4,15 @@ import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
 import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { DurableOptions, Handler, MethodDefinition } from "./service.ts";
+import type {
+  BothDefinition,
+  InDefinition,
+  ItemsOut,
+  OutDefinition,
+  StreamContext,
+  StreamKind,
+} from "./stream/types.ts";
+import type { Topics } from "./topic.ts";
 
 /**
  * A service's contract. Write it with `satisfies`, so that its own types stay:
@@ -22,6 +31,8 @@ export interface Contract {
   readonly name: string;
   readonly version?: string;
   readonly methods: Readonly<Record<string, MethodContract>>;
+  /** What it publishes events of, each with the schema of its events. */
+  readonly topics?: Topics;
 }
 
 /** What is agreed on for one method. */
@@ -36,6 +47,10 @@ export interface MethodContract {
   readonly idempotent?: boolean;
   readonly keyed?: boolean;
   readonly durable?: boolean | DurableOptions;
+  /** A stream: `input` of `in` and `both`, and `output` of `out` and `both`, are those of each item. */
+  readonly stream?: StreamKind;
+  /** Of a stream: it never ends by itself; see `OutDefinition`. */
+  readonly endless?: boolean;
 }
 
 export type ErrorContracts = Readonly<Record<string, Schema | null>>;
@@ -56,13 +71,19 @@ type ReplyOf<M extends MethodContract> = M extends { readonly output: infer S ex
 type GotOf<M extends MethodContract> = M extends { readonly output: infer S extends Schema }
   ? SchemaOutput<S>
   : unknown;
-// A method without errors has none to make: no key at all.
+// A method without errors has none to make, a service without topics none to subscribe to: no key at all.
 // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- that is what an empty object type says
-type NoErrors = Record<never, never>;
-type ErrorsOf<M extends MethodContract> = M extends { readonly errors: infer E extends ErrorContracts } ? E : NoErrors;
+type Nothing = Record<never, never>;
+type ErrorsOf<M extends MethodContract> = M extends { readonly errors: infer E extends ErrorContracts } ? E : Nothing;
 
 /** The handler of a method of a contract; its context makes the contract's errors: `throw context.error("SOLD_OUT", …)`. */
-export type ContractHandler<M extends MethodContract> = Handler<BodyOf<M>, ReplyOf<M>, ErrorsOf<M>>;
+export type ContractHandler<M extends MethodContract> = M extends { readonly stream: "out" }
+  ? (body: BodyOf<M>, context: StreamContext<ErrorsOf<M>>) => ItemsOut<ReplyOf<M>>
+  : M extends { readonly stream: "in" }
+    ? (items: AsyncIterableIterator<BodyOf<M>>, context: StreamContext<ErrorsOf<M>>) => ReplyOf<M> | Promise<ReplyOf<M>>
+    : M extends { readonly stream: "both" }
+      ? (items: AsyncIterableIterator<BodyOf<M>>, context: StreamContext<ErrorsOf<M>>) => ItemsOut<ReplyOf<M>>
+      : Handler<BodyOf<M>, ReplyOf<M>, ErrorsOf<M>>;
 
 /** One handler for each method of a contract: a function, or an object that adds what only the service's side decides. */
 export type ContractHandlers<C extends Contract> = {
@@ -73,14 +94,20 @@ export type ContractHandlers<C extends Contract> = {
 
 /** The methods of a contract, as those of a service. */
 export type ContractMethods<C extends Contract> = {
-  readonly [Name in keyof C["methods"]]: MethodDefinition<
-    BodyOf<C["methods"][Name]>,
-    ReplyOf<C["methods"][Name]>,
-    SentOf<C["methods"][Name]>,
-    GotOf<C["methods"][Name]>
-  > &
+  readonly [Name in keyof C["methods"]]: AsMethod<C["methods"][Name]> &
     Pick<C["methods"][Name], "durable" & keyof C["methods"][Name]>;
 };
+
+type AsMethod<M extends MethodContract> = M extends { readonly stream: "out" }
+  ? OutDefinition<BodyOf<M>, ReplyOf<M>, unknown, SentOf<M>, GotOf<M>>
+  : M extends { readonly stream: "in" }
+    ? InDefinition<BodyOf<M>, ReplyOf<M>, SentOf<M>, GotOf<M>>
+    : M extends { readonly stream: "both" }
+      ? BothDefinition<BodyOf<M>, ReplyOf<M>, unknown, SentOf<M>, GotOf<M>>
+      : MethodDefinition<BodyOf<M>, ReplyOf<M>, SentOf<M>, GotOf<M>>;
+
+/** The topics of a contract. */
+export type ContractTopics<C extends Contract> = C extends { readonly topics: infer T extends Topics } ? T : Nothing;
 
 /** Makes an error of a contract: its code and its details are checked by the compiler, its details by their schema, too. */
 export type ErrorMaker<E extends ErrorContracts> = <Code extends keyof E & string>(

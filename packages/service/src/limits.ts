@@ -24,6 +24,24 @@ export const creditTargetMs = 5;
 /** Milliseconds between two looks at the credit. */
 export const creditIntervalMs = 100;
 
+/** Streams that run at the same time in one service, beside its requests; the next is answered BUSY. Default of `streamsMax`. */
+export const streamsMaxDefault = 100;
+/** A stream's window, each direction: items, and bytes, that may be on their way to a reader that has not taken them. The last one may exceed the bytes. */
+export const streamWindowItems = 255;
+export const streamWindowBytes: number = 256 * 1024;
+/** Bytes of items of all streams of one connection that are on their way in one direction; beyond it they wait for their readers. */
+export const streamConnectionBytesMax: number = 32 * 1024 * 1024;
+/** Milliseconds without an answer to a ping after which an endpoint's streams count as broken: nobody else would tell. */
+export const streamSilenceMs = 30_000;
+
+/** Messages, and bytes, queued to a subscriber that doesn't keep up; beyond it, it misses events. */
+export const eventQueueMessagesMax = 1000;
+export const eventQueueBytesMax: number = 8 * 1024 * 1024;
+/** Milliseconds between two looks at whether a subscriber that missed events has caught up, to be told how many. */
+export const eventCatchUpMs = 100;
+/** Events that wait in a client for its loop to take them; beyond it, it misses some. Default of `bufferMax`. */
+export const eventBufferMaxDefault = 1000;
+
 /** Milliseconds from SIGTERM until what is unanswered is handed back. */
 export const drainTimeoutMsDefault = 5000;
 /** Milliseconds that a pod stays after SIGTERM even if nobody is connected: the time that its endpoint needs to vanish. */

@@ -4,6 +4,7 @@ import {
   type Contract,
   type ContractHandlers,
   type ContractMethods,
+  type ContractTopics,
   type ErrorContracts,
   type ErrorMaker,
   noBody,
@@ -13,10 +14,13 @@ import {
   redeliveriesMax as mostRedeliveries,
   queueRequestsMaxDefault,
   redeliveriesMaxDefault,
+  streamsMaxDefault,
   textBytesMax,
 } from "./limits.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
+import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition, StreamKind } from "./stream/types.ts";
+import type { PublishOptions, Published, Topics } from "./topic.ts";
 
 /** What a handler is told beside the body. */
 export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> {
@@ -38,6 +42,11 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   readonly state: RequestState;
   /** Makes an error to throw, one that the method's contract names: `throw context.error("SOLD_OUT", "…", { left: 2 })`. */
   readonly error: ErrorMaker<Errors>;
+  /**
+   * Publishes an event to all who are subscribed to this pod now, at most once.
+   * @throws WherryError SERVICE_EVENT_INVALID for a topic that the service has not, or an event that it doesn't take: a bug.
+   */
+  publish(topic: string, event: unknown, options?: PublishOptions): Published;
 }
 
 /**
@@ -85,16 +94,8 @@ export type Handler<Input = never, Output = unknown, Errors extends ErrorContrac
 export type RawHandler = (frames: readonly Uint8Array[], context: RawContext) => RawReply | Promise<RawReply>;
 export type RawReply = string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
 
-/**
- * A handler with what is promised about it. `Sent` is what callers send and `Got` what they get: with schemas that transform, not
- * the same as what the handler gets and returns.
- */
-export interface MethodDefinition<Input = never, Output = unknown, Sent = Input, Got = Awaited<Output>> {
-  readonly handler: Handler<Input, Output>;
-  /** Validates the body before the handler sees it. */
-  readonly input?: Schema<Input, Sent>;
-  /** Validates the reply; one that fails is a bug of the handler. */
-  readonly output?: Schema<Got, Awaited<Output>>;
+/** What is promised about a handler. */
+export interface MethodPromises {
   /**
    * Who calls: an invalid body from `external` is answered INVALID; from `internal` it is a bug in our own system, and
    * crashes. Default `external`.
@@ -127,10 +128,26 @@ export interface DurableReceipt {
   readonly duplicate: boolean;
 }
 
+/**
+ * A handler with what is promised about it. `Sent` is what callers send and `Got` what they get: with schemas that transform, not
+ * the same as what the handler gets and returns.
+ */
+export interface MethodDefinition<Input = never, Output = unknown, Sent = Input, Got = Awaited<Output>>
+  extends MethodPromises {
+  /** Not a stream: one body in, one reply out. */
+  readonly stream?: never;
+  readonly handler: Handler<Input, Output>;
+  /** Validates the body before the handler sees it. */
+  readonly input?: Schema<Input, Sent>;
+  /** Validates the reply; one that fails is a bug of the handler. */
+  readonly output?: Schema<Got, Awaited<Output>>;
+}
+
 /** What a method may be written as. */
-export type AnyMethod = Handler | AnyMethodDefinition;
+export type AnyMethod = Handler | AnyMethodDefinition | AnyStreamDefinition;
 /** A `MethodDefinition` of any types. */
-export interface AnyMethodDefinition extends Pick<MethodDefinition, "trust" | "idempotent" | "keyed" | "durable"> {
+export interface AnyMethodDefinition extends MethodPromises {
+  readonly stream?: never;
   readonly handler: Handler;
   readonly input?: Schema;
   readonly output?: Schema;
@@ -148,10 +165,14 @@ export interface ServiceOptions {
   readonly use?: readonly Middleware[];
   /** `currentContext()` knows the request, and nested calls inherit from it. Default true. */
   readonly ambient?: boolean;
+  /** Streams that run at the same time, beside the requests, before the next is answered BUSY. Default 100. */
+  readonly streamsMax?: number;
 }
 
-export interface ServiceDefinition<M extends Methods = Methods> extends ServiceOptions {
+export interface ServiceDefinition<M extends Methods = Methods, T extends Topics = Topics> extends ServiceOptions {
   readonly methods?: M;
+  /** What it publishes events of, each with the schema of its events. */
+  readonly topics?: T;
   /** Shown to clients and in logs. */
   readonly version?: string;
 }
@@ -159,6 +180,11 @@ export interface ServiceDefinition<M extends Methods = Methods> extends ServiceO
 /** A method as the server runs it. */
 export interface Method extends Required<Pick<MethodDefinition, "trust" | "idempotent" | "keyed">> {
   readonly name: string;
+  /** Undefined: one request, one reply. */
+  readonly stream: StreamKind | undefined;
+  /** Of a stream: it never ends by itself. */
+  readonly endless: boolean;
+  /** A stream's gets a `StreamContext`. */
   readonly handler: (body: unknown, context: RequestContext) => unknown;
   readonly input: Schema | undefined;
   readonly output: Schema | undefined;
@@ -168,17 +194,20 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly durable: Required<DurableOptions> | undefined;
 }
 
-export interface Service<M extends Methods = Methods> {
+export interface Service<M extends Methods = Methods, T extends Topics = Topics> {
   readonly name: string;
   readonly version: string;
   readonly methods: ReadonlyMap<string, Method>;
+  readonly topics: ReadonlyMap<string, Schema>;
   readonly raw: RawHandler | undefined;
   readonly concurrency: number;
   readonly queueMax: number;
   readonly use: readonly Middleware[];
   readonly ambient: boolean;
-  /** Never there at run time: carries the methods' types to the client. */
+  readonly streamsMax: number;
+  /** Never there at run time: carry the methods' and topics' types to the client. */
   readonly types?: M;
+  readonly topicTypes?: T;
 }
 
 /** The body that callers of a method send. */
@@ -213,14 +242,33 @@ export interface Durable {
   readonly durable: true | DurableOptions;
 }
 
-/** Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`. */
+/** The topics of a contract, or of a `Service` type. */
+export type TopicsOf<S> = S extends Contract
+  ? ContractTopics<S>
+  : S extends { readonly topicTypes?: infer T }
+    ? Extract<T, Topics>
+    : never;
+
+/**
+ * Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`; with `stream`, a stream its items':
+ * `method({ stream: "out", async *handler({ from }: { from: number }) { yield from; } })`.
+ */
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got> & Durable,
 ): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> & Durable;
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got>,
 ): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>>;
-export function method(definition: AnyMethodDefinition): AnyMethodDefinition {
+export function method<Input, Item, Reply, Sent = Input, Got = Item>(
+  definition: OutDefinition<Input, Item, Reply, Sent, Got>,
+): OutDefinition<Input, Item, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method<Item, Reply, Sent = Item, Got = Awaited<Reply>>(
+  definition: InDefinition<Item, Reply, Sent, Got>,
+): InDefinition<Item, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method<ItemIn, ItemOut, Reply, Sent = ItemIn, Got = ItemOut>(
+  definition: BothDefinition<ItemIn, ItemOut, Reply, Sent, Got>,
+): BothDefinition<ItemIn, ItemOut, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method(definition: unknown): unknown {
   return definition;
 }
 
@@ -231,12 +279,16 @@ export function method(definition: AnyMethodDefinition): AnyMethodDefinition {
  * @example service("echo", { methods: { echo: (body: unknown) => body }, raw: (frames) => frames })
  * @example service(shop, { buy: ({ count }) => (left -= count), stock: () => left })
  */
-export function service<const M extends Methods>(name: string, definition: ServiceDefinition<M>): Service<M>;
+// eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- a service without topics has none to subscribe to
+export function service<const M extends Methods, const T extends Topics = Record<never, never>>(
+  name: string,
+  definition: ServiceDefinition<M, T>,
+): Service<M, T>;
 export function service<const C extends Contract>(
   contract: C,
   handlers: ContractHandlers<C>,
   options?: ServiceOptions,
-): Service<ContractMethods<C>>;
+): Service<ContractMethods<C>, ContractTopics<C>>;
 export function service(
   what: string | Contract,
   given: ServiceDefinition | Readonly<Record<string, HandlerOfContract>>,
@@ -244,23 +296,24 @@ export function service(
 ): Service {
   if (typeof what === "string") return define(what, given, {});
   const handlers = given as Readonly<Record<string, HandlerOfContract>>;
-  const { name, version = "" } = what;
+  const { name, version = "", topics = {} } = what;
   const [expected, got] = [Object.keys(what.methods), Object.keys(handlers)];
   const missing = expected.filter((key) => !got.includes(key));
   const extra = got.filter((key) => !expected.includes(key));
   check(missing.length === 0, "handlers", "one for each method of the contract", `none for ${missing.join(", ")}`);
   check(extra.length === 0, "handlers", "none but the contract's methods", extra.join(", "));
-  const methods = Object.entries(what.methods).map(([key, { input = noBody, output, ...promises }]) => {
+  const methods = Object.entries(what.methods).map(([key, agreed]) => {
     const handler = handlers[key];
     const side = typeof handler === "function" ? { handler } : handler;
-    return [key, { ...promises, ...side, input, output }] as const;
+    return [key, { ...agreed, ...side, input: agreed.input ?? noBody, output: agreed.output }] as const;
   });
   const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
-  const definition = { ...options, version, methods: Object.fromEntries(methods) as Methods };
+  const definition = { ...options, version, topics, methods: Object.fromEntries(methods) as Methods };
   return define(name, definition, Object.fromEntries(errors));
 }
 
-type HandlerOfContract = Handler | (Pick<MethodDefinition, "trust"> & { readonly handler: Handler });
+type AnyHandler = (input: never, context: never) => unknown;
+type HandlerOfContract = AnyHandler | (Pick<MethodDefinition, "trust"> & { readonly handler: AnyHandler });
 
 function define(
   name: string,
@@ -273,22 +326,43 @@ function define(
     queueMax = queueRequestsMaxDefault,
     version = "",
     raw,
+    streamsMax = streamsMaxDefault,
     use = [],
     ambient = true,
   } = definition;
   check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
   check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
+  check(Number.isInteger(streamsMax) && streamsMax >= 1, "streamsMax", "a whole number of at least 1", streamsMax);
   check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
   const methods = new Map(
     Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
   );
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
-  return { name, version, methods, raw, concurrency, queueMax, use, ambient };
+  const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
+  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, use, ambient };
 }
 
+function toTopic(name: string, schema: Schema): Schema {
+  check(namePattern.test(name), "topics", "a name of letters, digits, `_`, `-` and `.`", name);
+  check(
+    typeof (schema as Partial<Schema> | undefined)?.["~standard"] === "object",
+    `topics.${name}`,
+    "a schema, or `unchecked()`",
+    typeof schema,
+  );
+  return schema;
+}
+
+/** Of methods and topics. What begins with `$` is the framework's own. */
+const namePattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/;
+
 function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Method {
-  check(/^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/.test(name), "methods", "a name of letters, digits, `_`, `-` and `.`", name);
-  const definition: AnyMethodDefinition = typeof value === "function" ? { handler: value } : value;
+  check(namePattern.test(name), "methods", "a name of letters, digits, `_`, `-` and `.`", name);
+  const definition: AnyMethodDefinition | AnyStreamDefinition =
+    typeof value === "function" ? { handler: value } : value;
+  const { stream } = definition;
+  const kinds: readonly unknown[] = ["out", "in", "both", undefined];
+  check(kinds.includes(stream), `methods.${name}.stream`, "`out`, `in` or `both`", stream);
   check(typeof definition.handler === "function", `methods.${name}`, "a function or { handler }", typeof value);
   for (const code of Object.keys(errors)) {
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
@@ -297,6 +371,8 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
   const durable = toDurable(name, definition.durable ?? false);
   return {
     name,
+    stream,
+    endless: stream !== undefined && (definition.endless ?? false),
     handler: definition.handler as Method["handler"],
     input: definition.input,
     output: definition.output,

@@ -2,6 +2,8 @@
 // (https://prometheus.io/docs/instrumenting/exposition_formats/). prom-client adds the process's own (CPU, memory, event-loop
 // lag); it is loaded when the first scrape asks, so that no service waits for it to start.
 import type { Server } from "../server/server.ts";
+import type { Streams } from "../server/streams.ts";
+import type { Topics } from "../server/topics.ts";
 import { durationBuckets, type MethodMetrics } from "./request-metrics.ts";
 
 export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,6 +31,8 @@ function serverMetrics(server: Server): string {
     for (const [code, count] of outcomes) text.line("wherry_requests_total", { method, code }, count);
   text.head("wherry_request_duration_seconds", "histogram", "From a request's arrival to its answer.");
   for (const [method, times] of metrics.methods) histogram(text, method, times);
+  if (server.streams !== undefined) streamMetrics(text, server.streams);
+  if (server.topics !== undefined) topicMetrics(text, server.topics);
   const gauges: readonly [string, number, string][] = [
     ["wherry_queue_length", executor.queued, "Requests that wait for a free slot."],
     ["wherry_requests_in_flight", executor.running.size, "Requests that run now."],
@@ -57,6 +61,28 @@ function serverMetrics(server: Server): string {
   ];
   for (const [name, value, help] of totals) text.single(name, "counter", help, value);
   return text.toString();
+}
+
+function streamMetrics(text: Text, streams: Streams): void {
+  const totals = streams.totals();
+  text.head("wherry_streams_total", "counter", "Streams that ended, by method and code; OK is a reply.");
+  for (const [method, { outcomes }] of totals)
+    for (const [code, count] of outcomes) text.line("wherry_streams_total", { method, code }, count);
+  text.head("wherry_stream_items_total", "counter", "Items of streams, by method and direction.");
+  for (const [method, { itemsIn, itemsOut }] of totals) {
+    text.line("wherry_stream_items_total", { method, direction: "in" }, itemsIn);
+    text.line("wherry_stream_items_total", { method, direction: "out" }, itemsOut);
+  }
+  text.single("wherry_streams_running", "gauge", "Streams that run now.", streams.running.size);
+}
+
+function topicMetrics(text: Text, { all }: Topics): void {
+  text.head("wherry_events_published_total", "counter", "Events published, by topic.");
+  for (const [topic, { published }] of all) text.line("wherry_events_published_total", { topic }, published);
+  text.head("wherry_events_missed_total", "counter", "Events that a slow subscriber missed, each counted by itself.");
+  for (const [topic, { missed }] of all) text.line("wherry_events_missed_total", { topic }, missed);
+  text.head("wherry_subscribers", "gauge", "Connections subscribed, by topic.");
+  for (const [topic, { subscribers }] of all) text.line("wherry_subscribers", { topic }, subscribers.size);
 }
 
 function histogram(text: Text, method: string, { buckets, sumSeconds, count }: MethodMetrics): void {

@@ -15,6 +15,14 @@ export interface MethodMetrics {
   count: number;
 }
 
+/** A stream's times say nothing: it may run for days. */
+export interface StreamMetrics {
+  /** Streams that ended, by code; `OK` for a reply. */
+  readonly outcomes: Map<string, number>;
+  itemsIn: number;
+  itemsOut: number;
+}
+
 /** What happened to a message of a plain ZeroMQ peer. */
 export type RawOutcome = "answered" | "unanswered" | "dropped";
 
@@ -26,6 +34,7 @@ export type PeerFault = "malformed-message" | "other-version" | "protocol-violat
 
 export class RequestMetrics {
   readonly methods: Map<string, MethodMetrics> = new Map();
+  readonly streams: Map<string, StreamMetrics> = new Map();
   readonly raw: Record<RawOutcome, number> = { answered: 0, unanswered: 0, dropped: 0 };
   readonly faults: Record<PeerFault, number> = {
     "malformed-message": 0,
@@ -61,5 +70,14 @@ export class RequestMetrics {
     metrics.buckets[bucket] = (metrics.buckets[bucket] ?? 0) + 1;
     metrics.sumSeconds += seconds;
     metrics.count++;
+  }
+
+  /** A stream ended, or was refused. */
+  observeStream(method: string, code: string, itemsIn: number, itemsOut: number): void {
+    const metrics = this.streams.get(method) ?? { outcomes: new Map<string, number>(), itemsIn: 0, itemsOut: 0 };
+    this.streams.set(method, metrics);
+    metrics.outcomes.set(code, (metrics.outcomes.get(code) ?? 0) + 1);
+    metrics.itemsIn += itemsIn;
+    metrics.itemsOut += itemsOut;
   }
 }

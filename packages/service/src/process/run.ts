@@ -8,7 +8,8 @@ import { readTextFile } from "../config/read-file.ts";
 import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
 import type { Ending } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
-import type { Service } from "../service.ts";
+import type { Methods, Service } from "../service.ts";
+import type { EventOf, PublishOptions, Published, Topics } from "../topic.ts";
 import { type ProcessConfig, parseConfig } from "./config.ts";
 import type { ProcessLogger } from "./logging.ts";
 
@@ -22,11 +23,13 @@ export interface RunOptions {
 }
 
 /** Where a running service can be reached. */
-export interface Running {
+export interface Running<T extends Topics = Topics> {
   /** `tcp://127.0.0.1:5555` */
   readonly endpoint: string;
   /** `http://127.0.0.1:9000` */
   readonly adminUrl: string;
+  /** Publishes an event of the service, outside its handlers; see `RequestContext.publish`. */
+  publish<Name extends keyof T & string>(topic: Name, event: EventOf<T[Name]>, options?: PublishOptions): Published;
 }
 
 const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
@@ -36,7 +39,10 @@ const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
  * Runs a service as this process: resolves when it listens, and ends the process when it is drained, crashed or told to.
  * Exit codes: 0 drained, 1 an error or requests cut off, 2 wrong options, 128 + signal for a second signal.
  */
-export async function run(service: Service, options: RunOptions = {}): Promise<Running> {
+export async function run<M extends Methods, T extends Topics>(
+  service: Service<M, T>,
+  options: RunOptions = {},
+): Promise<Running<T>> {
   const config = configOf(service, options.argv ?? process.argv.slice(2));
   const main = new Main(service, config, options);
   main.installHandlers();
@@ -102,7 +108,7 @@ class Main {
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
     const startMs = Math.round(new SystemClock().monotonic());
     log.info({ endpoint, admin: admin.url, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
-    return { endpoint, adminUrl: admin.url };
+    return { endpoint, adminUrl: admin.url, publish: (topic, event, options) => server.publish(topic, event, options) };
   }
 
   #signal(signal: keyof typeof signalNumbers): void {

@@ -17,6 +17,17 @@ export const messageType = {
   goaway: 9,
   bye: 10,
   credit: 11,
+  // Streams: messages in either direction, within what their reader granted.
+  open: 12,
+  item: 13,
+  grant: 14,
+  end: 15,
+  stop: 16,
+  // Events of topics.
+  subscribe: 17,
+  position: 18,
+  unsubscribe: 19,
+  event: 20,
 } as const;
 export type MessageType = (typeof messageType)[keyof typeof messageType];
 
@@ -52,6 +63,7 @@ export const frameworkCodes = {
   UNAVAILABLE: "no endpoint of the service could be reached",
   VERSION: "the peer speaks another version of the protocol",
   CLOSED: "the client was closed",
+  MISSED: "the subscriber was too slow for the events, and asked to be told by an error",
 } as const;
 export type FrameworkCode = keyof typeof frameworkCodes;
 

@@ -9,13 +9,19 @@ const fixedBytes = 16;
 export interface Header {
   readonly type: MessageType;
   readonly content: ContentType;
-  /** REQUEST: attempt, from 1. ERROR: fate. PONG: state. Else 0. */
+  /** REQUEST, OPEN: attempt, from 1. ERROR: fate. PONG: state. GRANT: items. Else 0. */
   readonly mark: number;
-  /** Of the request or ping, chosen by its sender; 0 where there is none. */
+  /** Of the request, stream, subscription or ping, chosen by its sender; 0 where there is none. */
   readonly id: number;
-  /** REQUEST: deadline. ERROR: retry after. GOAWAY: time left (all milliseconds). WELCOME, CREDIT: credit. */
+  /**
+   * REQUEST, OPEN: deadline. ERROR: retry after. GOAWAY: time left (all milliseconds). WELCOME, CREDIT: credit. GRANT: bytes.
+   * ITEM, EVENT: its place. POSITION: that of the last event.
+   */
   readonly number: number;
-  /** REQUEST: method, key, trace parent. ERROR: code. WELCOME, PONG: service, instance. HELLO: client's name. */
+  /**
+   * REQUEST, OPEN: method, key, trace parent. ERROR: code. WELCOME, PONG: service, instance. HELLO: client's name. SUBSCRIBE,
+   * UNSUBSCRIBE, POSITION, EVENT: topic.
+   */
   readonly texts: readonly string[];
 }
 
@@ -25,11 +31,12 @@ export interface Decoded {
 }
 
 /** How many texts each type carries, by its number. */
-const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0];
-/** Which types may have a body: WELCOME, REQUEST, REPLY, ERROR. */
-const mayHaveBody: readonly boolean[] = [false, false, true, true, true, true].concat(
-  new Array<boolean>(6).fill(false),
-);
+const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 1, 1, 1, 1];
+/** Which types may have a body. */
+const mayHaveBody: ReadonlySet<number> = new Set([
+  ...[messageType.welcome, messageType.request, messageType.reply, messageType.error],
+  ...[messageType.open, messageType.item, messageType.event],
+]);
 
 /** True when a first frame claims to be of this protocol, whatever follows. */
 export function isProtocolFrame(frame: Uint8Array): boolean {
@@ -91,7 +98,7 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
   const content = frame[6] as ContentType;
   const body = frames[from + 1];
   if (content > contentType.bytes || (content === contentType.none) !== (body === undefined)) return "malformed";
-  if (frames.length > from + 2 || (body !== undefined && mayHaveBody[type] !== true)) return "malformed";
+  if (frames.length > from + 2 || (body !== undefined && !mayHaveBody.has(type))) return "malformed";
   const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   const texts = readTexts(view, count);
   if (texts === undefined) return "malformed";

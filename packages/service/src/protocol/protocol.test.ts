@@ -6,8 +6,11 @@ import { contentType, magic, type MessageType, messageType } from "./codes.ts";
 import { decodeContent, encodeContent } from "./content.ts";
 import { decode, encode, isProtocolFrame } from "./frames.ts";
 
-const textsOf: Record<number, number> = { 1: 1, 2: 2, 3: 3, 5: 1, 8: 2 };
-const withBody = new Set<number>([messageType.welcome, messageType.request, messageType.reply, messageType.error]);
+const textsOf: Record<number, number> = { 1: 1, 2: 2, 3: 3, 5: 1, 8: 2, 12: 3, 17: 1, 18: 1, 19: 1, 20: 1 };
+const withBody = new Set<number>([
+  ...[messageType.welcome, messageType.request, messageType.reply, messageType.error],
+  ...[messageType.open, messageType.item, messageType.event],
+]);
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const text = fc.string({ unit: "grapheme", maxLength: 60 }).filter((value) => Buffer.byteLength(value) <= textBytesMax);
 

@@ -3,6 +3,7 @@ import { asError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import type { Job, RequestJob } from "./job.ts";
 import type { Server } from "./server.ts";
+import type { ServerStream } from "./stream.ts";
 
 /** How a server ended, and what it had to hand back. */
 export interface Ending {
@@ -19,9 +20,9 @@ export interface Ending {
   readonly method?: string;
 }
 
-/** Which job threw what. */
+/** Which job or stream threw what. */
 export interface Culprit {
-  readonly job: Job;
+  readonly job: Job | ServerStream;
   readonly thrown: unknown;
 }
 
@@ -32,6 +33,7 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
     fate: "maybe-executed",
   });
   const counts = { refused: 0, aborted: 0, rawDropped: 0 };
+  counts.aborted += server.streams?.end(culprit) ?? 0;
   for (const job of [...server.executor.stop(), ...server.executor.running]) {
     if (job.state === "answered") continue;
     if (job.kind === "raw") {
@@ -54,7 +56,7 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
  * What the request that met the bug is told. What was thrown goes only to callers that the method trusts as internal: it may
  * quote data, and is none of an outsider's business.
  */
-function itsOwnFault({ method }: RequestJob, thrown: unknown): ServiceError {
+export function itsOwnFault({ method }: Pick<RequestJob, "method">, thrown: unknown): ServiceError {
   const [reason = ""] = asError(thrown).message.split("\n", 1);
   const told = method.trust === "internal" ? `it threw: ${reason}` : "the service's log says why";
   const message = `method ${method.name} crashed the service while the request ran; it may have had its effect; ${told}`;

@@ -6,8 +6,10 @@ import { rawWarningIntervalMs, stuckMs } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
+import { ownMethods } from "./own-methods.ts";
 import type { RawJob } from "./job.ts";
 import type { Server, ServerSocket } from "./server.ts";
+import { noTopic } from "./requests.ts";
 import { Session } from "./session.ts";
 
 export class Intake {
@@ -21,14 +23,18 @@ export class Intake {
   constructor(server: Server, socket: Pick<ServerSocket, "peer">) {
     this.#server = server;
     this.#socket = socket;
-    const { version, methods } = server.service;
+    const { version, methods, topics } = server.service;
+    const all = [...methods.values()];
     const named = (flag: "idempotent" | "keyed"): string[] =>
-      [...methods.values()].filter((method) => method[flag]).map((method) => method.name);
+      all.filter((method) => method[flag]).map((method) => method.name);
+    const streams = all.filter(({ stream }) => stream !== undefined).map(({ name, stream }) => [name, stream] as const);
     this.#welcomeBody = encodeContent({
       version,
       pod: server.pod,
-      idempotent: named("idempotent"),
+      idempotent: [...named("idempotent"), ...ownMethods],
       keyed: named("keyed"),
+      ...(streams.length === 0 ? {} : { streams: Object.fromEntries(streams) }),
+      ...(topics.size === 0 ? {} : { topics: [...topics.keys()] }),
     });
   }
 
@@ -46,6 +52,8 @@ export class Intake {
     this.#server.sessions.delete(peer.id);
     const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
     for (const job of session.open.values()) this.#server.requests.cancel(job, gone);
+    this.#server.streams?.forget(session);
+    this.#server.topics?.forget(session);
   }
 
   #takeOne(message: Message, nowMs: number): void {
@@ -80,11 +88,14 @@ export class Intake {
     this.#server.drop(session, "other-version");
   }
 
-  #protocol(session: Session, { header, body }: Decoded, nowMs: number): void {
+  #protocol(session: Session, message: Decoded, nowMs: number): void {
+    const { header, body } = message;
     const { type } = header;
     const greeted = session.phase === "wherry";
     if (type === messageType.request && greeted) this.#request(session, header, body, nowMs);
     else if (type === messageType.cancel && greeted) this.#cancel(session, header.id);
+    else if (streamTypes.has(type) && greeted) this.#stream(session, message);
+    else if (topicTypes.has(type) && greeted) this.#topic(session, header);
     else if (type === messageType.ping) this.#pong(session, header);
     else if (type === messageType.hello) this.#hello(session, header);
     else if (type === messageType.bye) session.phase = "bye";
@@ -110,7 +121,7 @@ export class Intake {
   #request(session: Session, header: Header, body: Uint8Array | undefined, nowMs: number): void {
     const server = this.#server;
     const { id, texts } = header;
-    if (session.open.has(id)) {
+    if (session.has(id)) {
       server.drop(session, "protocol-violation");
       return;
     }
@@ -121,11 +132,30 @@ export class Intake {
     if (job !== undefined) session.open.set(id, job);
   }
 
+  #stream(session: Session, message: Decoded): void {
+    const { streams, requests } = this.#server;
+    const { type, id, texts } = message.header;
+    if (streams !== undefined) {
+      if (!streams.take(session, message)) this.#server.drop(session, "protocol-violation");
+    } else if (type === messageType.open) {
+      const [name = ""] = texts;
+      session.fail(id, requests.notStreaming(name, this.#server.service.methods.get(name)));
+    }
+  }
+
+  #topic(session: Session, header: Header): void {
+    const [name = ""] = header.texts;
+    if (this.#server.topics !== undefined) this.#server.topics.take(session, header);
+    else if (header.type === messageType.subscribe) session.fail(header.id, noTopic(this.#server.service, name));
+  }
+
   #cancel(session: Session, id: number): void {
     const job = session.open.get(id);
+    const reason = "the caller cancelled the call";
+    const fate = "maybe-executed";
+    session.streams.get(id)?.stop(new ServiceError("CANCELLED", "the caller cancelled the stream", { fate }));
     // Answered already: the reply and the cancel crossed on the wire.
     if (job === undefined) return;
-    const reason = "the caller cancelled the call";
     this.#server.requests.cancel(job, new ServiceError("CANCELLED", reason, { fate: "not-started" }));
   }
 
@@ -168,6 +198,11 @@ export class Intake {
     if (server.state === "ended" || !server.executor.submit(job)) server.metrics.raw.dropped++;
   }
 }
+
+const streamTypes: ReadonlySet<number> = new Set([
+  ...[messageType.open, messageType.item, messageType.grant, messageType.end],
+]);
+const topicTypes: ReadonlySet<number> = new Set([messageType.subscribe, messageType.unsubscribe]);
 
 function noRawHandler(service: string): string {
   return `service ${service} has no raw handler, only methods: call it with a client of the request protocol, or give it \`raw\``;

@@ -4,23 +4,24 @@ import { ServiceError } from "../errors.ts";
 import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
-import type { Method, Middleware, Service } from "../service.ts";
+import type { Method, RequestContext, Service } from "../service.ts";
 import type { RequestJob } from "./job.ts";
 
 /**
  * How this service's requests are run: each call gives the encoded reply. It throws, or rejects with, a `ServiceError` for the caller,
  * or anything else for a bug.
  */
-export function invoker({ name, use, ambient }: Service): (job: RequestJob) => Content | Promise<Content> {
-  const start = use.length === 0 ? perform : throughMiddleware(name, use);
+export function invoker(service: Service): (job: RequestJob) => Content | Promise<Content> {
+  const { ambient } = service;
+  const start = throughMiddleware(service, perform);
   return (job) => {
     const { method, context } = job;
     // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
     if (ambient) ambientContext.enterWith(context);
     const value = start(job, decoded(job));
     return isThenable(value)
-      ? Promise.resolve(value).then((settled) => encode(method, settled))
-      : encode(method, value);
+      ? Promise.resolve(value).then((settled) => encodeResult(method, settled))
+      : encodeResult(method, value);
   };
 }
 
@@ -42,9 +43,18 @@ function perform({ method, context }: RequestJob, value: unknown): unknown {
   return isThenable(result) ? Promise.resolve(result).then((reply) => output(method, reply)) : output(method, result);
 }
 
+/** What is run, and in which context; of a request, or of a stream. */
+export interface Run {
+  readonly method: Method;
+  readonly context: RequestContext;
+}
+
 /** The first is the outermost. */
-function throughMiddleware(service: string, use: readonly Middleware[]): typeof perform {
-  return use.reduceRight<typeof perform>(
+export function throughMiddleware<Job extends Run>(
+  { name: service, use }: Pick<Service, "name" | "use">,
+  innermost: (job: Job, body: unknown) => unknown,
+): (job: Job, body: unknown) => unknown {
+  return use.reduceRight<typeof innermost>(
     (inner, middleware) => async (job, body) => {
       const { method, context } = job;
       // Asynchronous, so that what the handler throws is a rejection, whichever way the middleware handles it.
@@ -52,7 +62,7 @@ function throughMiddleware(service: string, use: readonly Middleware[]): typeof 
         inner(job, "body" in changed ? changed.body : body);
       return middleware({ service, method: method.name, body, context }, next);
     },
-    perform,
+    innermost,
   );
 }
 
@@ -65,7 +75,7 @@ function input(method: Method, schema: Schema, value: unknown): unknown {
 }
 
 /** Whose fault an invalid body is: from inside it is a bug of ours, and no longer an error that a caller handles. */
-function blame(method: Method): (error: unknown) => never {
+export function blame(method: Method): (error: unknown) => never {
   return (error) => {
     if (method.trust === "external") throw error;
     throw new WherryError(`method ${method.name}, trusted as internal, got an invalid body: ${String(error)}`, {
@@ -75,7 +85,8 @@ function blame(method: Method): (error: unknown) => never {
   };
 }
 
-function output(method: Method, value: unknown): unknown {
+/** A method's reply, or a stream's item, checked. */
+export function output(method: Method, value: unknown): unknown {
   const bug = (error: unknown): never => {
     throw new WherryError(`method ${method.name} returned what its output schema refuses: ${String(error)}`, {
       code: "SERVICE_OUTPUT_INVALID",
@@ -83,7 +94,7 @@ function output(method: Method, value: unknown): unknown {
     });
   };
   try {
-    const valid = validate(method.output as Schema, value, "reply");
+    const valid = method.output === undefined ? value : validate(method.output, value, "reply");
     return isThenable(valid) ? valid.catch(bug) : valid;
   } catch (error) {
     return bug(error);
@@ -91,7 +102,7 @@ function output(method: Method, value: unknown): unknown {
 }
 
 /** A result that cannot travel is a bug of the handler, and crashes like any other; a result too large is only answered so. */
-function encode(method: Method, value: unknown): Content {
+export function encodeResult(method: Method, value: unknown): Content {
   try {
     return encodeContent(value);
   } catch (error) {

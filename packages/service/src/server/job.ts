@@ -4,6 +4,8 @@ import { makeError } from "../contract.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { AmbientContext } from "../current-context.ts";
 import type { Method, RequestContext, RequestState } from "../service.ts";
+import type { StreamContext } from "../stream/types.ts";
+import type { PublishOptions, Published } from "../topic.ts";
 import type { Caller } from "./caller.ts";
 import type { Session } from "./session.ts";
 
@@ -39,6 +41,13 @@ export interface RawJob extends JobCommon {
 
 export type Job = RequestJob | RawJob;
 
+/** What contexts need of their server. */
+interface Host {
+  readonly clock: Clock;
+  readonly log: Logger;
+  publish(topic: string, event: unknown, options?: PublishOptions): Published;
+}
+
 /** The context that a handler sees. What costs something is made when it is first asked for. */
 export class JobContext implements AmbientContext {
   readonly method: string;
@@ -47,8 +56,7 @@ export class JobContext implements AmbientContext {
   readonly trace: string | undefined;
   readonly peer: string;
   readonly #deadlineMs: number;
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #host: Host;
   #abort: AbortController | undefined;
   #timer: { cancel(): void } | undefined;
   #aborted: Error | undefined;
@@ -59,8 +67,7 @@ export class JobContext implements AmbientContext {
   constructor(
     facts: Pick<RequestContext, "method" | "key" | "attempt" | "trace" | "peer">,
     deadlineMs: number,
-    clock: Clock,
-    log: Logger,
+    host: Host,
   ) {
     this.method = facts.method;
     this.key = facts.key;
@@ -68,8 +75,7 @@ export class JobContext implements AmbientContext {
     this.trace = facts.trace;
     this.peer = facts.peer;
     this.#deadlineMs = deadlineMs;
-    this.#clock = clock;
-    this.#log = log;
+    this.#host = host;
   }
 
   get state(): RequestState {
@@ -81,16 +87,16 @@ export class JobContext implements AmbientContext {
   }
 
   get remainingMs(): number {
-    return Math.max(0, this.#deadlineMs - this.#clock.monotonic());
+    return Math.max(0, this.#deadlineMs - this.#host.clock.monotonic());
   }
 
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
-      else {
+      else if (this.#deadlineMs !== Number.POSITIVE_INFINITY) {
         const late = (): void => this.abort(new DOMException("the caller's deadline passed", "TimeoutError"));
-        this.#timer = this.#clock.timer(this.remainingMs, late, { background: true });
+        this.#timer = this.#host.clock.timer(this.remainingMs, late, { background: true });
       }
     }
     return this.#abort.signal;
@@ -98,7 +104,11 @@ export class JobContext implements AmbientContext {
 
   get log(): Logger {
     const fields = { method: this.method, peer: this.peer };
-    return this.#log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace });
+    return this.#host.log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace });
+  }
+
+  publish(topic: string, event: unknown, options?: PublishOptions): Published {
+    return this.#host.publish(topic, event, options);
   }
 
   abort(reason: Error): void {
@@ -111,5 +121,24 @@ export class JobContext implements AmbientContext {
   finish(): void {
     this.finished = true;
     this.#timer?.cancel();
+  }
+}
+
+/** The context of a stream's handler. */
+export class StreamJobContext extends JobContext implements StreamContext {
+  #leaving: AbortController | undefined;
+  #left = false;
+
+  get leaving(): AbortSignal {
+    if (this.#leaving === undefined) {
+      this.#leaving = new AbortController();
+      if (this.#left) this.leave();
+    }
+    return this.#leaving.signal;
+  }
+
+  leave(): void {
+    this.#left = true;
+    this.#leaving?.abort(new DOMException("the service is leaving", "AbortError"));
   }
 }

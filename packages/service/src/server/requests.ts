@@ -2,10 +2,12 @@
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
+import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
 import { answerOf, invoker, isThenable } from "./invoke.ts";
 import { JobContext, type RequestJob } from "./job.ts";
+import { answerOwn, isOwn } from "./own-methods.ts";
 import type { Server } from "./server.ts";
 
 export class Requests {
@@ -25,10 +27,19 @@ export class Requests {
   accept(incoming: Incoming, caller: Caller, nowMs: number, room = true): RequestJob | undefined {
     const server = this.#server;
     const { id, method: name, key, trace, attempt, content, body } = incoming;
+    if (isOwn(name)) {
+      answerOwn(server, caller, id, name);
+      return undefined;
+    }
     const method = server.service.methods.get(name);
     if (method === undefined) {
       server.metrics.observe("unknown", "NOT_FOUND", 0);
       caller.fail(id, this.#notFound(name));
+      return undefined;
+    }
+    if (method.stream !== undefined) {
+      server.metrics.observe(name, "INVALID", 0);
+      caller.fail(id, isAStream(method));
       return undefined;
     }
     const facts = {
@@ -39,7 +50,7 @@ export class Requests {
       peer: caller.address,
     };
     const deadlineMs = nowMs + incoming.withinMs;
-    const context = new JobContext(facts, deadlineMs, server.clock, server.log);
+    const context = new JobContext(facts, deadlineMs, server);
     const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
     const job: RequestJob = { kind: "request", caller, id, method, content, body, context, ...times, state: "queued" };
     if (method.durable !== undefined && caller.delivers !== true) return this.#store(job);
@@ -124,6 +135,15 @@ export class Requests {
     return new ServiceError("NOT_FOUND", message);
   }
 
+  /** What an OPEN of something else than a stream is told. */
+  notStreaming(name: string, method: Method | undefined): ServiceError {
+    if (method === undefined) return this.#notFound(name);
+    return new ServiceError(
+      "INVALID",
+      `method ${name} is no stream: it answers once; use client.call, not client.stream`,
+    );
+  }
+
   #noRoom(): ServiceError {
     const { state, credit, executor, service } = this.#server;
     if (state === "ended") return refusal();
@@ -131,4 +151,16 @@ export class Requests {
     const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
   }
+}
+
+function isAStream({ name, stream }: Method): ServiceError {
+  const message = `method ${name} is a stream (${stream ?? ""}) and does not answer once: use client.stream, not client.call`;
+  return new ServiceError("INVALID", message);
+}
+
+/** What a SUBSCRIBE for nothing is told. */
+export function noTopic(service: Service, name: string): ServiceError {
+  const known = [...service.topics.keys()].slice(0, 20).join(", ");
+  const message = `service ${service.name} has no topic ${JSON.stringify(name)}; it has ${known || "none"}`;
+  return new ServiceError("NOT_FOUND", message);
 }

@@ -46,6 +46,7 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
   });
   let endpoint: string;
   try {
+    await equip(server);
     const address = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
     endpoint = await server.listen(`tcp://${address}`);
   } catch (error) {
@@ -66,6 +67,19 @@ async function consumeDurable(server: Server, { broker }: ServeOptions): Promise
   if (![...server.service.methods.values()].some((method) => method.durable !== undefined)) return;
   const { DurableSource } = await import("../durable/source.ts");
   await new DurableSource(server, broker, new SystemRandom()).start();
+}
+
+/** Gives a server what only some services need; the others don't load it. */
+export async function equip(server: Server): Promise<void> {
+  const { methods, topics } = server.service;
+  if ([...methods.values()].some(({ stream }) => stream !== undefined)) {
+    const { Streams } = await import("./streams.ts");
+    server.streams = new Streams(server);
+  }
+  if (topics.size > 0) {
+    const { Topics } = await import("./topics.ts");
+    server.topics = new Topics(server);
+  }
 }
 
 function escape({ error }: Ending): void {

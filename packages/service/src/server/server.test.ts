@@ -122,7 +122,11 @@ describe("serving", () => {
       ]);
     const welcome = client.got[0];
     expect(welcome?.header).toMatchObject({ type: messageType.welcome, texts: ["test", "uid-1"], number: 16 });
-    expect(decodeContent(contentType.json, welcome?.body)).toEqual({ version: "", idempotent: [], keyed: [] });
+    expect(decodeContent(contentType.json, welcome?.body)).toEqual({
+      version: "",
+      idempotent: ["$ping", "$describe", "$stats"],
+      keyed: [],
+    });
   });
 
   test("handlers run one after the other unless told otherwise", async () => {

@@ -1,6 +1,6 @@
 // A service on a socket: its life from starting to ended. Messages are taken apart by intake.ts, requests accepted and answered by
 // requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
-import { asError, type Clock, type Logger, type Timer } from "@wherry/core";
+import { asError, type Clock, type Logger, type Timer, WherryError } from "@wherry/core";
 import type { RouterSocket, Sendable } from "@wherry/zmtp";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
@@ -8,6 +8,7 @@ import { messageType, type ServerState, serverState } from "../protocol/codes.ts
 import { encode } from "../protocol/frames.ts";
 import type { DurableReceipt, Service } from "../service.ts";
 import { leaveContext } from "../current-context.ts";
+import type { PublishOptions, Published } from "../topic.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
@@ -17,6 +18,9 @@ import type { Job, RequestJob } from "./job.ts";
 import { Requests } from "./requests.ts";
 import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
+import type { ServerStream } from "./stream.ts";
+import type { Streams } from "./streams.ts";
+import type { Topics } from "./topics.ts";
 
 /** What a server needs of a ROUTER socket. */
 export type ServerSocket = Pick<
@@ -48,12 +52,18 @@ export class Server {
   readonly log: Logger;
   /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
   store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
+  /** When it was made, by `Clock.monotonic`. */
+  readonly startedMs: number;
   /** Resolves when everything is flushed and closed. Never rejects. */
   readonly ended: Promise<Ending>;
   #state: ServerState | "ended" = "starting";
   #resolveEnded: (ending: Ending) => void = () => undefined;
   #creditTimer: Timer | undefined;
   #drainEndMs = 0;
+  /** Its streams, if its service has any: serve.ts loads what runs them. */
+  streams: Streams | undefined;
+  /** Its topics, likewise. */
+  topics: Topics | undefined;
   readonly #sources = new Set<Source>();
   readonly #socket: ServerSocket;
   readonly #onCrash: ServerOptions["onCrash"];
@@ -65,6 +75,7 @@ export class Server {
     this.instance = options.instance;
     this.pod = options.pod;
     this.clock = options.clock;
+    this.startedMs = this.clock.monotonic();
     this.log = options.log;
     this.#onCrash = options.onCrash;
     this.credit = new Credit(service.concurrency);
@@ -131,6 +142,13 @@ export class Server {
     this.#sources.add(source);
   }
 
+  /** See `RequestContext.publish`. */
+  publish(topic: string, event: unknown, options?: PublishOptions): Published {
+    if (this.topics !== undefined) return this.topics.publish(topic, event, options);
+    const message = `service ${this.service.name} has no topic ${JSON.stringify(topic)}: it declares none`;
+    throw new WherryError(message, { code: "SERVICE_EVENT_INVALID" });
+  }
+
   /** Messages came in: credit is looked at again after a while. An idle service sets no timer. */
   noteWork(): void {
     this.#creditTimer ??= this.clock.timer(creditIntervalMs, () => this.#adjustCredit(), { background: true });
@@ -158,6 +176,7 @@ export class Server {
       const startMs = this.clock.monotonic();
       this.#drainEndMs = startMs + options.timeoutMs;
       this.#tellAll(encode(messageType.goaway, { number: options.timeoutMs }));
+      this.streams?.leave();
       for (const source of this.#sources) source.leave();
       while (this.#drainIsOpen(startMs + options.minimumMs)) await this.clock.sleep(drainPollMs);
       // A crash may have come in between.
@@ -179,7 +198,8 @@ export class Server {
   }
 
   get #idle(): boolean {
-    return this.executor.queued === 0 && this.executor.running.size === 0;
+    const { queued, running } = this.executor;
+    return queued === 0 && running.size === 0 && (this.streams?.running.size ?? 0) === 0;
   }
 
   /** Ends for a bug: hands back what is queued, aborts what runs, tells `onCrash`, flushes. Only the first time. */
@@ -191,6 +211,12 @@ export class Server {
   crashIn(job: Job, thrown: unknown): void {
     const method = job.kind === "raw" ? "raw" : job.method.name;
     this.#end("crashed", crashFlushMs, { error: asError(thrown), method }, { job, thrown });
+  }
+
+  /** Ends for a bug in the handler of a stream. */
+  crashInStream(stream: ServerStream, thrown: unknown): void {
+    const bug = { error: asError(thrown), method: stream.method.name };
+    this.#end("crashed", crashFlushMs, bug, { job: stream, thrown });
   }
 
   /** Ends now; what is unanswered is handed back. */
@@ -208,6 +234,7 @@ export class Server {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#creditTimer?.cancel();
+    this.topics?.close();
     const ending: Ending = { reason, ...handBack(this, culprit), ...bug };
     if (reason === "crashed") this.#onCrash?.(ending);
     const closing = [this.#socket.close({ lingerMs }), ...[...this.#sources].map((source) => source.close(lingerMs))];

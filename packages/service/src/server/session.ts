@@ -5,8 +5,10 @@ import { creditMax } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import { encode } from "../protocol/frames.ts";
+import { Outflow } from "../stream/window.ts";
 import type { Caller } from "./caller.ts";
 import type { RequestJob } from "./job.ts";
+import type { ServerStream } from "./stream.ts";
 
 export class Session implements Caller {
   readonly peer: Peer;
@@ -18,6 +20,9 @@ export class Session implements Caller {
   lastMessageMs: number;
   /** Requests not answered yet, by id. */
   readonly open: Map<number, RequestJob> = new Map();
+  /** Its streams that are not over, by id. */
+  readonly streams: Map<number, ServerStream> = new Map();
+  #outflow: Outflow | undefined;
   /** Sends a message, routing id first. */
   readonly #send: (session: Session, message: Sendable) => void;
 
@@ -34,6 +39,16 @@ export class Session implements Caller {
   /** May it have one more request outstanding? */
   get hasRoom(): boolean {
     return this.open.size < creditMax;
+  }
+
+  /** What all its streams have under way. */
+  get outflow(): Outflow {
+    return (this.#outflow ??= new Outflow());
+  }
+
+  /** Is this id outstanding? */
+  has(id: number): boolean {
+    return this.open.has(id) || this.streams.has(id);
   }
 
   send(frames: readonly Uint8Array[]): void {

@@ -1,0 +1,147 @@
+// What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads.
+import { bodyBytesMax, creditMax, deadlineMsDefault, streamWindowBytes, streamWindowItems } from "../limits.ts";
+import { durationBuckets, type MethodMetrics } from "../metrics/request-metrics.ts";
+import { protocolVersion } from "../protocol/codes.ts";
+import type { Schema } from "../schema.ts";
+import type { Method } from "../service.ts";
+import type { StreamKind } from "../stream/types.ts";
+import type { Server } from "./server.ts";
+
+/** A schema as far as its library can say it. */
+export interface SchemaDescription {
+  /** `zod`, `valibot`, … */
+  readonly vendor: string;
+  /** JSON Schema, draft 2020-12; `{}` when the library doesn't offer it. */
+  readonly schema: Readonly<Record<string, unknown>>;
+}
+
+/** `input` and `output` as in the method's definition: of a stream, those of its items. */
+export interface MethodDescription extends Pick<Method, "trust" | "idempotent" | "keyed"> {
+  readonly stream?: StreamKind;
+  readonly endless?: boolean;
+  readonly input?: SchemaDescription;
+  readonly output?: SchemaDescription;
+}
+
+/** What `$describe` answers. */
+export interface ServiceDescription {
+  readonly name: string;
+  readonly version: string;
+  readonly instance: string;
+  readonly pod?: string;
+  readonly protocol: number;
+  readonly methods: Readonly<Record<string, MethodDescription>>;
+  readonly topics: Readonly<Record<string, { readonly event: SchemaDescription }>>;
+  /** It takes messages of plain ZeroMQ sockets. */
+  readonly raw: boolean;
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** Quantiles are the upper bounds of their histogram's buckets; null above the last. */
+export interface MethodStats {
+  readonly count: number;
+  readonly codes: Readonly<Record<string, number>>;
+  readonly p50Ms?: number | null;
+  readonly p90Ms?: number | null;
+  readonly p99Ms?: number | null;
+  readonly itemsIn?: number;
+  readonly itemsOut?: number;
+}
+
+/** What `$stats` answers. */
+export interface ServiceStats {
+  readonly instance: string;
+  readonly pod?: string;
+  readonly state: string;
+  /** Since its server was made. */
+  readonly uptimeMs: number;
+  readonly queued: number;
+  readonly running: number;
+  readonly streams: number;
+  readonly credit: number;
+  readonly peers: number;
+  readonly methods: Readonly<Record<string, MethodStats>>;
+  readonly topics: Readonly<Record<string, { published: number; missed: number; subscribers: number }>>;
+}
+
+export function describe(server: Server): ServiceDescription {
+  const { service, instance, pod } = server;
+  const { name, version, concurrency, queueMax, streamsMax } = service;
+  return {
+    ...{ name, version, instance, ...(pod === undefined ? {} : { pod }), protocol: protocolVersion },
+    methods: Object.fromEntries([...service.methods].map(([key, method]) => [key, describeMethod(method)])),
+    topics: Object.fromEntries(
+      [...service.topics].map(([key, schema]) => [key, { event: describeSchema(schema, "output") }]),
+    ),
+    raw: service.raw !== undefined,
+    limits: {
+      ...{ concurrency, queueMax, streamsMax, bodyBytesMax, creditMax, deadlineMsDefault },
+      ...{ streamWindowItems, streamWindowBytes },
+    },
+  };
+}
+
+function describeMethod({ stream, endless, trust, idempotent, keyed, input, output }: Method): MethodDescription {
+  return {
+    ...(stream === undefined ? {} : { stream, endless }),
+    ...{ trust, idempotent, keyed },
+    ...(input === undefined ? {} : { input: describeSchema(input, "input") }),
+    ...(output === undefined ? {} : { output: describeSchema(output, "output") }),
+  };
+}
+
+/** The part of StandardJSONSchemaV1 (https://standardschema.dev/json-schema) that some libraries have. */
+interface Converter {
+  readonly jsonSchema?: {
+    readonly [Side in "input" | "output"]?: (options: { readonly target: string }) => Record<string, unknown>;
+  };
+}
+
+/** @param side what it takes, or what it gives: they differ where it transforms. */
+function describeSchema(schema: Schema, side: "input" | "output"): SchemaDescription {
+  const { vendor, jsonSchema } = schema["~standard"] as Schema["~standard"] & Converter;
+  try {
+    return { vendor, schema: jsonSchema?.[side]?.({ target: "draft-2020-12" }) ?? {} };
+  } catch {
+    // Not everything that can be checked can be said in JSON Schema.
+    return { vendor, schema: {} };
+  }
+}
+
+export function stats(server: Server): ServiceStats {
+  const { metrics, executor, credit, sessions, instance, pod, clock } = server;
+  const streams = server.streams?.totals() ?? new Map<string, never>();
+  const topics = [...(server.topics?.all ?? [])].map(([name, { published, missed, subscribers }]) => {
+    return [name, { published, missed, subscribers: subscribers.size }] as const;
+  });
+  return {
+    ...{ instance, ...(pod === undefined ? {} : { pod }), state: server.state },
+    uptimeMs: Math.round(clock.monotonic() - server.startedMs),
+    ...{ queued: executor.queued, running: executor.running.size, streams: server.streams?.running.size ?? 0 },
+    ...{ credit: credit.current, peers: sessions.size },
+    methods: Object.fromEntries([
+      ...[...metrics.methods].map(([name, times]) => [name, methodStats(times)] as const),
+      ...[...streams].map(([name, { outcomes, itemsIn, itemsOut }]) => {
+        const count = [...outcomes.values()].reduce((sum, each) => sum + each, 0);
+        return [name, { count, codes: Object.fromEntries(outcomes), itemsIn, itemsOut }] as const;
+      }),
+    ]),
+    topics: Object.fromEntries(topics),
+  };
+}
+
+function methodStats(times: MethodMetrics): MethodStats {
+  const { count, outcomes } = times;
+  const at = (part: number): number | null => quantileMs(times, part);
+  return { count, codes: Object.fromEntries(outcomes), p50Ms: at(0.5), p90Ms: at(0.9), p99Ms: at(0.99) };
+}
+
+/** The bound of the bucket in which that part of all requests is reached. */
+function quantileMs({ buckets, count }: MethodMetrics, part: number): number | null {
+  let cumulated = 0;
+  for (const [index, bound] of durationBuckets.entries()) {
+    cumulated += buckets[index] ?? 0;
+    if (cumulated >= part * count) return bound * 1000;
+  }
+  return null;
+}

@@ -1,0 +1,35 @@
+// The methods that every service has, `$ping`, `$describe` and `$stats`: answered in line by the event loop, never queued, so that a
+// full queue hides nothing. What they say is made in introspect.ts, which is loaded when first asked for.
+import { asError } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
+import { encodeContent } from "../protocol/content.ts";
+import type { Caller } from "./caller.ts";
+import type { Server } from "./server.ts";
+
+/** They may be asked again as often as one likes. */
+export const ownMethods: readonly string[] = ["$ping", "$describe", "$stats"];
+
+/** No method of a user begins so. */
+export function isOwn(method: string): boolean {
+  return method.startsWith("$");
+}
+
+/** Answers a request for one of them, in this turn if it can. */
+export function answerOwn(server: Server, caller: Caller, id: number, method: string): void {
+  if (method === "$ping") caller.reply(id, encodeContent({}));
+  else if (!ownMethods.includes(method)) {
+    const message = `service ${server.service.name} has no method ${JSON.stringify(method)}; of those that begin with $, it has ${ownMethods.join(", ")}`;
+    caller.fail(id, new ServiceError("NOT_FOUND", message));
+  } else void introspect(server, caller, id, method);
+}
+
+async function introspect(server: Server, caller: Caller, id: number, method: string): Promise<void> {
+  try {
+    const { describe, stats } = await import("./introspect.ts");
+    caller.reply(id, encodeContent(method === "$describe" ? describe(server) : stats(server)));
+  } catch (error) {
+    // Never a crash for the sake of looking: a schema's own converter may throw whatever it likes.
+    server.log.error({ err: asError(error), method }, `${method} could not be answered`);
+    caller.fail(id, new ServiceError("ABORTED", `${method} could not be answered; the service's log says why`));
+  }
+}

@@ -1,0 +1,286 @@
+// One stream from its OPEN to its one REPLY or ERROR: runs its handler as fast as the client takes items, and no faster. Its state
+// machine is in docs/reference/protocol.md. Which streams there may be is decided in streams.ts.
+import type { Timer } from "@wherry/core";
+import { ambientContext } from "../current-context.ts";
+import { ServiceError } from "../errors.ts";
+import { messageType } from "../protocol/codes.ts";
+import { type Content, decodeContent } from "../protocol/content.ts";
+import { type Decoded, encode, type Header } from "../protocol/frames.ts";
+import { validate } from "../schema.ts";
+import type { Method } from "../service.ts";
+import { Inbox } from "../stream/inbox.ts";
+import { SendWindow } from "../stream/window.ts";
+import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
+import { StreamJobContext } from "./job.ts";
+import type { Server } from "./server.ts";
+import type { Session } from "./session.ts";
+
+/** How a stream tells of itself. */
+export interface StreamEvents {
+  /** Over, and why: `OK` or the error's code. */
+  readonly over: (stream: ServerStream, code: string) => void;
+  /** A bug in its handler. */
+  readonly crashed: (stream: ServerStream, thrown: unknown) => void;
+}
+
+export class ServerStream {
+  readonly session: Session;
+  readonly id: number;
+  readonly method: Method;
+  readonly context: StreamJobContext;
+  readonly startedMs: number;
+  itemsIn = 0;
+  readonly #server: Server;
+  readonly #events: StreamEvents;
+  readonly #window: SendWindow;
+  /** Of `in` and `both`. */
+  readonly #inbox: Inbox | undefined;
+  #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
+  /** Why it has to end, if it has; its answer, when the handler has ended. */
+  #stopping: ServiceError | undefined;
+  /** What became of returning the generator. */
+  #returned: unknown;
+  #over = false;
+  readonly #deadline: Timer | undefined;
+
+  constructor(server: Server, session: Session, method: Method, header: Header, events: StreamEvents) {
+    const { id, mark: attempt, number: withinMs, texts } = header;
+    const [, key = "", trace = ""] = texts;
+    this.#server = server;
+    this.session = session;
+    this.id = id;
+    this.method = method;
+    this.#events = events;
+    this.startedMs = server.clock.monotonic();
+    const facts = {
+      ...{ method: method.name, attempt, peer: session.address },
+      key: key === "" ? undefined : key,
+      trace: trace === "" ? undefined : trace,
+    };
+    const deadlineMs = withinMs === 0 ? Number.POSITIVE_INFINITY : this.startedMs + withinMs;
+    this.context = new StreamJobContext(facts, deadlineMs, server);
+    this.#window = new SendWindow(session.outflow);
+    if (method.stream !== "out") this.#inbox = this.#reader(method);
+    if (withinMs > 0) this.#deadline = server.clock.timer(withinMs, () => this.stop(tooLate()), { background: true });
+  }
+
+  get itemsOut(): number {
+    return this.#window.sent;
+  }
+
+  #reader(method: Method): Inbox {
+    const { input } = method;
+    return new Inbox({
+      grant: (items, bytes) => this.#send(messageType.grant, { mark: items, number: bytes }),
+      left: () => this.#send(messageType.stop),
+      check: input === undefined ? undefined : (value) => checkItem(method, value),
+    });
+  }
+
+  /** Says that it is taken, and starts its handler. */
+  start(header: Header, body: Uint8Array | undefined): void {
+    if (this.#inbox === undefined) this.#send(messageType.grant);
+    else this.#inbox.open();
+    const run = (): Promise<void> => this.#run(header, body);
+    void (this.#server.service.ambient ? ambientContext.run(this.context, run) : run());
+  }
+
+  /** A message of its id. @returns false when it breaks the rules. */
+  take({ header, body }: Decoded): boolean {
+    switch (header.type) {
+      case messageType.item:
+        return this.#item(header, body);
+      case messageType.grant:
+        this.#window.grant(header.mark, header.number);
+        return true;
+      case messageType.end:
+        this.#inbox?.end();
+        return this.#inbox !== undefined;
+      default:
+        return false;
+    }
+  }
+
+  #item({ content, number: place }: Header, body: Uint8Array | undefined): boolean {
+    if (this.#inbox === undefined) return false;
+    this.itemsIn++;
+    try {
+      return this.#inbox.push(place, decodeContent(content, body), body?.length ?? 0);
+    } catch (error) {
+      // No JSON: the stream is worth nothing more, but its connection is sound.
+      if (ServiceError.is(error)) this.stop(error);
+      return true;
+    }
+  }
+
+  /** Has its handler end; its answer comes then. Only the first reason counts. */
+  stop(reason: ServiceError): void {
+    if (this.#over || this.#stopping !== undefined) return;
+    this.#stopping = reason;
+    this.context.abort(reason);
+    this.#inbox?.break(reason);
+    this.#window.close();
+    this.#returned = this.#return();
+  }
+
+  /** The service is leaving: an endless one has to end now, another is told. */
+  leave(): void {
+    this.context.leave();
+    if (this.method.endless) this.stop(left());
+  }
+
+  /** The service ends now: answers at once, whatever the handler does. */
+  abort(reason: ServiceError): void {
+    if (this.#over) return;
+    this.#fail(reason);
+    this.#inbox?.break(reason);
+    this.context.abort(reason);
+  }
+
+  async #run(header: Header, body: Uint8Array | undefined): Promise<void> {
+    try {
+      // Middleware stands around a stream as around a call: its `next` resolves to the stream's reply.
+      const perform = (_stream: this, given: unknown): Promise<unknown> =>
+        this.method.stream === "in" ? this.#gather() : this.#emit(given);
+      const argument = this.method.stream === "out" ? this.#decoded(header, body) : undefined;
+      const reply = await throughMiddleware<this>(this.#server.service, perform)(this, argument);
+      if (this.#stopping === undefined) this.#reply(encodeResult(this.method, reply));
+      else this.#fail(this.#stopping);
+    } catch (thrown) {
+      this.#threw(thrown);
+    }
+  }
+
+  #decoded({ content }: Header, body: Uint8Array | undefined): unknown {
+    try {
+      return decodeContent(content, body);
+    } catch (error) {
+      return blame(this.method)(error);
+    }
+  }
+
+  async #gather(): Promise<unknown> {
+    return output(this.method, await this.method.handler(this.#inbox, this.context));
+  }
+
+  /** Asks the handler for the next item only when it may be sent: nothing piles up here, however slow the client. */
+  async #emit(given: unknown): Promise<unknown> {
+    const { method } = this;
+    const argument = this.#inbox ?? (await argumentOf(method, given));
+    const iterator = iteratorOf(method, await method.handler(argument, this.context));
+    this.#iterator = iterator;
+    for (;;) {
+      if (!this.#window.isOpen) await this.#window.opens();
+      if (this.#isStopping()) return await this.#ended();
+      const next = iterator.next();
+      const step = isThenable(next) ? ((await next) as IteratorResult<unknown>) : next;
+      if (this.#isStopping()) return await this.#ended();
+      if (step.done === true) return step.value;
+      const item = output(method, step.value);
+      this.#sendItem(encodeResult(method, isThenable(item) ? await item : item));
+    }
+  }
+
+  /** After `stop`: what its generator's `finally` threw is thrown. */
+  async #ended(): Promise<undefined> {
+    this.#returned ??= this.#return();
+    await this.#returned;
+  }
+
+  /** A generator that waits at a `yield` runs its `finally` now; one that is busy, at its next `yield`. */
+  #return(): unknown {
+    const pending = this.#iterator?.return?.();
+    // Awaited by the loop; until then it is not unhandled.
+    if (isThenable(pending)) pending.catch(() => undefined);
+    return pending;
+  }
+
+  #sendItem({ content, body }: Content): void {
+    if (this.#isStopping()) return;
+    const number = this.#window.spend(body?.length ?? 0);
+    this.session.send(encode(messageType.item, { id: this.id, number, content }, body));
+  }
+
+  #isStopping(): boolean {
+    return this.#over || this.#stopping !== undefined;
+  }
+
+  #send(
+    type: typeof messageType.grant | typeof messageType.stop,
+    fields: { mark?: number; number?: number } = {},
+  ): void {
+    if (!this.#over) this.session.send(encode(type, { id: this.id, ...fields }));
+  }
+
+  #threw(thrown: unknown): void {
+    if (this.#over) return;
+    if (this.#stopping !== undefined && (ServiceError.is(thrown) || isAbort(thrown, this.#stopping)))
+      this.#fail(this.#stopping);
+    else
+      try {
+        this.#fail(answerOf(this.method, thrown));
+      } catch (bug) {
+        this.#events.crashed(this, bug);
+      }
+  }
+
+  #reply(content: Content): void {
+    if (!this.#settle("OK")) return;
+    this.session.reply(this.id, content);
+  }
+
+  #fail(error: ServiceError): void {
+    if (this.#settle(error.code)) this.session.fail(this.id, error);
+  }
+
+  #settle(code: string): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#deadline?.cancel();
+    this.context.finish();
+    this.#window.close();
+    this.#inbox?.break(new ServiceError("CANCELLED", "the stream has ended", { fate: "maybe-executed" }));
+    this.#events.over(this, code);
+    return true;
+  }
+}
+
+/** What Node's own functions throw when the signal that they were given aborts. */
+function isAbort(thrown: unknown, reason: unknown): boolean {
+  return thrown instanceof Error && (thrown.name === "AbortError" || thrown.cause === reason);
+}
+
+async function argumentOf(method: Method, value: unknown): Promise<unknown> {
+  try {
+    return method.input === undefined ? value : await validate(method.input, value, "body");
+  } catch (error) {
+    return blame(method)(error);
+  }
+}
+
+function checkItem(method: Method, value: unknown): unknown {
+  try {
+    const valid = method.input === undefined ? value : validate(method.input, value, "item");
+    return valid instanceof Promise ? valid.catch(blame(method)) : valid;
+  } catch (error) {
+    return blame(method)(error);
+  }
+}
+
+function iteratorOf(method: Method, made: unknown): Iterator<unknown> | AsyncIterator<unknown> {
+  const items = made as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined;
+  const iterator = items?.[Symbol.asyncIterator]?.() ?? items?.[Symbol.iterator]?.();
+  if (iterator !== undefined) return iterator;
+  throw new TypeError(
+    `stream ${method.name}: expected its handler to return an iterable, as an async function* does, got ${typeof made}`,
+  );
+}
+
+function tooLate(): ServiceError {
+  return new ServiceError("DEADLINE_EXCEEDED", "the stream's deadline passed", { fate: "maybe-executed" });
+}
+
+function left(): ServiceError {
+  const message = "the service is leaving, and ended the stream; open it again, at another pod";
+  return new ServiceError("ABORTED", message, { retryable: true, fate: "maybe-executed", details: { leaving: true } });
+}
