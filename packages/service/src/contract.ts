@@ -94,8 +94,7 @@ export type ContractHandlers<C extends Contract> = {
 
 /** The methods of a contract, as those of a service. */
 export type ContractMethods<C extends Contract> = {
-  readonly [Name in keyof C["methods"]]: AsMethod<C["methods"][Name]> &
-    Pick<C["methods"][Name], "durable" & keyof C["methods"][Name]>;
+  readonly [Name in keyof C["methods"]]: AsMethod<C["methods"][Name]>;
 };
 
 type AsMethod<M extends MethodContract> = M extends { readonly stream: "out" }
@@ -104,7 +103,7 @@ type AsMethod<M extends MethodContract> = M extends { readonly stream: "out" }
     ? InDefinition<BodyOf<M>, ReplyOf<M>, SentOf<M>, GotOf<M>>
     : M extends { readonly stream: "both" }
       ? BothDefinition<BodyOf<M>, ReplyOf<M>, unknown, SentOf<M>, GotOf<M>>
-      : MethodDefinition<BodyOf<M>, ReplyOf<M>, SentOf<M>, GotOf<M>>;
+      : MethodDefinition<BodyOf<M>, ReplyOf<M>, SentOf<M>, GotOf<M>> & Pick<M, "durable" & keyof M>;
 
 /** The topics of a contract. */
 export type ContractTopics<C extends Contract> = C extends { readonly topics: infer T extends Topics } ? T : Nothing;

@@ -1,6 +1,6 @@
 // What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads.
 import { bodyBytesMax, creditMax, deadlineMsDefault, streamWindowBytes, streamWindowItems } from "../limits.ts";
-import { durationBuckets, type MethodMetrics } from "../metrics/request-metrics.ts";
+import { durationBuckets, type MethodMetrics, type StreamMetrics } from "../metrics/request-metrics.ts";
 import { protocolVersion } from "../protocol/codes.ts";
 import type { Schema } from "../schema.ts";
 import type { Method } from "../service.ts";
@@ -110,7 +110,7 @@ function describeSchema(schema: Schema, side: "input" | "output"): SchemaDescrip
 
 export function stats(server: Server): ServiceStats {
   const { metrics, executor, credit, sessions, instance, pod, clock } = server;
-  const streams = server.streams?.totals() ?? new Map<string, never>();
+  const streams = server.streams?.totals() ?? new Map<string, StreamMetrics>();
   const topics = [...(server.topics?.all ?? [])].map(([name, { published, missed, subscribers }]) => {
     return [name, { published, missed, subscribers: subscribers.size }] as const;
   });
@@ -119,7 +119,7 @@ export function stats(server: Server): ServiceStats {
     uptimeMs: Math.round(clock.monotonic() - server.startedMs),
     ...{ queued: executor.queued, running: executor.running.size, streams: server.streams?.running.size ?? 0 },
     ...{ credit: credit.current, peers: sessions.size },
-    methods: Object.fromEntries([
+    methods: Object.fromEntries<MethodStats>([
       ...[...metrics.methods].map(([name, times]) => [name, methodStats(times)] as const),
       ...[...streams].map(([name, { outcomes, itemsIn, itemsOut }]) => {
         const count = [...outcomes.values()].reduce((sum, each) => sum + each, 0);

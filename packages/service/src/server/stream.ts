@@ -173,7 +173,7 @@ export class ServerStream {
       if (!this.#window.isOpen) await this.#window.opens();
       if (this.#isStopping()) return await this.#ended();
       const next = iterator.next();
-      const step = isThenable(next) ? ((await next) as IteratorResult<unknown>) : next;
+      const step = isThenable(next) ? await next : next;
       if (this.#isStopping()) return await this.#ended();
       if (step.done === true) return step.value;
       const item = output(method, step.value);
