@@ -153,7 +153,7 @@ describe("waiting", () => {
   });
 });
 
-it("a thousand sends in one tick are one write, and go out although the limit is fifty", async () => {
+it("a thousand sends in one tick go out although the limit is fifty", async () => {
   const got: Message[] = [];
   server.onMessages((messages) => {
     got.push(...messages);

@@ -58,6 +58,8 @@ export const limits = {
   inprocNameMax: 255,
   /** Idle time before TCP probes whether the other machine still lives. */
   keepAliveDelayMs: 60_000,
+  /** Long-term keys that a CURVE server answers to at a time: each costs a HELLO that fits none a scalar multiplication. */
+  curveServerKeysMax: 4,
   /** The part of libsodium's heap that CURVE keeps for the frame in work; a larger frame takes more for itself alone. */
   sodiumHeapKeptBytes: 1_114_112, // 1 MiB and 64 KiB
 } as const;

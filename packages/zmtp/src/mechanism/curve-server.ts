@@ -26,6 +26,8 @@ const boxed = { vouchNonceAt: keyBytes, vouchAt: keyBytes + 16, metadataAt: 128 
 
 /** What is known between WELCOME and INITIATE. Its cookie key serves this one handshake: nothing is left to rotate. */
 interface Welcomed {
+  /** The long-term public key by which the client knows this server. */
+  readonly serverKey: Buffer;
   readonly clientTransient: Buffer;
   readonly transient: KeyPair;
   readonly cookieKey: Buffer;
@@ -36,12 +38,13 @@ export class CurveServer implements Mechanism {
   readonly name = "CURVE";
   readonly asServer = true;
   readonly #context: MechanismContext;
-  readonly #keys: KeyPair;
+  /** Long-term pairs; the client has chosen one by whom it said HELLO to. */
+  readonly #keys: readonly KeyPair[];
   readonly #inquiry: Inquiry<CurveCredentials>;
   #welcomed: Welcomed | undefined;
   #expects: "HELLO" | "INITIATE" | "nothing" = "HELLO";
 
-  constructor(context: MechanismContext, keys: KeyPair, options: AuthenticateOptions<CurveCredentials>) {
+  constructor(context: MechanismContext, keys: readonly KeyPair[], options: AuthenticateOptions<CurveCredentials>) {
     this.#context = context;
     this.#keys = keys;
     this.#inquiry = new Inquiry(options, context.clock);
@@ -76,14 +79,14 @@ export class CurveServer implements Mechanism {
     // Copied: it outlives the chunk.
     const clientTransient = Buffer.from(data.subarray(hello.clientKeyAt, hello.nonceAt));
     const helloNonce = Buffer.from(data.subarray(hello.nonceAt, hello.boxAt));
-    const introductory = sharedKey(clientTransient, this.#keys.secretKey);
-    const signature =
-      introductory && open(introductory, nonce("CurveZMQHELLO---", helloNonce), data.subarray(hello.boxAt));
-    if (introductory === undefined || signature === undefined)
+    const greeted = this.#greeted(clientTransient, nonce("CurveZMQHELLO---", helloNonce), data.subarray(hello.boxAt));
+    if (greeted === undefined)
       return authenticationFailed("HELLO cannot be opened: the client has another server's key");
+    const { serverKey, introductory, signature } = greeted;
     if (signature.some((byte) => byte !== 0)) return authenticationFailed("HELLO with a wrong signature");
 
-    const welcomed = { clientTransient, transient: makeKeyPair(), cookieKey: randomBytes(keyBytes), helloNonce };
+    const transient = makeKeyPair();
+    const welcomed = { serverKey, clientTransient, transient, cookieKey: randomBytes(keyBytes), helloNonce };
     this.#welcomed = welcomed;
     this.#expects = "INITIATE";
     const { publicKey, secretKey } = welcomed.transient;
@@ -98,8 +101,23 @@ export class CurveServer implements Mechanism {
     return { send: encodeCommand("WELCOME", Buffer.concat([welcomeNonce, box])) };
   }
 
+  /** Which of the long-term keys HELLO was sealed for. */
+  #greeted(
+    clientTransient: Buffer,
+    helloNonce: Buffer,
+    box: Buffer,
+  ): { readonly serverKey: Buffer; readonly introductory: Buffer; readonly signature: Buffer } | undefined {
+    for (const { publicKey, secretKey } of this.#keys) {
+      const introductory = sharedKey(clientTransient, secretKey);
+      const signature = introductory && open(introductory, helloNonce, box);
+      if (introductory !== undefined && signature !== undefined)
+        return { serverKey: publicKey, introductory, signature };
+    }
+    return undefined;
+  }
+
   #onInitiate(data: Buffer, welcomed: Welcomed): Step | Problem {
-    const { clientTransient, transient, cookieKey, helloNonce } = welcomed;
+    const { serverKey, clientTransient, transient, cookieKey, helloNonce } = welcomed;
     if (data.length < initiate.boxAt + macBytes + boxed.metadataAt) return protocolError("INITIATE is too short");
     const cookieNonce = data.subarray(0, initiate.boxedCookieAt);
     const cookie = open(
@@ -121,7 +139,7 @@ export class CurveServer implements Mechanism {
     const vouchKey = sharedKey(clientKey, transient.secretKey);
     const vouchNonce = nonce("VOUCH---", plain.subarray(boxed.vouchNonceAt, boxed.vouchAt));
     const vouch = vouchKey && open(vouchKey, vouchNonce, plain.subarray(boxed.vouchAt, boxed.metadataAt));
-    if (vouch === undefined || !timingSafeEqual(vouch, Buffer.concat([clientTransient, this.#keys.publicKey])))
+    if (vouch === undefined || !timingSafeEqual(vouch, Buffer.concat([clientTransient, serverKey])))
       return authenticationFailed("the vouch does not prove the client's long-term key");
 
     const metadata = parseMetadata(plain.subarray(boxed.metadataAt));

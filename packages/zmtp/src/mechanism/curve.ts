@@ -2,6 +2,7 @@
 // it loads libsodium, for which those who do without CURVE need not wait.
 import { timingSafeEqual } from "node:crypto";
 import { optionInvalid } from "../errors.ts";
+import { limits } from "../limits.ts";
 import {
   type Authenticate,
   type AuthenticateOptions,
@@ -39,6 +40,20 @@ export interface CurveServerOptions extends AuthenticateOptions<CurveCredentials
   readonly publicKey?: CurveKey;
 }
 
+/** What `curveServer` makes: the server's own keys can be changed while it serves. */
+export interface CurveServerSecurity extends Security {
+  readonly mechanism: "CURVE";
+  readonly role: "server";
+  /**
+   * Handshakes from now on are done with these keys in place of the former; a client is served if it knows the public key of any. Connections that
+   * stand are not touched: their own keys are of the session. To change a key without an outage: `rotate([next, old])`, give the
+   * clients the next public key, and when all have it, `rotate([next])`.
+   * @param secretKeys 1 to 4; each client's handshake is tried with one after the other.
+   * @throws WherryError `ZMTP_OPTION_INVALID`, and nothing has changed
+   */
+  rotate(secretKeys: readonly CurveKey[]): void;
+}
+
 /** A new long-term key pair. */
 export function curveKeyPair(): CurveKeyPair {
   const { publicKey, secretKey } = makeKeyPair();
@@ -72,13 +87,19 @@ export function curveClient(options: CurveClientOptions): Security {
  * @throws WherryError `ZMTP_OPTION_INVALID`, also without `authenticate`: nobody could come in.
  * @example router({ security: curveServer({ secretKey, authenticate: allowKeys([alice, bob]) }) })
  */
-export function curveServer(options: CurveServerOptions): Security {
+export function curveServer(options: CurveServerOptions): CurveServerSecurity {
   requireAuthenticate(options, "a CURVE server");
-  const keys = pairOf(options);
+  let keys: readonly KeyPair[] = [pairOf(options)];
   return {
     mechanism: "CURVE",
     role: "server",
     mechanismFor: (context) => new CurveServer(context, keys, options),
+    rotate: (secretKeys) => {
+      const most = limits.curveServerKeysMax;
+      if (secretKeys.length === 0 || secretKeys.length > most)
+        throw optionInvalid("rotate", `1 to ${most} secret keys`, `${secretKeys.length} of them`);
+      keys = secretKeys.map((secretKey) => pairOf({ secretKey }));
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 // Who comes in with PLAIN and CURVE, who does not, and what each side is told of it.
 import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, it } from "vitest";
+import * as zmq from "zeromq";
 import { RawPeer, until } from "../harness.suite.ts";
 import {
   allowUsers,
@@ -199,5 +200,69 @@ describe("a routing id that is taken", () => {
     await expectEcho(connectAs(plain));
     await until(() => server.socket.counters.drops["handed-over"] === 1);
     expect([...server.socket.peers.values()].map((peer) => peer.userId)).toEqual(["admin"]);
+  });
+});
+
+describe("a server's keys", () => {
+  it("are changed while it serves: standing connections stay, clients of the old and the next key come in, at last only those of the next", async () => {
+    const [old, next] = [curveKeyPair(), curveKeyPair()];
+    const security = curveServer({ ...old, authenticate: () => Promise.resolve(true) });
+    const server = await serve(security);
+    const clientOf = (serverKey: string): Security => curveClient({ serverKey, ...clientKeys });
+    const standing = join(server.endpoint, clientOf(old.publicKey));
+    await expectEcho(standing.socket);
+
+    security.rotate([next.secretKey, old.secretKey]);
+    await expectEcho(join(server.endpoint, clientOf(old.publicKey)).socket);
+    await expectEcho(join(server.endpoint, clientOf(next.publicKey)).socket);
+
+    security.rotate([next.secretKey]);
+    await expectEcho(standing.socket);
+    const late = join(server.endpoint, clientOf(old.publicKey));
+    await until(() => late.drops.length === 1);
+    expect(server.drops).toEqual([
+      "authentication-failed: HELLO cannot be opened: the client has another server's key",
+    ]);
+    await expectEcho(join(server.endpoint, clientOf(next.publicKey)).socket);
+    // By whichever key it came in, a client is known by its own.
+    expect([...server.socket.peers.values()].map(({ userId }) => userId)).toEqual(
+      Array.from({ length: 4 }, () => clientKeys.publicKey),
+    );
+  });
+
+  it("in the midst of a handshake stay those with which it began", async () => {
+    const [old, next] = [curveKeyPair(), curveKeyPair()];
+    let admit: (verdict: boolean) => void = () => undefined;
+    const security = curveServer({ ...old, authenticate: () => new Promise((resolve) => (admit = resolve)) });
+    const server = await serve(security);
+    const client = join(server.endpoint, curveClient({ serverKey: old.publicKey, ...clientKeys }));
+    const original = admit;
+    await until(() => admit !== original);
+    security.rotate([next.secretKey]);
+    admit(true);
+    await expectEcho(client.socket);
+  });
+
+  it("that make no sense are refused, and nothing changes", async () => {
+    const security = curveServer({ ...serverKeys, authenticate: allowKeys([clientKeys.publicKey]) });
+    const { secretKey } = curveKeyPair();
+    for (const keys of [[], ["short"], [secretKey, secretKey, secretKey, secretKey, secretKey]])
+      expect(() => security.rotate(keys)).toThrow(expect.objectContaining({ code: "ZMTP_OPTION_INVALID" }));
+    const server = await serve(security);
+    await expectEcho(join(server.endpoint, curve).socket);
+  });
+
+  it("and libzmq: its client comes in by the old key and by the next one", async () => {
+    const next = curveKeyPair();
+    const security = curveServer({ ...serverKeys, authenticate: allowKeys([clientKeys.publicKey]) });
+    security.rotate([next.secretKey, serverKeys.secretKey]);
+    const server = await serve(security);
+    for (const curveServerKey of [serverKeys.publicKey, next.publicKey]) {
+      const { publicKey: curvePublicKey, secretKey: curveSecretKey } = clientKeys;
+      const client = keep(new zmq.Dealer({ curveServerKey, curvePublicKey, curveSecretKey, receiveTimeout: 5_000 }));
+      client.connect(server.endpoint);
+      await client.send("hello");
+      expect(String((await client.receive())[0])).toBe("hello");
+    }
   });
 });
