@@ -1,6 +1,7 @@
 // What a service and its clients agree on, as a plain object that both import: names, schemas, errors, promises. It holds no code of
 // either side, and nothing is generated from it: the types of handlers and of clients follow from it.
 import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
+import type { HttpRoutes } from "./http/route.ts";
 import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { DurableOptions, Handler, MethodDefinition } from "./service.ts";
@@ -51,6 +52,7 @@ export interface MethodContract {
   readonly stream?: StreamKind;
   /** Of a stream: it never ends by itself; see `OutDefinition`. */
   readonly endless?: boolean;
+  readonly http?: HttpRoutes;
 }
 
 export type ErrorContracts = Readonly<Record<string, Schema | null>>;
@@ -116,7 +118,7 @@ export type ErrorMaker<E extends ErrorContracts> = <Code extends keyof E & strin
     ? [details: SchemaInput<E[Code]>, options?: ErrorMakerOptions]
     : [details?: undefined, options?: ErrorMakerOptions]
 ) => ServiceError;
-type ErrorMakerOptions = Pick<ServiceErrorOptions, "retryable" | "retryAfterMs" | "cause">;
+type ErrorMakerOptions = Pick<ServiceErrorOptions, "retryable" | "retryAfterMs" | "status" | "cause">;
 
 /** A `ServiceError` whose code and details are known. */
 export interface TypedError<Code extends string, Details> extends Omit<ServiceError, "code" | "details"> {

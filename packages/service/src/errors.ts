@@ -15,6 +15,8 @@ export interface ServiceErrorOptions {
   readonly fate?: RequestFate;
   /** When trying again makes sense, milliseconds from now. */
   readonly retryAfterMs?: number;
+  /** What an HTTP caller gets as its status, 400 to 599. Default: by the code; 422 for a code of the service's own. */
+  readonly status?: number;
   readonly cause?: unknown;
 }
 
@@ -25,6 +27,8 @@ export interface ServiceErrorOptions {
 export class ServiceError extends WherryError {
   readonly fate: RequestFate;
   readonly retryAfterMs: number | undefined;
+  /** HTTP status, where the thrower chose one. It stays with this process: a ZeroMQ caller never sees it. */
+  readonly status: number | undefined;
 
   /** @param code upper case with underscores, at most 64 characters; see docs/reference/protocol.md for the framework's. */
   constructor(code: FrameworkCode | (string & {}), message: string, options: ServiceErrorOptions = {}) {
@@ -32,6 +36,9 @@ export class ServiceError extends WherryError {
       throw new TypeError(
         `error code: expected upper case letters, digits and underscores, got ${JSON.stringify(code)}`,
       );
+    const { status } = options;
+    if (status !== undefined && !(Number.isInteger(status) && status >= 400 && status <= 599))
+      throw new TypeError(`error status: expected a whole number from 400 to 599, got ${status}`);
     super(message, {
       code,
       retryable: options.retryable ?? false,
@@ -40,6 +47,7 @@ export class ServiceError extends WherryError {
     });
     this.fate = options.fate ?? "answered";
     this.retryAfterMs = options.retryAfterMs;
+    this.status = status;
   }
 
   /** True for a `ServiceError` of any copy of this package, with this code if one is given. */

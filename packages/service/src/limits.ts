@@ -114,3 +114,27 @@ export const secretFileBytesMax: number = 64 * 1024;
 
 /** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
 export const blockedMsDefault = 1000;
+
+/** Bytes of an HTTP request's line and headers. */
+export const httpHeaderBytesMax: number = 16 * 1024;
+/** Bytes of HTTP bodies altogether, half received or of unanswered requests; a request beyond is answered BUSY. */
+export const httpBodiesBytesMax: number = 256 * 1024 * 1024;
+/** HTTP connections; those beyond are closed at once. */
+export const httpConnectionsMax = 10_000;
+/** Requests that one HTTP connection may have unanswered (it pipelines them); the next is answered BUSY. */
+export const httpPipelineMax = 64;
+/** Milliseconds that an HTTP client has to send its headers, and its whole request. */
+export const httpHeadersTimeoutMs = 10_000;
+export const httpRequestTimeoutMs = 60_000;
+/** Milliseconds between two looks at who exceeds them. */
+export const httpTimeoutCheckMs = 5000;
+/** Milliseconds that an idle HTTP connection is kept: longer than proxies keep theirs, so that it is they who close. */
+export const httpKeepAliveMs = 75_000;
+/** Milliseconds in which an HTTP client that has an answer waiting must take some of it. */
+export const httpStallMs = 30_000;
+/** Milliseconds without a request after which a draining service takes an HTTP client for done, and closes its connection. */
+export const httpQuietMs = 1000;
+/** Milliseconds without a new connection or request after which an ending service stops listening for HTTP. */
+export const httpDoorMs = 50;
+/** Milliseconds: the longest deadline that an HTTP client may ask for. */
+export const httpDeadlineMsMax = 3_600_000;

@@ -17,6 +17,7 @@ import {
   streamsMaxDefault,
   textBytesMax,
 } from "./limits.ts";
+import { checkRoutes, type HttpRoutes } from "./http/route.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition, StreamKind } from "./stream/types.ts";
@@ -110,6 +111,11 @@ export interface MethodPromises {
    * the handler runs later, at least once. Default false.
    */
   readonly durable?: boolean | DurableOptions;
+  /**
+   * Where the method is found over HTTP, in place of `POST /<name>`: `"GET /stock/{item}"`, or several. False: nowhere.
+   * Methods that trust their callers as `internal` are nowhere unless this says where; streams are nowhere.
+   */
+  readonly http?: HttpRoutes;
 }
 
 /** How a durable method's messages are run. */
@@ -192,6 +198,8 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly errors: ErrorContracts;
   /** Undefined: its calls don't go through a broker. */
   readonly durable: Required<DurableOptions> | undefined;
+  /** Where it is found over HTTP; undefined: by its name. */
+  readonly http: HttpRoutes | undefined;
 }
 
 export interface Service<M extends Methods = Methods, T extends Topics = Topics> {
@@ -337,6 +345,8 @@ function define(
   const methods = new Map(
     Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
   );
+  const routing = checkRoutes(methods.values());
+  check(routing === undefined, `methods.${routing?.method}.http`, routing?.expected ?? "", routing?.got);
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
   const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
   return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, use, ambient };
@@ -382,6 +392,7 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     // The broker deduplicates by the key, so that a call that may have been stored can be made again.
     keyed: definition.keyed ?? durable !== undefined,
     durable,
+    http: definition.http,
   };
 }
 

@@ -48,6 +48,9 @@ function serverMetrics(server: Server): string {
     text.head("wherry_durable_deliveries_total", "counter", "Messages of durable methods, by what became of them.");
   for (const [method, outcomes] of metrics.deliveries)
     for (const [outcome, count] of outcomes) text.line("wherry_durable_deliveries_total", { method, outcome }, count);
+  if (metrics.http.size > 0)
+    text.head("wherry_http_responses_total", "counter", "HTTP answers, by status; closed: the client left before.");
+  for (const [status, count] of metrics.http) text.line("wherry_http_responses_total", { status }, count);
   text.head("wherry_peer_drops_total", "counter", "Connections ended, by reason; closed-by-peer is the normal one.");
   for (const [reason, count] of Object.entries({ ...counters.drops, ...metrics.faults }))
     text.line("wherry_peer_drops_total", { reason }, count);

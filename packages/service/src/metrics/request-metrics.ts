@@ -56,6 +56,15 @@ export class RequestMetrics {
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
 
+  /** Answers over HTTP by status; `closed` where the client left before. */
+  readonly http: Map<string, number> = new Map();
+
+  /** @param status 0 when the client left before its answer. */
+  observeHttp(status: number): void {
+    const key = status === 0 ? "closed" : String(status);
+    this.http.set(key, (this.http.get(key) ?? 0) + 1);
+  }
+
   /** @param method one of the service's methods, or `unknown`: never a name that a peer chose. */
   observe(method: string, code: string, milliseconds: number): void {
     let metrics = this.methods.get(method);

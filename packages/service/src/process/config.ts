@@ -10,6 +10,7 @@ import { blockedMsDefault } from "../limits.ts";
 
 export const messagingPortDefault = 5555;
 export const adminPortDefault = 9000;
+export const httpPortDefault = 8080;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 const port = { type: "integer", min: 0, max: 65_535 } as const;
@@ -41,6 +42,11 @@ export const frameworkSettings: Settings = {
     ...{ pattern: /^(sqlite|amqps?|nats|tls|kafka):\/\//, expected: "sqlite:///PATH, amqp://…, nats://… or kafka://…" },
     help: "where durable methods' calls are stored; without one a file of this machine",
   },
+  httpPort: {
+    ...port,
+    optional: true,
+    help: "the methods over HTTP; without one, as the program says; 0: any free port",
+  },
   blockedMs: {
     ...{ type: "integer", default: blockedMsDefault, min: 0, max: 3_600_000 },
     help: "a blocked event loop is logged with its stack after so many milliseconds; 0: never",
@@ -60,6 +66,8 @@ export interface ProcessConfig {
   readonly adminPort: number;
   /** Where durable methods' calls are stored; undefined: the default. */
   readonly broker: string | undefined;
+  /** HTTP; undefined when nothing outside the program asks for it. */
+  readonly httpPort: number | undefined;
   /** Milliseconds that the event loop may be blocked without a record; 0: for ever. */
   readonly blockedMs: number;
   /** Address that both ports are bound to. */
@@ -68,6 +76,8 @@ export interface ProcessConfig {
   readonly podUid: string | undefined;
   /** The pod's name, for the log. */
   readonly podName: string | undefined;
+  /** The pod's namespace. */
+  readonly namespace: string | undefined;
   /** Inside a cluster: endpoints need time to vanish. */
   readonly inCluster: boolean;
 }
@@ -95,7 +105,7 @@ export function parseConfig(
   if (value("printConfig") === true) return { text: printedConfig(settings, resolved) };
   const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
   const values = Object.fromEntries([...resolved.values].map(([setting, { value: found }]) => [setting, found]));
-  const checked = values as unknown as Omit<ProcessConfig, "podUid" | "podName" | "inCluster">;
+  const checked = values as unknown as Omit<ProcessConfig, "podUid" | "podName" | "namespace" | "inCluster">;
   return {
     config: {
       logLevel: checked.logLevel,
@@ -104,11 +114,13 @@ export function parseConfig(
       port: checked.port,
       adminPort: checked.adminPort,
       broker: checked.broker,
+      httpPort: checked.httpPort,
       blockedMs: checked.blockedMs,
       // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
       host: checked.host ?? (inCluster ? "0.0.0.0" : "127.0.0.1"),
       podUid: env["POD_UID"] === "" ? undefined : env["POD_UID"],
       podName: env["POD_NAME"] === "" ? undefined : env["POD_NAME"],
+      namespace: env["POD_NAMESPACE"] === "" ? undefined : env["POD_NAMESPACE"],
       inCluster,
     },
   };

@@ -6,11 +6,12 @@ import { asError, SystemClock, WherryError } from "@wherry/core";
 import { declaredSettings, useSources } from "../config/configure.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
+import type { HttpOptions } from "../http/source.ts";
 import type { Ending } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
 import type { Methods, Service } from "../service.ts";
 import type { EventOf, PublishOptions, Published, Topics } from "../topic.ts";
-import { type ProcessConfig, parseConfig } from "./config.ts";
+import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
 import type { ProcessLogger } from "./logging.ts";
 
 export interface RunOptions {
@@ -20,6 +21,11 @@ export interface RunOptions {
   readonly drainTimeoutMs?: number;
   /** Milliseconds to stay after SIGTERM even if nobody is connected. Default 1000 in a cluster, else 0. */
   readonly drainMinimumMs?: number;
+  /**
+   * The methods over HTTP, on port 8080 unless `--http-port` or `HTTP_PORT` says otherwise. Default: when those do, or when a method
+   * says its `http` address. False: never.
+   */
+  readonly http?: boolean | HttpOptions;
 }
 
 /** Where a running service can be reached. */
@@ -30,6 +36,8 @@ export interface Running<T extends Topics = Topics> {
   readonly adminUrl: string;
   /** Publishes an event of the service, outside its handlers; see `RequestContext.publish`. */
   publish<Name extends keyof T & string>(topic: Name, event: EventOf<T[Name]>, options?: PublishOptions): Published;
+  /** `http://127.0.0.1:8080`; undefined when nothing asked for HTTP. */
+  readonly httpUrl: string | undefined;
 }
 
 const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
@@ -61,6 +69,14 @@ function configOf(service: Service, argv: readonly string[]): ProcessConfig {
     writeSync(2, error.message.replace(/^/gm, `${service.name}: `) + "\n");
     return process.exit(exitCode.usage);
   }
+}
+
+/** HTTP is on when the environment, the program or one of the methods asks for it. */
+function httpOf({ methods }: Service, option: RunOptions["http"], port: number | undefined): false | HttpOptions {
+  const routed = [...methods.values()].some(({ http }) => http !== undefined && http !== false);
+  if (option === false || (option === undefined && port === undefined && !routed)) return false;
+  const given = option === true || option === undefined ? {} : option;
+  return { ...given, port: port ?? given.port ?? httpPortDefault };
 }
 
 class Main {
@@ -100,15 +116,19 @@ class Main {
     const { host, port, adminPort, podUid: pod, broker } = this.#config;
     const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
     const onCrash = (ending: Ending): void => this.#crashed(ending);
-    const { endpoint, server } = await serve(this.#service, { host, port, pod, broker, log, onCrash });
+    const http = httpOf(this.#service, this.#options.http, this.#config.httpPort);
+    const serving = { host, port, pod, broker, namespace: this.#config.namespace, log, onCrash, http };
+    const { endpoint, server, httpUrl } = await serve(this.#service, serving);
     // From here on a signal drains: peers may be there already.
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));
     const admin = await startAdmin(server, host, adminPort);
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
     const startMs = Math.round(new SystemClock().monotonic());
-    log.info({ endpoint, admin: admin.url, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
-    return { endpoint, adminUrl: admin.url, publish: (topic, event, options) => server.publish(topic, event, options) };
+    const where = { endpoint, admin: admin.url, ...(httpUrl === undefined ? {} : { http: httpUrl }) };
+    log.info({ ...where, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
+    const publish: Running["publish"] = (topic, event, options) => server.publish(topic, event, options);
+    return { endpoint, adminUrl: admin.url, httpUrl, publish };
   }
 
   #signal(signal: keyof typeof signalNumbers): void {

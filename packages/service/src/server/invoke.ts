@@ -120,9 +120,12 @@ export function encodeResult(method: Method, value: unknown): Content {
 export function answerOf(method: Method, thrown: unknown): ServiceError {
   if (!ServiceError.is(thrown)) throw thrown;
   // Whatever a nested call's error said of its own request, this request was answered.
-  const { code, message, retryable, retryAfterMs } = thrown;
-  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return new ServiceError(code, message, { retryable, details: detailsOf(method, thrown), fate: "answered", ...wait });
+  const { code, message, retryable, retryAfterMs, status } = thrown;
+  const shown = {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(status === undefined ? {} : { status }),
+  };
+  return new ServiceError(code, message, { retryable, details: detailsOf(method, thrown), fate: "answered", ...shown });
 }
 
 function detailsOf(method: Method, { code, details }: ServiceError): ServiceError["details"] {

@@ -1,6 +1,7 @@
 // A service on a real ROUTER socket, in this process: what `run` builds on, and what a test of a service starts.
 import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { router } from "@wherry/zmtp";
+import type { HttpOptions } from "../http/source.ts";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Broker } from "../durable/types.ts";
 import type { Service } from "../service.ts";
@@ -14,6 +15,10 @@ export interface ServeOptions {
   readonly port?: number;
   /** The pod's UID, where this process is one. */
   readonly pod?: string | undefined;
+  /** Serves over HTTP as well. Default false; true takes a free port. */
+  readonly http?: boolean | HttpOptions;
+  /** The pod's namespace, where this process is one: `NAME.NAMESPACE` is then a name of the service. */
+  readonly namespace?: string | undefined;
   readonly clock?: Clock;
   /** Default: silent. */
   readonly log?: Logger;
@@ -27,6 +32,8 @@ export interface Serving {
   /** `tcp://127.0.0.1:5555`, with the port that was taken. */
   readonly endpoint: string;
   readonly server: Server;
+  /** `http://127.0.0.1:8080`; undefined without `http`. */
+  readonly httpUrl: string | undefined;
 }
 
 /**
@@ -45,8 +52,10 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
     onCrash: options.onCrash ?? escape,
   });
   let endpoint: string;
+  let httpUrl: string | undefined;
   try {
     await equip(server);
+    httpUrl = await listenHttp(server, host, options);
     const address = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
     endpoint = await server.listen(`tcp://${address}`);
   } catch (error) {
@@ -55,7 +64,7 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
   }
   try {
     await consumeDurable(server, options);
-    return { endpoint, server };
+    return { endpoint, server, httpUrl };
   } catch (error) {
     await server.close();
     throw error;
@@ -82,6 +91,19 @@ export async function equip(server: Server): Promise<void> {
   }
 }
 
+/** Loaded only where it is asked for. */
+async function listenHttp(
+  server: Server,
+  host: string,
+  { http = false, namespace }: ServeOptions,
+): Promise<string | undefined> {
+  if (http === false) return undefined;
+  const { startHttp } = await import("../http/source.ts");
+  const { port = 0, ...options } = http === true ? {} : http;
+  const source = await startHttp(server, host, port, { ...options, namespace });
+  return source.url;
+}
+
 function escape({ error }: Ending): void {
   queueMicrotask(() => {
     throw error ?? new Error("the service crashed");
@@ -89,7 +111,7 @@ function escape({ error }: Ending): void {
 }
 
 function bindError(error: unknown, host: string, port: number): unknown {
-  if (!WherryError.is(error)) return error;
+  if (!WherryError.is(error) || !error.code.startsWith("ZMTP_")) return error;
   const taken = error.code === "ZMTP_ADDRESS_IN_USE";
   const message = taken
     ? `messaging port ${host}:${port} is taken by another program; stop it, or choose another port with --port or PORT`

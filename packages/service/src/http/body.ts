@@ -1,0 +1,109 @@
+// Reads an HTTP request's body, within the limits. Holds no more of it in memory than may be there, for all requests together.
+import type { IncomingMessage } from "node:http";
+import { ServiceError } from "../errors.ts";
+import { bodyBytesMax, httpBodiesBytesMax } from "../limits.ts";
+import { contentType } from "../protocol/codes.ts";
+import type { ContentType } from "../protocol/codes.ts";
+
+/** Bytes of bodies that one server holds in memory: half received, or of requests that are not answered yet. */
+export class BodyBudget {
+  #bytes = 0;
+
+  /** What one request holds; released when it is answered. */
+  share(): BodyShare {
+    let own = 0;
+    return {
+      take: (bytes) => {
+        if (this.#bytes + bytes > httpBodiesBytesMax) return false;
+        this.#bytes += bytes;
+        own += bytes;
+        return true;
+      },
+      release: () => {
+        this.#bytes -= own;
+        own = 0;
+      },
+    };
+  }
+}
+
+export interface BodyShare {
+  /** False when too much is held already. */
+  take(bytes: number): boolean;
+  release(): void;
+}
+
+/** Does the request say that a body follows? */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+/**
+ * What the body is, by its headers. Only types that a web page can't send to another origin unasked are taken: a browser asks
+ * first (CORS), and is told no.
+ * @throws ServiceError INVALID, status 415; TOO_LARGE, status 413
+ */
+export function contentOf(request: IncomingMessage): ContentType {
+  if (!hasBody(request)) return contentType.none;
+  const { headers } = request;
+  if (Number(headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge();
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "identity") throw unsupported("content-encoding", "none", encoding);
+  const given = headers["content-type"] ?? "";
+  const [media = "", ...parameters] = given.split(";").map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice("charset=".length);
+  if (media === "application/octet-stream") return contentType.bytes;
+  const json = media === "application/json" || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(media);
+  if (!json) throw unsupported("content-type", "application/json or application/octet-stream", given);
+  if (charset !== undefined && !/^"?utf-?8"?$/.test(charset)) throw unsupported("charset", "utf-8", charset);
+  return contentType.json;
+}
+
+/**
+ * The whole body. Rejects when the client leaves before its end.
+ * @throws ServiceError TOO_LARGE, status 413; BUSY when too much of others is held
+ */
+export function readBody(request: IncomingMessage, share: BodyShare): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const stop = (): void => {
+    request.off("data", onData).off("end", onEnd).off("close", onClose);
+    // What still comes of it is thrown away, so that the connection can go on.
+    request.resume();
+  };
+  const onData = (chunk: Buffer): void => {
+    const room = share.take(chunk.length);
+    if (room) length += chunk.length;
+    if (room && length <= bodyBytesMax) chunks.push(chunk);
+    else {
+      stop();
+      reject(room ? tooLarge() : tooMany());
+    }
+  };
+  const onEnd = (): void => {
+    stop();
+    resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+  };
+  const onClose = (): void => {
+    stop();
+    reject(new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" }));
+  };
+  request.on("data", onData).on("end", onEnd).on("close", onClose);
+  return promise;
+}
+
+function unsupported(what: string, expected: string, got: string): ServiceError {
+  const message = `${what}: expected ${expected}, got ${got === "" ? "none" : JSON.stringify(got)}`;
+  return new ServiceError("INVALID", message, { status: 415, fate: "not-started" });
+}
+
+function tooLarge(): ServiceError {
+  const message = `body: expected at most ${bodyBytesMax} bytes, got more; send it in parts`;
+  return new ServiceError("TOO_LARGE", message, { status: 413, fate: "not-started" });
+}
+
+function tooMany(): ServiceError {
+  const message = `expected at most ${httpBodiesBytesMax} bytes of bodies, of all requests together; try again later`;
+  return new ServiceError("BUSY", message, { fate: "not-started", retryable: true });
+}

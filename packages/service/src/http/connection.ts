@@ -1,0 +1,67 @@
+// One client's connection: which of its requests are unanswered, and when it may be closed so that none is lost. A client may send
+// its next request before it has read the last answer, so a connection ends in one of two ways: with an answer that says
+// `Connection: close`, after which nothing that still comes is looked at (RFC 9112, 9.6), or when nothing came for a while.
+import type { Socket } from "node:net";
+import type { Clock } from "@wherry/core";
+import { httpPipelineMax, httpQuietMs } from "../limits.ts";
+
+export class Connection {
+  readonly socket: Socket;
+  /** Counts its requests; the newest one's number. */
+  newest = 0;
+  unanswered = 0;
+  /** Its last answer is on its way, or it was ended: requests that still come on it are not looked at. */
+  closing = false;
+  /** When its last request came or its last answer left, by `Clock.monotonic`. */
+  #activeMs: number;
+  readonly #clock: Clock;
+
+  constructor(socket: Socket, clock: Clock) {
+    this.socket = socket;
+    this.#clock = clock;
+    this.#activeMs = clock.monotonic();
+  }
+
+  get isBusy(): boolean {
+    return this.unanswered > 0;
+  }
+
+  /** Has it one request more than it may have unanswered? */
+  get isFull(): boolean {
+    return this.unanswered > httpPipelineMax;
+  }
+
+  /** Will its client hardly send anything more? */
+  get isQuiet(): boolean {
+    return this.closing || (!this.isBusy && this.#clock.monotonic() - this.#activeMs >= httpQuietMs);
+  }
+
+  /** Has everything that its client gets left this process? */
+  get isFlushed(): boolean {
+    return this.closing && !this.isBusy && this.socket.writableFinished;
+  }
+
+  /** @returns the request's number, for `isNewest` */
+  begin(): number {
+    this.unanswered++;
+    this.#activeMs = this.#clock.monotonic();
+    return ++this.newest;
+  }
+
+  end(): void {
+    this.unanswered--;
+    this.#activeMs = this.#clock.monotonic();
+  }
+
+  /** Answers leave in the order of their requests: only the newest one's may be the connection's last. */
+  isNewest(number: number): boolean {
+    return number === this.newest;
+  }
+
+  /** Ends it; what was written still leaves. */
+  close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.socket.end();
+  }
+}

@@ -1,0 +1,290 @@
+// The HTTP port of a service: listens, reads requests, gives them to the server that runs the methods, and leaves with it. While the
+// service drains it stays bound and serves; its clients are told by `Connection: close`, idle connections are closed. Runs nothing.
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { type Clock, type Timer, WherryError } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
+import {
+  drainPollMs,
+  httpConnectionsMax,
+  httpDoorMs,
+  httpHeaderBytesMax,
+  httpHeadersTimeoutMs,
+  httpKeepAliveMs,
+  httpQuietMs,
+  httpRequestTimeoutMs,
+  httpStallMs,
+  httpTimeoutCheckMs,
+} from "../limits.ts";
+import type { Source } from "../server/caller.ts";
+import type { Server } from "../server/server.ts";
+import type { Method } from "../service.ts";
+import { type AccessOptions, checkAccess } from "./access.ts";
+import { BodyBudget, type BodyShare } from "./body.ts";
+import { Connection } from "./connection.ts";
+import { Exchange } from "./exchange.ts";
+import { incomingOf } from "./request.ts";
+import { Router } from "./route.ts";
+
+// Not imported: see process/admin.ts.
+const { createServer, STATUS_CODES } = process.getBuiltinModule("node:http");
+
+export interface HttpOptions {
+  /** Default 8080; 0 takes a free one. */
+  readonly port?: number;
+  /** Host names that requests may name. Default: all; on a loopback address only local names and the service's own. */
+  readonly hosts?: readonly string[];
+  /** Origins whose web pages may call, such as `https://shop.example`; `"*"`: all. Default: none but the port's own. */
+  readonly cors?: readonly string[] | "*";
+}
+
+export class HttpSource implements Source {
+  /** `http://127.0.0.1:8080`, with the port that was taken. */
+  readonly url: string;
+  readonly #server: Server;
+  readonly #http: HttpServer;
+  readonly #clock: Clock;
+  readonly #router: Router<Method>;
+  readonly #access: AccessOptions;
+  readonly #bodies = new BodyBudget();
+  readonly #connections = new Map<Socket, Connection>();
+  #leaving = false;
+  /** While the door closes, requests that come wait here: see `close`. */
+  #door: PromiseWithResolvers<void> | undefined;
+  #lastArrivalMs = Number.NEGATIVE_INFINITY;
+  #sweep: Timer | undefined;
+
+  /** @param http listening already */
+  constructor(server: Server, http: HttpServer, options: HttpOptions & { readonly namespace?: string | undefined }) {
+    this.#server = server;
+    this.#http = http;
+    this.#clock = server.clock;
+    const { name, methods } = server.service;
+    this.#router = new Router(methods.values());
+    const { address, port } = http.address() as AddressInfo;
+    this.url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+    const names = options.namespace === undefined ? [name] : [name, `${name}.${options.namespace}`];
+    this.#access = { hosts: options.hosts, cors: options.cors ?? [], address, names };
+    http.on("connection", (socket: Socket) => this.#connected(socket));
+    http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
+    http.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
+    // A connection that took nothing of what waits for it is gone; one that waits for an answer is not.
+    http.setTimeout(httpStallMs, (socket) => {
+      if (socket.writableLength > 0 || !this.#connections.get(socket)?.isBusy) socket.destroy();
+    });
+  }
+
+  #connected(socket: Socket): void {
+    const connection = new Connection(socket, this.#clock);
+    this.#connections.set(socket, connection);
+    this.#lastArrivalMs = this.#clock.monotonic();
+    socket.once("close", () => this.#connections.delete(socket));
+    if (this.#leaving) this.#sweepLater();
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const connection = this.#connections.get(request.socket);
+    // After its last answer, nothing that comes on a connection is looked at: its client knows that.
+    if (connection === undefined || connection.closing) return;
+    const exchange = new Exchange(request, response, {
+      connection,
+      isLeaving: () => this.#leaving,
+      titles: STATUS_CODES,
+      onAnswered: (status) => this.#answered(exchange, status),
+    });
+    const share = this.#bodies.share();
+    response.once("close", () => share.release());
+    // What is not the caller's fault is a bug of ours, and ends the process as any other.
+    void this.#serve(exchange, connection, share).catch((error: unknown) => {
+      if (!ServiceError.is(error)) throw error;
+      exchange.fail(0, error);
+    });
+  }
+
+  async #serve(exchange: Exchange, connection: Connection, share: BodyShare): Promise<void> {
+    const { request } = exchange;
+    this.#lastArrivalMs = this.#clock.monotonic();
+    if (this.#door !== undefined) await this.#door.promise;
+    const { method: verb = "", headers } = request;
+    const origin = checkAccess(headers.host, headers.origin, this.#access);
+    if (origin !== undefined) exchange.setHeaders({ "access-control-allow-origin": origin, vary: "origin" });
+    if (connection.isFull) throw tooManyAtOnce();
+    const [path, query] = splitOnce(request.url ?? "/");
+    const verbs = this.#verbsOf(path);
+    if (verb === "OPTIONS") this.#options(exchange, verbs);
+    else {
+      const match = verbs.length === 0 ? undefined : this.#router.find(verb === "HEAD" ? "GET" : verb, path);
+      if (match === undefined) throw this.#noSuch(exchange, verb, path, verbs);
+      const incoming = await incomingOf(request, match, query, share, () => exchange.proceed());
+      // A durable method's request is not answered yet: it is stored, and its receipt says so.
+      if (match.route.method.durable !== undefined) exchange.okStatus = 202;
+      if (!exchange.isOver) exchange.job = this.#server.take(incoming, exchange);
+    }
+  }
+
+  /** The verbs of a path, for `Allow`. */
+  #verbsOf(path: string): string[] {
+    try {
+      const verbs: string[] = this.#router.verbsOf(path);
+      if (verbs.includes("GET")) verbs.push("HEAD");
+      return verbs.length === 0 ? [] : [...verbs, "OPTIONS"];
+    } catch (cause) {
+      const message = `path: expected percent-encoded UTF-8, got ${JSON.stringify(path)}`;
+      throw new ServiceError("INVALID", message, { fate: "not-started", cause });
+    }
+  }
+
+  #options(exchange: Exchange, verbs: readonly string[]): void {
+    const allow = verbs.join(", ");
+    const asked = exchange.request.headers["access-control-request-headers"];
+    exchange.answer(204, {
+      allow,
+      "access-control-allow-methods": allow,
+      "access-control-max-age": 600,
+      ...(asked === undefined ? {} : { "access-control-allow-headers": asked }),
+    });
+  }
+
+  #noSuch(exchange: Exchange, verb: string, path: string, verbs: readonly string[]): ServiceError {
+    const options = { fate: "not-started" } as const;
+    if (verbs.length > 0) {
+      exchange.setHeaders({ allow: verbs.join(", ") });
+      return new ServiceError("NOT_FOUND", `${path} takes ${verbs.join(", ")}, got ${verb}`, {
+        ...options,
+        status: 405,
+      });
+    }
+    const { name } = this.#server.service;
+    const known = this.#router.routes.slice(0, 20).map((route) => `${route.verb} ${route.path}`);
+    const message = `service ${name} has nothing at ${JSON.stringify(path)}; it has ${known.join(", ") || "no methods"}`;
+    return new ServiceError("NOT_FOUND", message, options);
+  }
+
+  #answered({ job }: Exchange, status: number): void {
+    this.#server.metrics.observeHttp(status);
+    if (status === 0 && job !== undefined) {
+      const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
+      this.#server.requests.cancel(job, gone);
+    }
+  }
+
+  /** Stays bound, and serves: not everyone knows yet. */
+  leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    void this.#closeQuiet();
+  }
+
+  get quiet(): boolean {
+    for (const connection of this.#connections.values()) if (!connection.isQuiet || connection.isBusy) return false;
+    return true;
+  }
+
+  /** Closes who sends nothing any more, and looks again later for the rest. */
+  async #closeQuiet(): Promise<void> {
+    // A late timer makes everyone look quiet: what the kernel has received by now is read first.
+    await settled();
+    for (const connection of this.#connections.values()) if (connection.isQuiet) connection.close();
+    if (!this.quiet) this.#sweepLater();
+  }
+
+  #sweepLater(): void {
+    this.#sweep ??= this.#clock.timer(
+      httpQuietMs,
+      () => {
+        this.#sweep = undefined;
+        void this.#closeQuiet();
+      },
+      { background: true },
+    );
+  }
+
+  /**
+   * Ends it. Who connects in the moment in which the door closes is cut off by the kernel, without a word; so whoever still comes is
+   * let in, and kept waiting, until nobody does; then the door closes, and they are answered: REFUSED, their requests have not started.
+   */
+  async close(lingerMs: number): Promise<void> {
+    this.leave();
+    const untilMs = this.#clock.monotonic() + lingerMs;
+    this.#door = Promise.withResolvers();
+    await settled();
+    if (this.#sinceArrivalMs < httpQuietMs)
+      while (this.#sinceArrivalMs < httpDoorMs && this.#clock.monotonic() < untilMs)
+        await this.#clock.sleep(drainPollMs);
+    this.#http.close();
+    this.#door.resolve();
+    while (!this.#isFlushed() && this.#clock.monotonic() < untilMs) {
+      await this.#clock.sleep(drainPollMs);
+      await settled();
+    }
+    this.#sweep?.cancel();
+    this.#http.closeAllConnections();
+  }
+
+  get #sinceArrivalMs(): number {
+    return this.#clock.monotonic() - this.#lastArrivalMs;
+  }
+
+  #isFlushed(): boolean {
+    for (const connection of this.#connections.values()) if (connection.isQuiet) connection.close();
+    return [...this.#connections.values()].every((connection) => connection.isFlushed);
+  }
+}
+
+/**
+ * Listens on `host`, and serves the server's methods.
+ * @throws WherryError SERVICE_HTTP_BIND_FAILED
+ */
+export async function startHttp(
+  server: Server,
+  host: string,
+  port: number,
+  options: HttpOptions & { readonly namespace?: string | undefined } = {},
+): Promise<HttpSource> {
+  const http = createServer({
+    maxHeaderSize: httpHeaderBytesMax,
+    headersTimeout: httpHeadersTimeoutMs,
+    requestTimeout: httpRequestTimeoutMs,
+    connectionsCheckingInterval: httpTimeoutCheckMs,
+    keepAliveTimeout: httpKeepAliveMs,
+    noDelay: true,
+  });
+  http.maxConnections = httpConnectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.listen(port, host, resolve);
+  });
+  http
+    .removeAllListeners("error")
+    .on("error", (error) => server.log.warn({ err: error }, "the HTTP port had an error"));
+  const source = new HttpSource(server, http, options);
+  server.attach(source);
+  return source;
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): WherryError {
+  const taken = error.code === "EADDRINUSE";
+  const cause = taken ? "is taken by another program" : `cannot be bound (${error.code ?? error.message})`;
+  const todo = taken
+    ? "stop that program, or choose another port"
+    : "choose another address with --host, or another port";
+  return new WherryError(`HTTP port ${host}:${port} ${cause}; ${todo} with --http-port or HTTP_PORT`, {
+    code: "SERVICE_HTTP_BIND_FAILED",
+    details: { host, port },
+  });
+}
+
+/** One whole turn of the event loop: what the kernel has received or let in already is read and accepted first. */
+async function settled(): Promise<void> {
+  for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function tooManyAtOnce(): ServiceError {
+  const message = "too many requests on this connection are unanswered; wait for answers, or use more connections";
+  return new ServiceError("BUSY", message, { fate: "not-started", retryable: true });
+}
+
+function splitOnce(url: string): [string, string] {
+  const at = url.indexOf("?");
+  return at < 0 ? [url, ""] : [url.slice(0, at), url.slice(at + 1)];
+}
