@@ -39,6 +39,7 @@ afterEach(async () => {
 
 const greeting = encodeGreeting("NULL", false);
 const introduced = Buffer.concat([greeting, ready("DEALER")]);
+const twice = Buffer.concat([introduced, ready("DEALER"), Uint8Array.of(0xff)]);
 
 describe("is dropped, others are served:", () => {
   it.each<[string, Uint8Array, DropReason]>([
@@ -46,8 +47,8 @@ describe("is dropped, others are served:", () => {
     ["a mechanism of unprintable bytes", encodeGreeting("\u0001\u0007\u00ff", false), "mechanism-mismatch"],
     ["a socket type of a kilobyte", Buffer.concat([greeting, ready("\u00ff".repeat(1_000))]), "socket-type-mismatch"],
     ["random bytes", new SeededRandom(7).bytes(10_000), "protocol-error"],
-    ["a ZMTP 1.0 peer", Uint8Array.of(1, 0), "protocol-error"],
-    ["a ZMTP 2.0 peer", Uint8Array.of(0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5), "protocol-error"],
+    ["a READY of a gigabyte", Buffer.concat([greeting, Uint8Array.of(6, 0, 0, 0, 0, 64, 0, 0, 0)]), "frame-too-large"],
+    ["a READY after READY, as a command that nobody knows, and then nonsense", twice, "protocol-error"],
     ["a PLAIN peer", encodeGreeting("PLAIN", false), "mechanism-mismatch"],
     ["a CURVE peer", encodeGreeting("CURVE", true), "mechanism-mismatch"],
     ["a SUB socket", Buffer.concat([greeting, ready("SUB")]), "socket-type-mismatch"],
@@ -171,20 +172,36 @@ it("a ZMTP 3.0 peer is served, and not judged by heartbeats that it does not kno
   expect(old.received.length).toBe(length);
 });
 
-it("a connection reset at any byte of a conversation harms nobody else", async () => {
-  const conversation = Buffer.concat([
-    introduced,
-    Uint8Array.of(1, 1, 65, 0, 3, 66, 67, 68),
-    encodeCommand("PING", Uint8Array.of(0, 9)),
-  ]);
-  for (let length = 0; length <= conversation.length; length += 1) {
-    const peer = await raw();
-    if (length > 0) peer.send(conversation.subarray(0, length));
-    await new Promise((resolve) => setImmediate(resolve));
-    peer.socket.resetAndDestroy();
+it("a peer that has half closed still gets what it is owed, and then its end", async () => {
+  const half = await raw();
+  half.introduce("DEALER", "half");
+  half.send(Uint8Array.of(0, 1, 65));
+  half.socket.end();
+  await until(() => half.ended);
+  expect(half.received.subarray(-3)).toEqual(Buffer.from([0, 1, 65]));
+  expect(drops).toEqual([{ reason: "closed-by-peer", detail: "" }]);
+});
+
+it("a peer whose machine is gone, without a word, is dropped by heartbeats, and what was queued to it is told", async () => {
+  await Promise.all([good.close(), server.close()]);
+  const clock = new VirtualClock();
+  await start({ clock, heartbeatMs: 1_000, peerQueueBytesMax: 100_000 });
+  const gone = await raw();
+  gone.introduce("DEALER", "gone");
+  await until(() => server.peers.size === 2);
+  // Half-open: nothing it is sent is taken, and nothing comes.
+  gone.socket.pause();
+  while (server.send(["gone", new Uint8Array(60_000)]) === "sent");
+  const undelivered: number[] = [];
+  server.on("disconnect", (_peer, _reason, count) => undelivered.push(count));
+  for (let second = 0; second < 4; second++) {
+    await clock.advance(1_000, 20);
+    await expectServed(good, "still here");
   }
-  await until(() => server.counters.accepted === conversation.length + 2 && server.peers.size === 1);
-  await expectServed(good, "still here");
+  await until(() => server.peers.size === 1);
+  expect(drops).toEqual([{ reason: "heartbeat-timeout", detail: "" }]);
+  expect(undelivered[0]).toBeGreaterThan(0);
+  expect(server.counters.undelivered).toBe(undelivered[0]);
 });
 
 it("a peer that reads nothing fills its own queue only, and is told apart from the others", async () => {

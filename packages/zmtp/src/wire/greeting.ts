@@ -28,26 +28,21 @@ export function encodeGreeting(mechanism: string, asServer: boolean): Buffer {
   return greeting;
 }
 
+const notZmtp3 =
+  "not a ZMTP 3 greeting (a foreign peer, or ZMTP 1.0, as libzmq before 3.0 speaks; 4.0 is the oldest served)";
+
 /** What is wrong with the greeting as far as it came, if anything: an old or foreign peer is told by its first bytes. */
 export function checkGreeting(bytes: Uint8Array): Problem | undefined {
   if (bytes.length === 0) return undefined;
   const [first] = bytes;
-  if (first !== 0xff)
-    return {
-      reason: "protocol-error",
-      detail: "not a ZMTP 3 greeting (a ZMTP 1.0 or foreign peer): first byte not FF",
-    };
+  if (first !== 0xff) return { reason: "protocol-error", detail: `${notZmtp3}: first byte not FF` };
   if (bytes.length < signatureBytes) return undefined;
-  if (bytes[9] !== 0x7f)
-    return {
-      reason: "protocol-error",
-      detail: "not a ZMTP 3 greeting (a ZMTP 1.0 or foreign peer): tenth byte not 7F",
-    };
+  if (bytes[9] !== 0x7f) return { reason: "protocol-error", detail: `${notZmtp3}: tenth byte not 7F` };
   const major = bytes[10];
   if (major !== undefined && major < 3)
     return {
       reason: "protocol-error",
-      detail: `the peer speaks ZMTP ${major < 2 ? "2.0" : major}; 3.0 is the oldest served`,
+      detail: `the peer speaks ZMTP ${major < 2 ? "2.0" : major}; 3.0 is the oldest served, which is libzmq 4.0`,
     };
   return undefined;
 }
