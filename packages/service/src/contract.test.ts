@@ -54,7 +54,7 @@ afterEach(async () => {
 async function clientOf<const C extends Contract>(
   contract: C,
   served: Parameters<typeof serve>[0],
-  options: ConnectOptions = {},
+  options: ConnectOptions<C> = {},
 ): Promise<Client<C>> {
   const started = await serve(served);
   const client = connect(contract, { endpoints: [started.endpoint], ...options });

@@ -2,7 +2,23 @@
 import "./process/early-signals.ts";
 export type { ClientMiddleware, OutgoingCall } from "./client/chain.ts";
 export { connect } from "./client/connect.ts";
-export type { CallOptions, Client, ClientBase, ClientCounters, ConnectOptions } from "./client/types.ts";
+export type { Discovery, DiscoveryProblem, Target } from "./client/discovery.ts";
+export type { DnsOptions, Resolver, ServiceRecord } from "./client/dns.ts";
+export type {
+  Balance,
+  BreakerOptions,
+  CallOptions,
+  CircuitState,
+  Client,
+  ClientBase,
+  ClientCounters,
+  ConnectOptions,
+  Fallback,
+  HedgeOptions,
+  MethodOptions,
+  OutlierOptions,
+  RetryOptions,
+} from "./client/types.ts";
 export { configure, override } from "./config/configure.ts";
 export type {
   BooleanSetting,

@@ -102,8 +102,50 @@ export const retryBudgetMax: number = 2 * creditMax;
 /** Milliseconds between two pings of an endpoint, and without an answer until others are preferred to it. */
 export const pingIntervalMs = 1000;
 export const pingSuspectMs = 1000;
+/** Milliseconds that calls rather wait for a ready endpoint's first connection than go to a pod that leaves. */
+export const connectPatienceMs = 250;
+/** Milliseconds for which a connection stays that only calls with `to` use. */
+export const extraIdleMs = 60_000;
+/** Pods that may end while they have one call, before it fails. Default of the option `retry.crashes`. */
+export const crashesMaxDefault = 2;
+/** Hedges of one call: default, and most, of the option `hedge.max`. */
+export const hedgesMaxDefault = 1;
+export const hedgesMax = 5;
+/** Times of answers that a percentile is taken of: kept, needed at least, and new ones until it is taken again. */
+export const latencySamples = 256;
+export const latencySamplesMin = 20;
+export const latencySamplesPerLook = 16;
+/** Milliseconds in which an endpoint's measured time decays to a third, for the balancer. */
+export const latencyDecayMs = 10_000;
+/** Pods that died and connections that broke at an endpoint, one after the other, until it is ejected. Default of `outliers.failures`. */
+export const outlierFailures = 5;
+/** Share of an endpoint's calls that fail, until it is ejected; of at least so many calls, in so many milliseconds. */
+export const outlierFailureShare = 0.5;
+export const outlierCallsMin = 20;
+export const outlierWindowMs = 10_000;
+/** Milliseconds of an endpoint's first ejection, of its longest, and without one until the next counts as the first. */
+export const outlierEjectFirstMs = 1000;
+export const outlierEjectMaxMs = 60_000;
+export const outlierForgetMs = 60_000;
+/** Share of the endpoints that may be ejected at once; but always one of two or more. */
+export const outlierEjectedShareMax = 0.5;
+/** A circuit breaker's defaults: share of failures that opens it, calls at least, milliseconds that it looks back and stays open. */
+export const breakerFailureShare = 0.5;
+export const breakerCallsMin = 20;
+export const breakerWindowMs = 10_000;
+export const breakerOpenMs = 2000;
 /** Endpoints that one client connects to. */
 export const endpointsMax = 500;
+/** Endpoints that one client uses when there are many. Default of the option `subset`. */
+export const subsetSizeDefault = 20;
+/** Ready endpoints from which a client uses a subset, and below which it uses all again. */
+export const subsetFromEndpoints = 100;
+export const subsetUntilEndpoints = 50;
+/** Milliseconds between two resolutions of a DNS name; and between two at least, however many connections break. */
+export const dnsIntervalMs = 10_000;
+export const dnsIntervalMinMs = 1000;
+/** Milliseconds until an unanswered resolution counts as failed. */
+export const dnsTimeoutMs = 5000;
 /** Milliseconds: first and longest pause between two tries of a lost EndpointSlice watch. */
 export const watchRetryFirstMs = 100;
 export const watchRetryMaxMs = 5000;

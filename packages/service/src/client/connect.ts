@@ -1,41 +1,44 @@
 // `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
 import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { dealer } from "@wherry/zmtp";
-import { deadlineMsDefault, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import { attemptsMax, endpointsMax, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Contract } from "../contract.ts";
 import { checkingBodies, type Send, throughMiddleware } from "./chain.ts";
 import { ClientCore } from "./core.ts";
 import { DurableCalls } from "./durable.ts";
 import { type Discovery, fixedTargets } from "./discovery.ts";
+import { dnsTargets } from "./dns.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
+import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import type { Service } from "../service.ts";
 
 /**
  * A client of a service; it connects in the background, and calls wait for that within their deadline.
  * @param service its contract, or the Kubernetes Service: `echo`, or `echo.namespace`.
- * @throws WherryError SERVICE_NAME_INVALID, SERVICE_ENDPOINT_INVALID
+ * @throws WherryError SERVICE_NAME_INVALID, SERVICE_ENDPOINT_INVALID, SERVICE_OPTION_INVALID
  * @example
  * const client = connect(shop);
  * console.log(await client.buy({ count: 1 }));
  * await client.close();
  * @example const client = connect<typeof echo>("echo");
  */
-export function connect<const C extends Contract>(service: C, options?: ConnectOptions): Client<C>;
-export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions): Client<S>;
-export function connect(of: string | Contract, options: ConnectOptions = {}): Client {
+export function connect<const C extends Contract>(service: C, options?: ConnectOptions<C>): Client<C>;
+export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions<S>): Client<S>;
+export function connect(of: string | Contract, options: ConnectOptions = {}): object {
   const { clock = new SystemClock(), random = new SystemRandom(), log = silentLogger } = options;
+  checkOptions(options);
   const service = typeof of === "string" ? of : of.name;
   const core = new ClientCore({
-    service,
+    ...options,
+    service: options.service ?? service.split(".", 1)[0] ?? service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
-    deadlineMs: options.deadlineMs ?? deadlineMsDefault,
     discovery: discoveryOf(service, { ...options, clock, random, log }),
     socket: () => dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax }),
     ...{ clock, random, log },
   });
   const durable = durableOf(of, { ...options, clock, random, log });
-  return clientOf(core, durable, sendOf(core, durable, of, options)) as Client;
+  return clientOf(core, durable, sendOf(core, durable, of, options));
 }
 
 /** The calls that go to a broker: those of the methods that the contract, or the caller, says are durable. */
@@ -66,7 +69,9 @@ function discoveryOf(
   service: string,
   options: ConnectOptions & Required<Pick<ConnectOptions, "clock" | "random" | "log">>,
 ): Discovery {
-  if (options.endpoints !== undefined) return fixedTargets(options.endpoints);
+  const { endpoints, discovery } = options;
+  if (endpoints !== undefined) return fixedTargets(endpoints);
+  if (discovery !== undefined) return "start" in discovery ? discovery : dnsTargets(discovery, options);
   const [name = "", ofName, ...rest] = service.split(".");
   const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
   if (!label.test(name) || rest.length > 0 || (ofName !== undefined && !label.test(ofName)))
@@ -85,6 +90,26 @@ function discoveryOf(
   const { clock, random, log, port } = options;
   return watchEndpointSlices({ service: name, port, cluster, clock, random, log });
 }
+
+/** What the client's parts don't check themselves; the rest is the policies'. */
+function checkOptions({ balance, subset, outliers, retry, endpoints, discovery, kube }: ConnectOptions): void {
+  const fail = (message: string): never => {
+    throw new WherryError(message, { code: "SERVICE_OPTION_INVALID" });
+  };
+  if (balance !== undefined && !balances.includes(balance))
+    fail(`balance: expected ${balances.join(", ")}, got ${JSON.stringify(balance)}`);
+  if ([endpoints, discovery, kube].filter((source) => source !== undefined).length > 1)
+    fail("expected one of `endpoints`, `discovery` and `kube`, got several");
+  if (subset !== false) check("subset", subset, 1, endpointsMax);
+  check("retry.budgetRatio", retry?.budgetRatio, 0, 1);
+  if (outliers === undefined || outliers === false) return;
+  check("outliers.failures", outliers.failures, 1, attemptsMax);
+  check("outliers.failureShare", outliers.failureShare, 0, 1);
+  check("outliers.ejectMs", outliers.ejectMs, 1, Infinity);
+  check("outliers.ejectedShareMax", outliers.ejectedShareMax, 0, 1);
+}
+
+const balances = ["least-outstanding", "latency", "round-robin", "random"];
 
 /** The client for Kubernetes is loaded here, when it is needed: fixed endpoints don't pay for it. */
 async function clusterOf(options: ConnectOptions, ofName: string | undefined): Promise<Cluster> {

@@ -1,90 +1,122 @@
 // The client: holds every call until its fate is known, and moves it from endpoint to endpoint within its one deadline.
-// The endpoints are the pool's (pool.ts), what waits for room stands in the line (line.ts).
-import type { Clock, Random } from "@wherry/core";
+// The endpoints are the pool's (pool.ts), what waits for room stands in the line (line.ts), attempts are sent by sender.ts, the
+// rules are in policy.ts and retry.ts.
+import type { Clock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { encodeContent } from "../protocol/content.ts";
-import { closedError, fullError, hopelessError, lateError } from "./late.ts";
-import { choose } from "./balancer.ts";
-import { type Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
+import { Balancer } from "./balancer.ts";
+import { type Attempt, Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { fallBack, mayFallBack } from "./fallback.ts";
+import { closedError, fullError, hopelessError, lateError, poisonError } from "./late.ts";
 import { Line } from "./line.ts";
+import { Policies, type PolicyOptions } from "./policy.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { decide, RetryBudget } from "./retry.ts";
+import { Sender } from "./sender.ts";
 import { currentContext } from "../current-context.ts";
-import type { CallOptions, ClientCounters } from "./types.ts";
+import type { Balance, CallOptions, ClientCounters } from "./types.ts";
 
-export interface ClientCoreOptions extends PoolOptions {
-  /** The service's name, for messages. */
-  readonly service: string;
-  readonly deadlineMs: number;
+export interface ClientCoreOptions extends Omit<PoolOptions, "timed">, PolicyOptions {
+  /** Default `least-outstanding`. */
+  readonly balance?: Balance | undefined;
 }
+
+const noOptions: CallOptions = {};
 
 export class ClientCore {
   readonly #options: ClientCoreOptions;
   readonly #clock: Clock;
-  readonly #random: Random;
+  readonly #policies: Policies;
   readonly #pool: Pool;
   readonly #line: Line;
+  readonly #sender: Sender;
   readonly #live: Set<Call> = new Set();
-  readonly #budget: RetryBudget = new RetryBudget();
+  readonly #budget: RetryBudget;
   readonly #stop: AbortController = new AbortController();
-  readonly #counts = { calls: 0, succeeded: 0, failed: 0, retries: 0 };
-  #lastId = 0;
+  readonly #counts = { calls: 0, succeeded: 0, failed: 0, hedgesWon: 0, fallbacks: 0, rejected: 0 };
 
+  /** @throws WherryError SERVICE_OPTION_INVALID */
   constructor(options: ClientCoreOptions) {
     this.#options = options;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#pool = new Pool(options, {
-      answered: (call, result) => this.#answered(call, result),
-      changed: () => this.#line.pump(),
-      troubled: () => this.#troubled(),
+    const { clock, balance = "least-outstanding", random, service } = options;
+    this.#clock = clock;
+    this.#policies = new Policies(options);
+    this.#budget = new RetryBudget(options.retry?.budgetRatio);
+    const pool = new Pool(
+      { ...options, timed: balance === "latency" },
+      {
+        answered: (attempt, result) => this.#answered(attempt, result),
+        changed: () => this.#line.pump(),
+        troubled: () => this.#troubled(),
+      },
+    );
+    this.#pool = pool;
+    this.#sender = new Sender({
+      ...{ service, pool, clock, budget: this.#budget, balancer: new Balancer(balance, random) },
+      fail: (call, error) => this.#fail(call, error),
+      again: (call) => this.#dispatch(call),
     });
     this.#line = new Line({
-      clock: options.clock,
-      place: (call) => this.#trySend(call),
-      soonestRoomMs: (nowMs) => this.#pool.soonestRoomMs(nowMs),
+      clock,
+      place: (call) => this.#sender.place(call),
+      soonestRoomMs: (nowMs) => pool.soonestRoomMs(nowMs),
     });
-    this.#pool.start(this.#stop.signal);
+    pool.start(this.#stop.signal);
   }
 
   get counters(): ClientCounters {
-    return { ...this.#counts, endpoints: this.#pool.size, available: this.#pool.available };
+    const circuits = Object.fromEntries([...this.#policies.breakers()].map(([name, { state }]) => [name, state]));
+    return { ...this.#counts, ...this.#sender.counts, ...this.#pool.counters, waiting: this.#line.size, circuits };
   }
 
   /** See `ClientBase.call`. */
-  call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
+  call(method: string, value: unknown, options: CallOptions = noOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const { signal } = options;
+      const { signal, affinity, to } = options;
       const parent = options.parent === undefined ? currentContext() : options.parent;
       const { content, body } = encodeContent(value);
       const [key, trace] = [options.key ?? "", options.trace ?? parent?.trace ?? ""];
       checkText("method", method);
       checkText("key", key);
       checkText("trace", trace);
-      const withinMs = Math.min(options.deadlineMs ?? this.#options.deadlineMs, parent?.remainingMs ?? Infinity);
-      this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
-      const call: Call = {
-        id: this.#lastId,
-        ...{ method, content, body, key, trace, resolve, reject },
-        idempotent: options.idempotent,
-        deadlineMs: this.#clock.monotonic() + withinMs,
-        ...{ settled: false, attempt: 0, maybeExecuted: false },
-        ...{ at: undefined, avoid: undefined, lastError: undefined },
-        ...{ timer: undefined, retryTimer: undefined, unlisten: undefined },
-      };
-      this.#counts.calls++;
-      this.#budget.deposit();
-      this.#live.add(call);
-      if (this.#stop.signal.aborted) {
-        this.#fail(call, closedError());
-        return;
-      }
-      call.timer = this.#clock.timer(withinMs, () => this.#late(call, withinMs));
-      this.#listen(call, signal);
-      this.#listen(call, parent?.signal);
-      if (!call.settled) this.#dispatch(call);
+      const policy = this.#policies.of(method, options);
+      const withinMs = Math.min(policy.deadlineMs, parent?.remainingMs ?? Infinity);
+      const deadlineMs = this.#clock.monotonic() + withinMs;
+      this.#begin(
+        new Call({ method, content, body, key, trace, affinity, to, policy, deadlineMs, resolve, reject }),
+        withinMs,
+        signal,
+        parent?.signal,
+      );
     });
+  }
+
+  #begin(call: Call, withinMs: number, ...signals: readonly (AbortSignal | undefined)[]): void {
+    this.#counts.calls++;
+    this.#budget.deposit();
+    this.#live.add(call);
+    const refusal = this.#stop.signal.aborted ? closedError() : this.#refusal(call, withinMs);
+    if (refusal !== undefined) {
+      this.#fail(call, refusal);
+      return;
+    }
+    call.timer = this.#clock.timer(withinMs, () => this.#late(call, withinMs));
+    for (const signal of signals) this.#listen(call, signal);
+    if (!call.settled) this.#dispatch(call);
+  }
+
+  /** Of the method's circuit breaker. */
+  #refusal(call: Call, withinMs: number): ServiceError | undefined {
+    const { method, policy, deadlineMs } = call;
+    if (policy.breaker === undefined) return undefined;
+    const admission = policy.breaker.admit(method, deadlineMs - withinMs);
+    if (admission instanceof ServiceError) {
+      this.#counts.rejected++;
+      return admission;
+    }
+    call.admission = admission;
+    return undefined;
   }
 
   async close(): Promise<void> {
@@ -101,14 +133,13 @@ export class ClientCore {
   }
 
   #hopeless(): ServiceError | undefined {
-    const { problem, size } = this.#pool;
-    return problem?.lasting === true && size === 0 ? hopelessError(this.#options.service, problem) : undefined;
+    const { problem, isEmpty } = this.#pool;
+    return problem?.lasting === true && isEmpty ? hopelessError(this.#options.service, problem) : undefined;
   }
 
   #listen(call: Call, signal: AbortSignal | undefined): void {
     if (signal === undefined || call.settled) return;
     const cancel = (): void => {
-      call.at?.cancel(call);
       const fate = fateOfUnanswered(call);
       this.#fail(call, new ServiceError("CANCELLED", "the caller cancelled the call", { fate, cause: signal.reason }));
     };
@@ -124,48 +155,40 @@ export class ClientCore {
     };
   }
 
-  /** Sends the call, or lets it wait for an endpoint with room; calls that wait already go first. */
   #dispatch(call: Call): void {
-    if (this.#line.isEmpty && this.#trySend(call)) return;
     const hopeless = this.#hopeless();
     if (hopeless !== undefined) this.#fail(call, hopeless);
     else if (!this.#line.join(call)) this.#fail(call, fullError());
   }
 
-  #trySend(call: Call): boolean {
-    const nowMs = this.#clock.monotonic();
-    const endpoint = choose(this.#pool.best(nowMs), call.avoid, nowMs, this.#random);
-    if (endpoint === undefined) return false;
-    call.attempt++;
-    if (!endpoint.send(call, nowMs)) {
-      call.attempt--;
-      return false;
+  #answered(attempt: Attempt, result: { readonly value: unknown } | ServiceError): void {
+    if (!attempt.abandoned) {
+      this.#sender.ended(attempt);
+      if (result instanceof ServiceError) this.#failed(attempt, result);
+      else this.#succeed(attempt, result.value);
     }
-    if (call.attempt > 1) this.#counts.retries++;
-    call.at = endpoint;
-    call.avoid = undefined;
-    return true;
+    if (this.#line.size > 0) this.#line.pumpAt(attempt.endpoint);
   }
 
-  #answered(call: Call, result: { readonly value: unknown } | ServiceError): void {
-    const endpoint = call.at;
-    call.at = undefined;
-    if (!call.settled) {
-      if (!(result instanceof ServiceError)) this.#succeed(call, result.value);
-      else if (endpoint !== undefined) this.#retry(call, result, endpoint);
-      else this.#fail(call, result);
-    }
-    if (!this.#line.isEmpty) this.#line.pump();
+  #failed({ call, endpoint }: Attempt, error: ServiceError): void {
+    call.lastError = error;
+    if (error.fate === "maybe-executed") call.maybeExecuted = true;
+    if (error.code === "ABORTED") call.crashes += error.details["crashed"] === true ? 1 : 0.5;
+    if (error.fate === "answered") this.#fail(call, error);
+    // A hedged call has failed when its last attempt has.
+    else if (call.open.length === 0) this.#retry(call, error, endpoint);
   }
 
   #retry(call: Call, error: ServiceError, endpoint: Endpoint): void {
-    call.lastError = error;
-    if (error.fate === "maybe-executed") call.maybeExecuted = true;
-    const nowMs = this.#clock.monotonic();
-    this.#pool.lookAgain();
-    const elsewhere = this.#pool.best(nowMs).some((other) => other !== endpoint && other.hasRoom(nowMs));
     const repeatable = endpoint.isRepeatable(call);
-    const decision = decide({ error, attempt: call.attempt, repeatable, elsewhere }, this.#budget, this.#random);
+    const { retry } = call.policy;
+    if (repeatable && call.crashes >= retry.crashes && retry.attempts > 1) {
+      this.#fail(call, poisonError(call, error));
+      return;
+    }
+    const elsewhere = this.#sender.isWelcomeElsewhere(call, endpoint);
+    const failed = { error, attempt: call.attempts, repeatable, elsewhere };
+    const decision = decide(failed, retry, this.#budget, this.#options.random);
     if (decision === "fail") {
       this.#fail(call, errorOfCall(call, error));
       return;
@@ -183,12 +206,18 @@ export class ClientCore {
   }
 
   #late(call: Call, withinMs: number): void {
-    call.at?.cancel(call);
-    this.#fail(call, lateError(call, withinMs, this.#options.service, this.counters, this.#pool.problem));
+    for (const { endpoint } of call.open) this.#pool.failed(endpoint, "slow");
+    this.#fail(call, lateError(call, withinMs, this.#options.service, this.#pool));
   }
 
-  #succeed(call: Call, value: unknown): void {
+  #succeed(attempt: Attempt, value: unknown): void {
+    const { call } = attempt;
+    const { hedge, latencies, breaker } = call.policy;
+    if (attempt.hedge) this.#counts.hedgesWon++;
+    if (hedge !== undefined && "afterPercentile" in hedge) latencies.observe(this.#clock.monotonic() - attempt.sentMs);
     this.#settle(call);
+    if (breaker !== undefined && call.admission !== undefined)
+      breaker.ended(call.admission, undefined, this.#clock.monotonic());
     this.#counts.succeeded++;
     call.resolve(value);
   }
@@ -196,8 +225,14 @@ export class ClientCore {
   #fail(call: Call, error: ServiceError): void {
     if (call.settled) return;
     this.#settle(call);
+    const { breaker, fallback } = call.policy;
+    if (breaker !== undefined && call.admission !== undefined)
+      breaker.ended(call.admission, error, this.#clock.monotonic());
     this.#counts.failed++;
-    call.reject(error);
+    if (fallback !== undefined && mayFallBack(error)) {
+      this.#counts.fallbacks++;
+      fallBack(call, fallback, error);
+    } else call.reject(error);
   }
 
   #settle(call: Call): void {
@@ -205,6 +240,7 @@ export class ClientCore {
     call.timer?.cancel();
     call.retryTimer?.cancel();
     call.unlisten?.();
+    this.#sender.abandon(call);
     this.#live.delete(call);
   }
 }

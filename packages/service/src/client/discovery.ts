@@ -7,6 +7,8 @@ export interface Target {
   readonly address: string;
   /** The pod's UID, where known: an address that another pod took over is noticed. */
   readonly pod: string | undefined;
+  /** The pod's name, where known. */
+  readonly name?: string | undefined;
   /** New calls may go there. */
   readonly ready: boolean;
   /** It still answers: chosen only when nothing is ready. */
@@ -32,6 +34,8 @@ export interface Discovery {
     signal: AbortSignal,
     problem: (problem: DiscoveryProblem) => void,
   ): void;
+  /** A connection was lost: the list may be old. Only for sources that tell no change by themselves. */
+  refresh?(): void;
 }
 
 /** @throws WherryError SERVICE_ENDPOINT_INVALID */

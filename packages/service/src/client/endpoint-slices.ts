@@ -41,6 +41,8 @@ export function watchEndpointSlices(options: EndpointSliceOptions): Discovery {
   return { start: (tell, signal, problem) => void follow(options, tell, signal, problem) };
 }
 
+const noPod = { uid: undefined, name: undefined };
+
 type Tell = (targets: readonly Target[]) => void;
 
 async function follow(
@@ -106,8 +108,9 @@ export function targetsOf(slices: readonly Stored<EndpointSlice>[], portName: st
       const ready = conditions?.ready ?? true;
       const serving = conditions?.serving ?? ready;
       const known = targets.get(address);
+      const { uid, name } = targetRef?.kind === "Pod" ? targetRef : noPod;
       if (known === undefined || (ready && !known.ready))
-        targets.set(address, { address, pod: targetRef?.kind === "Pod" ? targetRef.uid : undefined, ready, serving });
+        targets.set(address, { address, pod: uid, name, ready, serving });
     }
   }
   return [...targets.values()];

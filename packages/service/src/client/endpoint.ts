@@ -2,34 +2,62 @@
 // machine of docs/reference/protocol.md; which endpoint gets which call is decided in balancer.ts and core.ts.
 import type { Clock, Logger } from "@wherry/core";
 import type { Message, Socket } from "@wherry/zmtp";
-import { fateOf, ServiceError } from "../errors.ts";
-import { pingSuspectMs } from "../limits.ts";
+import { ServiceError } from "../errors.ts";
+import { connectPatienceMs, pingSuspectMs } from "../limits.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
-import { decodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
-import type { Call } from "./call.ts";
+import { errorOf, factsOf, valueOf } from "./answers.ts";
+import type { Attempt, Call } from "./call.ts";
 import type { Target } from "./discovery.ts";
+import type { PeakEwma } from "./latency.ts";
+import { type Failure, Health } from "./outliers.ts";
+import { hashOf } from "./rendezvous.ts";
 
 /** What a client needs of a DEALER socket. */
 export type ClientSocket = Pick<Socket, "send" | "onMessages" | "on" | "connect" | "disconnect" | "close">;
 
 export interface EndpointEvents {
-  /** A call ended here, well or not. */
-  readonly answered: (call: Call, result: { readonly value: unknown } | ServiceError) => void;
+  /** An attempt ended here, well or not. */
+  readonly answered: (attempt: Attempt, result: { readonly value: unknown } | ServiceError) => void;
   /** Room, readiness or credit changed. */
   readonly changed: () => void;
+  /** The pod or the way to it failed. */
+  readonly failed: (endpoint: Endpoint, failure: Failure) => void;
+  /** The connection broke. */
+  readonly lost: () => void;
+}
+
+export interface EndpointOptions {
+  /** What this client calls itself. */
+  readonly name: string;
+  /** What the service must call itself. */
+  readonly service: string;
+  /** Its answers are timed, for a balancer that compares them. */
+  readonly latency: PeakEwma | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export class Endpoint {
   /** As discovery last saw it. */
   target: Target;
-  /** `connecting`: no WELCOME yet. `open`: takes calls. `leaving`: said GOAWAY. `foreign`: another pod has its address. */
+  /** Of what it is, for rendezvous hashing: the pod, else the address. */
+  readonly hash: number;
+  /** `connecting`: no WELCOME yet. `open`: takes calls. `leaving`: said GOAWAY. `foreign`: someone else has its address. */
   state: "connecting" | "open" | "leaving" | "foreign" | "closed" = "connecting";
   /** No longer listed: closes when the last reply is in. */
   retired = false;
+  /** Connected only for calls that name it. */
+  extra = false;
   /** After BUSY: not before this time. */
   notBeforeMs = 0;
-  readonly open: Map<number, Call> = new Map();
+  /** Until then it may well be about to open: calls rather wait for it than go to a pod that leaves. */
+  freshUntilMs: number;
+  /** Who answers there instead. */
+  foreigner: string | undefined;
+  readonly open: Map<number, Attempt> = new Map();
+  readonly health: Health = new Health();
+  readonly latency: PeakEwma | undefined;
   /** A connection stands, whatever the other end has said. */
   #linked = false;
   #credit = 0;
@@ -38,19 +66,24 @@ export class Endpoint {
   #keyed = new Set<string>();
   readonly #socket: ClientSocket;
   readonly #events: EndpointEvents;
+  readonly #service: string;
   readonly #clock: Clock;
   readonly #log: Logger;
 
-  constructor(target: Target, socket: ClientSocket, name: string, clock: Clock, log: Logger, events: EndpointEvents) {
+  constructor(target: Target, socket: ClientSocket, options: EndpointOptions, events: EndpointEvents) {
     this.target = target;
+    this.hash = hashOf(target.pod ?? target.address);
+    this.latency = options.latency;
     this.#socket = socket;
     this.#events = events;
-    this.#clock = clock;
-    this.#log = log;
+    this.#service = options.service;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.freshUntilMs = this.#clock.monotonic() + connectPatienceMs;
     socket.onMessages((messages) => this.#take(messages));
     socket.on("connect", () => {
       this.#linked = true;
-      this.#socket.send(encode(messageType.hello, { texts: [name] }));
+      this.#socket.send(encode(messageType.hello, { texts: [options.name] }));
     });
     socket.on("disconnect", () => {
       this.#linked = false;
@@ -64,6 +97,7 @@ export class Endpoint {
     const becameReady = target.ready && !this.target.ready;
     this.target = target;
     if (!becameReady || this.#linked || this.state !== "connecting") return;
+    this.freshUntilMs = this.#clock.monotonic() + connectPatienceMs;
     this.#socket.disconnect(target.address);
     this.#socket.connect(target.address);
   }
@@ -74,7 +108,8 @@ export class Endpoint {
   }
 
   hasRoom(nowMs: number): boolean {
-    return this.state === "open" && !this.retired && this.open.size < this.#credit && nowMs >= this.notBeforeMs;
+    const most = this.health.onTrial ? 1 : this.#credit;
+    return this.state === "open" && !this.retired && this.open.size < most && nowMs >= this.notBeforeMs;
   }
 
   /** Its event loop has not answered for a while: others are preferred. */
@@ -83,24 +118,26 @@ export class Endpoint {
   }
 
   /** May this call be sent again although its fate is unknown? */
-  isRepeatable(call: Call): boolean {
-    return (call.idempotent ?? this.#idempotent.has(call.method)) || (call.key !== "" && this.#keyed.has(call.method));
+  isRepeatable({ method, key, policy }: Call): boolean {
+    return (policy.idempotent ?? this.#idempotent.has(method)) || (key !== "" && this.#keyed.has(method));
   }
 
   /** @returns false when it was not sent, and is certain not to have been. */
-  send(call: Call, nowMs: number): boolean {
-    const number = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - nowMs)));
-    const { id, attempt: mark, content } = call;
+  send(attempt: Attempt): boolean {
+    const { id, number: mark, call, sentMs } = attempt;
+    const { content, body } = call;
+    const number = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
     const texts = [call.method, call.key, call.trace];
-    if (this.#socket.send(encode(messageType.request, { id, mark, number, texts, content }, call.body)) !== "sent")
+    if (this.#socket.send(encode(messageType.request, { id, mark, number, texts, content }, body)) !== "sent")
       return false;
-    this.open.set(id, call);
+    this.open.set(id, attempt);
     return true;
   }
 
   /** Tells the service that nobody waits any more. Its answer still comes and frees the credit. */
-  cancel(call: Call): void {
-    if (this.open.has(call.id)) this.#socket.send(encode(messageType.cancel, { id: call.id }));
+  cancel(attempt: Attempt): void {
+    attempt.abandoned = true;
+    if (this.open.has(attempt.id)) this.#socket.send(encode(messageType.cancel, { id: attempt.id }));
   }
 
   ping(): void {
@@ -133,17 +170,17 @@ export class Endpoint {
   }
 
   #takeOne(message: Decoded): void {
-    const { header, body } = message;
+    const { header } = message;
     switch (header.type) {
       case messageType.reply:
-        this.#answer(header.id, message, false);
+        this.#answer(message, false);
         break;
       case messageType.error:
-        if (header.id !== 0) this.#answer(header.id, message, true);
+        if (header.id !== 0) this.#answer(message, true);
         else this.#log.warn({ address: this.target.address, code: header.texts[0] }, "refused by the service");
         break;
       case messageType.welcome:
-        this.#welcome(header.number, body, header.content);
+        this.#welcome(message);
         break;
       case messageType.credit:
         this.#credit = header.number;
@@ -162,45 +199,68 @@ export class Endpoint {
     }
   }
 
-  #welcome(credit: number, body: Uint8Array | undefined, content: Decoded["header"]["content"]): void {
-    const facts = factsOf(content, body);
-    if (this.target.pod !== undefined && facts.pod !== undefined && facts.pod !== this.target.pod) {
-      this.state = "foreign";
-      this.#log.warn(
-        { address: this.target.address, expected: this.target.pod, got: facts.pod },
-        "another pod answers",
-      );
-    } else if (this.state !== "closed") {
+  #welcome({ header, body }: Decoded): void {
+    if (this.state === "closed") return;
+    const facts = factsOf(header.content, body);
+    this.foreigner = this.#foreigner(header.texts[0] ?? "", facts.pod);
+    if (this.foreigner === undefined) {
       this.state = "open";
-      this.#credit = credit;
+      this.#credit = header.number;
       this.#idempotent = new Set(facts.idempotent);
       this.#keyed = new Set(facts.keyed);
+    } else {
+      this.state = "foreign";
+      this.#log.warn({ address: this.target.address }, `not used: ${this.foreigner}`);
+      // It shall not wait for us when it drains.
+      this.#socket.send(encode(messageType.bye, {}));
     }
     this.#events.changed();
   }
 
-  #answer(id: number, { header, body }: Decoded, failed: boolean): void {
-    const call = this.open.get(id);
-    if (call === undefined) return;
-    this.open.delete(id);
+  /** An address is reused by other pods, also of other services. Who doesn't say who he is, is believed. */
+  #foreigner(service: string, pod: string | undefined): string | undefined {
+    const { target } = this;
+    if (service !== "" && service !== this.#service)
+      return `expected service ${this.#service}, ${target.address} answers as ${service}`;
+    if (target.pod === undefined || pod === undefined || pod === target.pod) return undefined;
+    return `expected pod ${target.pod}, ${target.address} answers as ${pod}`;
+  }
+
+  #answer({ header, body }: Decoded, failed: boolean): void {
+    const attempt = this.open.get(header.id);
+    if (attempt === undefined) return;
+    this.open.delete(header.id);
     const result = failed ? errorOf(header, body) : valueOf(header, body);
-    if (result instanceof ServiceError && result.code === "BUSY")
-      this.notBeforeMs = this.#clock.monotonic() + (result.retryAfterMs ?? 0);
+    if (result instanceof ServiceError && result.fate !== "answered") this.#noteFailure(result);
+    else this.health.noteAnswer();
+    if (this.latency !== undefined && !attempt.abandoned) {
+      const nowMs = this.#clock.monotonic();
+      this.latency.observe(nowMs - attempt.sentMs, nowMs);
+    }
     if (this.open.size === 0) this.#leaveWhenIdle();
-    this.#events.answered(call, result);
+    this.#events.answered(attempt, result);
+  }
+
+  #noteFailure({ code, retryAfterMs }: ServiceError): void {
+    if (code === "BUSY") this.notBeforeMs = this.#clock.monotonic() + (retryAfterMs ?? 0);
+    else if (code === "ABORTED") this.#events.failed(this, "broken");
+    else if (code === "DEADLINE_EXCEEDED") this.#events.failed(this, "slow");
   }
 
   /** The connection broke: what was outstanding may have been executed. It reconnects by itself. */
   #lost(): void {
     this.#pingMs = undefined;
     if (this.state === "closed") return;
+    // A pod that said it leaves, or someone else, may go.
+    if (this.state === "open") this.#events.failed(this, "broken");
     this.state = "connecting";
-    const calls = [...this.open.values()];
+    const attempts = [...this.open.values()];
     this.open.clear();
     const message = `the connection to ${this.target.address} broke while the request was outstanding; it may have had its effect`;
-    for (const call of calls)
-      this.#events.answered(call, new ServiceError("ABORTED", message, { fate: "maybe-executed" }));
+    for (const attempt of attempts)
+      this.#events.answered(attempt, new ServiceError("ABORTED", message, { fate: "maybe-executed" }));
     this.#leaveWhenIdle();
+    this.#events.lost();
     this.#events.changed();
   }
 
@@ -209,57 +269,4 @@ export class Endpoint {
     if (this.retired) void this.close();
     else if (this.state === "leaving") this.#socket.send(encode(messageType.bye, {}));
   }
-}
-
-interface Facts {
-  readonly pod: string | undefined;
-  readonly idempotent: readonly string[];
-  readonly keyed: readonly string[];
-}
-
-/** What the WELCOME's body says; a body that says nothing promises nothing. */
-function factsOf(content: Decoded["header"]["content"], body: Uint8Array | undefined): Facts {
-  const names = (value: unknown): string[] =>
-    Array.isArray(value) ? value.filter((name): name is string => typeof name === "string") : [];
-  const value = parsed(content, body);
-  return {
-    pod: typeof value["pod"] === "string" ? value["pod"] : undefined,
-    idempotent: names(value["idempotent"]),
-    keyed: names(value["keyed"]),
-  };
-}
-
-function parsed(
-  content: Decoded["header"]["content"],
-  body: Uint8Array | undefined,
-): Readonly<Record<string, unknown>> {
-  try {
-    const value = decodeContent(content, body);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-function valueOf(header: Decoded["header"], body: Uint8Array | undefined): { readonly value: unknown } | ServiceError {
-  try {
-    return { value: decodeContent(header.content, body) };
-  } catch (cause) {
-    return new ServiceError("INVALID", "the service's reply cannot be read", { cause });
-  }
-}
-
-function errorOf(header: Decoded["header"], body: Uint8Array | undefined): ServiceError {
-  const { message, retryable, details } = parsed(header.content, body);
-  const [code = "INVALID"] = header.texts;
-  const options = {
-    fate: fateOf(header.mark),
-    retryable: retryable === true,
-    ...(header.number === 0 ? {} : { retryAfterMs: header.number }),
-    ...(typeof details === "object" && details !== null ? { details: details as Record<string, unknown> } : {}),
-  };
-  const text = typeof message === "string" ? message : "the service gave no message";
-  return /^[A-Z][A-Z0-9_]{0,63}$/.test(code)
-    ? new ServiceError(code, text, options)
-    : new ServiceError("INVALID", text, options);
 }

@@ -4,28 +4,40 @@ import { ServiceError } from "../errors.ts";
 import { waitingCallsMax } from "../limits.ts";
 import { type Call, fateOfUnanswered } from "./call.ts";
 import type { DiscoveryProblem } from "./discovery.ts";
-import type { ClientCounters } from "./types.ts";
-
-type Availability = Pick<ClientCounters, "endpoints" | "available">;
+import type { Endpoint } from "./endpoint.ts";
+import type { Pool } from "./pool.ts";
 
 /** UNAVAILABLE when no endpoint ever took the call, else DEADLINE_EXCEEDED. */
-export function lateError(
-  call: Call,
-  withinMs: number,
-  service: string,
-  availability: Availability,
-  problem: DiscoveryProblem | undefined,
-): ServiceError {
-  const details = { attempts: call.attempt, lastCode: call.lastError?.code };
+export function lateError(call: Call, withinMs: number, service: string, pool: Pool): ServiceError {
+  const details = { attempts: call.attempts, lastCode: call.lastError?.code };
   const fate = fateOfUnanswered(call);
   const options = { fate, retryable: true, details } as const;
-  if (call.attempt === 0) {
-    const message = `no endpoint of ${service} took the call within ${withinMs} ms; ${situation(availability, problem)}`;
+  if (call.attempts === 0) {
+    const message = `no endpoint of ${service} took the call within ${withinMs} ms; ${situation(call, pool)}`;
     return new ServiceError("UNAVAILABLE", message, options);
   }
   const last = call.lastError?.message ?? "it was outstanding";
-  const message = `no answer of ${service} within ${withinMs} ms and ${call.attempt} attempts; ${last}`;
+  const message = `no answer of ${service} within ${withinMs} ms and ${call.attempts} attempts; ${last}`;
   return new ServiceError("DEADLINE_EXCEEDED", message, options);
+}
+
+/** UNAVAILABLE: the one instance that the call is for isn't there, or takes no calls any more. */
+export function nobodyError(call: Call, to: string, service: string, endpoint: Endpoint | undefined): ServiceError {
+  const why =
+    endpoint === undefined
+      ? `${service} has no such pod or address`
+      : (endpoint.foreigner ?? "it is leaving, and takes no new calls");
+  const options = { fate: fateOfUnanswered(call), retryable: true, details: { to } } as const;
+  return new ServiceError("UNAVAILABLE", `the call is for ${to} alone; ${why}`, options);
+}
+
+/** ABORTED: the next pod might end by this call, too. */
+export function poisonError(call: Call, last: ServiceError): ServiceError {
+  const { attempts, crashes } = call;
+  const message =
+    `given up: in ${attempts} attempts pods ended again and again while they had this call of ${call.method}, ` +
+    `which may be what ends them (\`retry.crashes\` allows more); ${last.message}`;
+  return new ServiceError("ABORTED", message, { fate: "maybe-executed", details: { attempts, crashes }, cause: last });
 }
 
 /** UNAVAILABLE at once: nothing that the client waits for will come by itself. */
@@ -34,13 +46,15 @@ export function hopelessError(service: string, { error }: DiscoveryProblem): Ser
   return new ServiceError("UNAVAILABLE", message, { fate: "not-started", retryable: true, cause: error });
 }
 
-function situation({ endpoints, available }: Availability, problem: DiscoveryProblem | undefined): string {
+function situation({ to }: Call, { problem, counters, foreigner }: Pool): string {
+  const { endpoints, available } = counters;
   if (endpoints === 0 && problem !== undefined)
-    return `no endpoint is known, for the cluster can't be asked: ${problem.error.message}`;
+    return `no endpoint is known, for they can't be found out: ${problem.error.message}`;
   if (endpoints === 0) return "no endpoint is known: is the service running, and its name and namespace right?";
-  return available === 0
-    ? `${endpoints} are known, none is connected`
-    : `${available} of ${endpoints} are connected and full`;
+  if (to !== undefined) return `the call is for ${to} alone, which is not connected or full`;
+  if (available === 0)
+    return `${endpoints} are known, none is connected${foreigner === undefined ? "" : `; ${foreigner}`}`;
+  return `${available} of ${endpoints} are connected and full`;
 }
 
 export function fullError(): ServiceError {

@@ -1,7 +1,8 @@
 // Whether a failed attempt may be repeated, and when. Pure rules: docs/reference/protocol.md names them.
 import type { Random } from "@wherry/core";
 import type { ServiceError } from "../errors.ts";
-import { attemptsMax, retryBudgetMax, retryBudgetRatio, retryFirstMs, retryMaxMs } from "../limits.ts";
+import { retryBudgetMax, retryBudgetRatio } from "../limits.ts";
+import type { RetryPolicy } from "./policy.ts";
 
 export interface FailedAttempt {
   readonly error: Pick<ServiceError, "code" | "fate" | "retryAfterMs">;
@@ -21,28 +22,37 @@ const final = new Set(["CANCELLED", "DEADLINE_EXCEEDED", "VERSION"]);
 /** Attempts that go elsewhere at once; after them, each waits. */
 const attemptsAtOnce = 3;
 
-export function decide(failed: FailedAttempt, budget: RetryBudget, random: Random): Decision {
+export function decide(failed: FailedAttempt, policy: RetryPolicy, budget: RetryBudget, random: Random): Decision {
   const { error, attempt, repeatable, elsewhere } = failed;
-  if (error.fate === "answered" || final.has(error.code) || attempt >= attemptsMax) return "fail";
+  if (error.fate === "answered" || final.has(error.code) || attempt >= policy.attempts) return "fail";
   // What never started costs the service nothing: it does not spend the budget.
   if (error.fate === "maybe-executed" && !(repeatable && budget.take())) return "fail";
   if (elsewhere && attempt < attemptsAtOnce) return { resendInMs: 0 };
-  return { resendInMs: Math.max(backoffMs(attempt, random), elsewhere ? 0 : (error.retryAfterMs ?? 0)) };
+  return { resendInMs: Math.max(backoffMs(attempt, policy, random), elsewhere ? 0 : (error.retryAfterMs ?? 0)) };
 }
 
 /** Doubles with each attempt, half fixed, half random. */
-export function backoffMs(attempt: number, random: Random): number {
-  const longestMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(attempt - 1, 16));
+export function backoffMs(
+  attempt: number,
+  { backoffFirstMs, backoffMaxMs }: Pick<RetryPolicy, "backoffFirstMs" | "backoffMaxMs">,
+  random: Random,
+): number {
+  const longestMs = Math.min(backoffMaxMs, backoffFirstMs * 2 ** Math.min(attempt - 1, 16));
   return (longestMs * (1 + random.next())) / 2;
 }
 
-/** A token bucket filled by calls: retries of maybe-executed calls stay a fraction of them, so that they cannot amplify an outage. */
+/** A token bucket filled by calls: repetitions of maybe-executed calls stay a fraction of them, so that they cannot amplify an outage. */
 export class RetryBudget {
+  readonly #ratio: number;
   #tokens: number = retryBudgetMax;
+
+  constructor(ratio: number = retryBudgetRatio) {
+    this.#ratio = ratio;
+  }
 
   /** A call was made. */
   deposit(): void {
-    this.#tokens = Math.min(retryBudgetMax, this.#tokens + retryBudgetRatio);
+    this.#tokens = Math.min(retryBudgetMax, this.#tokens + this.#ratio);
   }
 
   /** True, and one token less, if a retry may be made. */

@@ -18,6 +18,7 @@ const statuses: Readonly<Record<FrameworkCode, number>> = {
   ABORTED: 500,
   UNAVAILABLE: 503,
   MISSED: 500,
+  CIRCUIT_OPEN: 503,
   VERSION: 500,
   CLOSED: 500,
 };
@@ -26,7 +27,14 @@ const statuses: Readonly<Record<FrameworkCode, number>> = {
 const ownStatus = 422;
 /** Of a call that the method itself made, and whose error it passed on: the method ran. */
 const passedOnStatus = 502;
-const passedOn: ReadonlySet<string> = new Set<FrameworkCode>(["BUSY", "REFUSED", "UNAVAILABLE", "ABORTED", "VERSION"]);
+const passedOn: ReadonlySet<string> = new Set<FrameworkCode>([
+  "BUSY",
+  "REFUSED",
+  "UNAVAILABLE",
+  "ABORTED",
+  "CIRCUIT_OPEN",
+  "VERSION",
+]);
 
 export function statusOf({ code, status, fate }: ServiceError): number {
   if (status !== undefined) return status;

@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 function clientOf(...endpoints: string[]) {
-  const client = connect("test", { endpoints });
+  const client = connect("echo", { endpoints });
   cleanups.push(() => client.close());
   return client;
 }
@@ -54,7 +54,7 @@ const fetchJson = async (url: string): Promise<[number, unknown]> => {
 /** A program with one method that behaves as its body says. */
 const program = (options = ""): string => `
   import { run, service, ServiceError } from "@wherry/service";
-  await run(service("test", { version: "1.2.3", methods: { do: (body: string) => {
+  await run(service("echo", { version: "1.2.3", methods: { do: (body: string) => {
     if (body === "hang") return new Promise(() => undefined);
     if (body === "bug") throw new TypeError("a bug in the handler");
     if (body === "stray") void Promise.reject(new Error("nobody catches this"));
@@ -223,7 +223,7 @@ describe("crash-only", () => {
     const child = startChild({
       program: `
         import { run, service } from "@wherry/service";
-        await run(service("test", { concurrency: 3, methods: { do: async (body: string, { signal }) => {
+        await run(service("echo", { concurrency: 3, methods: { do: async (body: string, { signal }) => {
           signal.addEventListener("abort", () => { throw new Error("and another " + body); });
           if (body === "bug") throw new Error("the first");
           await new Promise(() => undefined);

@@ -61,6 +61,7 @@ export const frameworkCodes = {
   REFUSED: "the service is leaving and has not started the request",
   ABORTED: "the service ended while the request was running: it may have had its effect",
   UNAVAILABLE: "no endpoint of the service could be reached",
+  CIRCUIT_OPEN: "most calls of the method failed lately, so the client did not try this one",
   VERSION: "the peer speaks another version of the protocol",
   CLOSED: "the client was closed",
   MISSED: "the subscriber was too slow for the events, and asked to be told by an error",

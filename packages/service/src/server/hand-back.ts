@@ -60,7 +60,8 @@ export function itsOwnFault({ method }: Pick<RequestJob, "method">, thrown: unkn
   const [reason = ""] = asError(thrown).message.split("\n", 1);
   const told = method.trust === "internal" ? `it threw: ${reason}` : "the service's log says why";
   const message = `method ${method.name} crashed the service while the request ran; it may have had its effect; ${told}`;
-  return new ServiceError("ABORTED", message, { fate: "maybe-executed" });
+  // A client that repeats it elsewhere shall know that it is this request that ends services.
+  return new ServiceError("ABORTED", message, { fate: "maybe-executed", details: { crashed: true } });
 }
 
 /** The answer to a request that a leaving service has not started: send it elsewhere. */
