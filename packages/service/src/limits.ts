@@ -74,6 +74,15 @@ export const maxRunMsDefault: number = 10 * 60_000;
 export const deadLettersListedMax = 1000;
 /** Characters kept of why a message died. */
 export const deadReasonCharactersMax = 1000;
+/** Milliseconds: a broker's connection, its answer to a publish, and one request for a message, at most. */
+export const brokerConnectMs = 5000;
+export const brokerConfirmMs = 10_000;
+export const brokerPullMs = 20_000;
+/** Milliseconds: first and longest pause between two tries of a broker that is away. */
+export const brokerReconnectFirstMs = 100;
+export const brokerReconnectMaxMs = 5000;
+/** Milliseconds without a sign of life after which NATS gives a message to another pod. */
+export const brokerAckWaitMs = 30_000;
 /** The embedded broker's file: its bytes at most, and writes that share one commit. */
 export const sqliteBytesMaxDefault: number = 1024 * 1024 * 1024;
 export const sqliteBatchMax = 256;

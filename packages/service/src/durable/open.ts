@@ -28,8 +28,9 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Broke
   switch (target.kind) {
     case "sqlite":
       return (await import("./sqlite/broker.ts")).openSqliteBroker({ ...common, path: target.path });
-    case "rabbitmq":
     case "nats":
+      return (await import("./nats/broker.ts")).openNatsBroker(target.url, common);
+    case "rabbitmq":
     case "kafka":
       throw new WherryError(`no adapter for ${target.kind}`, { code: "BROKER_LIBRARY_MISSING" });
   }

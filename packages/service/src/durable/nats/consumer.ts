@@ -1,0 +1,153 @@
+// A pod's pulls of one queue: as many requests for one message are open as it has room. Stopping lets what is on the wire arrive,
+// and hands it back at once; a message that is being worked on is kept from others by a sign of life.
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { Clock, Timer } from "@wherry/core";
+import { brokerAckWaitMs, brokerConfirmMs, brokerPullMs } from "../../limits.ts";
+import type { BrokerConsumer, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
+import { consumerName, contentOf, factsOf, header, read, workStream } from "./names.ts";
+
+export interface NatsConsumerOptions extends ConsumeOptions {
+  readonly queue: string;
+  readonly connection: NatsConnection;
+  /** A subject that is this consumer's own. */
+  readonly inbox: string;
+  readonly clock: Clock;
+  /** Stores a dead letter; resolves to false when it could not be. */
+  readonly bury: (message: Msg, reason: DeadReason, count: number) => Promise<boolean>;
+}
+
+export class NatsConsumer implements BrokerConsumer {
+  readonly #options: NatsConsumerOptions;
+  readonly #subscription: Subscription;
+  readonly #out: Set<Msg> = new Set();
+  #asked = 0;
+  #lastPullMs = 0;
+  #stopped: Promise<void> | undefined;
+  readonly #timer: Timer[] = [];
+
+  constructor(options: NatsConsumerOptions) {
+    this.#options = options;
+    this.#subscription = options.connection.subscribe(options.inbox, {
+      callback: (error, message) => this.#arrived(error, message),
+    });
+    this.#every(brokerAckWaitMs / 3, () => this.#signOfLife());
+    this.#every(brokerPullMs / 4, () => this.#askAnew());
+    this.#ask();
+  }
+
+  get outstanding(): number {
+    return this.#out.size;
+  }
+
+  stop(): Promise<void> {
+    // Draining takes what the server has sent already; `#arrived` hands it back.
+    this.#stopped ??= this.#subscription.drain().catch(() => undefined);
+    return this.#stopped;
+  }
+
+  /** What is still out goes back at once. */
+  async end(): Promise<void> {
+    await this.stop();
+    for (const timer of this.#timer) timer.cancel();
+    await Promise.all([...this.#out].map((message) => this.#settle(message, "-NAK")));
+  }
+
+  #every(intervalMs: number, work: () => void): void {
+    const index = this.#timer.length;
+    const again = (): void => {
+      this.#timer[index] = this.#options.clock.timer(
+        intervalMs,
+        () => {
+          work();
+          again();
+        },
+        { background: true },
+      );
+    };
+    again();
+  }
+
+  #ask(): void {
+    const { connection, queue, prefetch, clock, inbox } = this.#options;
+    if (this.#stopped !== undefined || connection.isClosed()) return;
+    while (this.#asked + this.#out.size < prefetch) {
+      this.#asked++;
+      this.#lastPullMs = clock.monotonic();
+      const request = JSON.stringify({ batch: 1, expires: brokerPullMs * 1_000_000 });
+      connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${workStream(queue)}.${consumerName}`, request, { reply: inbox });
+    }
+  }
+
+  /** Requests that a server forgot, because it was restarted, are made again after their time. */
+  #askAnew(): void {
+    if (this.#options.clock.monotonic() - this.#lastPullMs > brokerPullMs * 1.5) this.#asked = 0;
+    this.#ask();
+  }
+
+  /** After a reconnect the server knows of no request. */
+  reconnected(): void {
+    this.#asked = 0;
+    this.#ask();
+  }
+
+  #arrived(error: Error | null, message: Msg): void {
+    if (error !== null) return;
+    this.#asked = Math.max(0, this.#asked - 1);
+    const facts = factsOf(message);
+    // No message but a status: the request's time is over, or the server is leaving.
+    if (facts === undefined) {
+      const again = message.headers?.code === 408;
+      if (again) this.#ask();
+      return;
+    }
+    if (this.#stopped !== undefined) {
+      void this.#request(message, "-NAK");
+      return;
+    }
+    this.#out.add(message);
+    const { headers, data } = message;
+    const content = contentOf(headers);
+    const published = Number(read(headers, header.published));
+    const delivery: Delivery = {
+      ...{ id: facts.seq, key: read(headers, header.key), trace: read(headers, header.trace) },
+      ...{ content, body: content === 0 ? undefined : data, count: facts.count },
+      publishedMs: Number.isFinite(published) ? published : facts.storedMs,
+      ack: () => this.#settle(message, "+ACK"),
+      retry: (delayMs) =>
+        this.#settle(message, delayMs > 0 ? `-NAK {"delay":${Math.ceil(delayMs) * 1_000_000}}` : "-NAK"),
+      release: () => this.#settle(message, "-NAK"),
+      deadLetter: (reason) => this.#die(message, reason, facts.count),
+    };
+    this.#options.deliver(delivery);
+  }
+
+  /** First the dead letter is stored, then the message is finished: in between it is in both places, never in none. */
+  async #die(message: Msg, reason: DeadReason, count: number): Promise<boolean> {
+    if (await this.#options.bury(message, reason, count)) return this.#settle(message, "+TERM");
+    return this.#settle(message, "-NAK");
+  }
+
+  async #settle(message: Msg, how: string): Promise<boolean> {
+    if (!this.#out.delete(message)) return false;
+    const settled = await this.#request(message, how);
+    this.#ask();
+    return settled;
+  }
+
+  /** The server answers each acknowledgement: only then is it done. */
+  async #request(message: Msg, how: string): Promise<boolean> {
+    const { connection } = this.#options;
+    try {
+      await connection.request(message.reply ?? "", how, { timeout: brokerConfirmMs });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #signOfLife(): void {
+    const { connection } = this.#options;
+    if (connection.isClosed()) return;
+    for (const { reply } of this.#out) if (reply !== undefined) connection.publish(reply, "+WPI");
+  }
+}
