@@ -31,6 +31,7 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Broke
     case "nats":
       return (await import("./nats/broker.ts")).openNatsBroker(target.url, common);
     case "rabbitmq":
+      return (await import("./rabbitmq/broker.ts")).openRabbitBroker(target.url, common);
     case "kafka":
       throw new WherryError(`no adapter for ${target.kind}`, { code: "BROKER_LIBRARY_MISSING" });
   }

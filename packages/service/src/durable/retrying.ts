@@ -16,11 +16,12 @@ export async function untilDone<T>(
   signal: AbortSignal,
   { clock, random, log }: Tools,
 ): Promise<T | undefined> {
-  for (let pauseMs = brokerReconnectFirstMs; !signal.aborted; pauseMs = Math.min(brokerReconnectMaxMs, pauseMs * 2)) {
+  const stopped = (): boolean => signal.aborted;
+  for (let pauseMs = brokerReconnectFirstMs; !stopped(); pauseMs = Math.min(brokerReconnectMaxMs, pauseMs * 2)) {
     try {
       return await attempt();
     } catch (error) {
-      if (signal.aborted) break;
+      if (stopped()) break;
       log.warn({ err: asError(error), retryInMs: pauseMs }, `${what}: trying again`);
     }
     await clock.sleep(pauseMs * (0.5 + random.next() / 2), signal).catch(() => undefined);

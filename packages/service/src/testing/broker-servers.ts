@@ -9,8 +9,8 @@ import { join } from "node:path";
 
 export interface BrokerServer {
   readonly url: string;
-  /** Ends it without a warning, and starts it again on the same port and folder. */
-  restart(): Promise<void>;
+  /** Ends it and starts it again on the same port and folder. SIGKILL: without a warning. */
+  restart(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,8 +69,8 @@ async function running(
   let child = await start();
   return {
     url,
-    restart: async () => {
-      await endProgram(child, "SIGKILL");
+    restart: async (how) => {
+      await endProgram(child, how);
       child = await start();
     },
     stop: async () => {
@@ -88,3 +88,44 @@ export async function startNats(): Promise<BrokerServer> {
     startProgram(command, { PATH: process.env["PATH"] ?? "" }, /Server is ready/);
   return running(folder, `nats://127.0.0.1:${port}`, start, "SIGKILL");
 }
+
+/** RabbitMQ finds its port mapper running, and starts none of its own, which would stay behind. */
+export async function startRabbit(): Promise<BrokerServer> {
+  const folder = mkdtempSync(join(tmpdir(), "wherry-rabbit-"));
+  const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    LANG: "C.UTF-8",
+    ERL_EPMD_PORT: String(mapper),
+    ERL_EPMD_ADDRESS: "127.0.0.1",
+    RABBITMQ_NODENAME: `wherry${port}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(distribution),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
+    RABBITMQ_MNESIA_BASE: join(folder, "mnesia"),
+    RABBITMQ_LOG_BASE: join(folder, "log"),
+    RABBITMQ_LOGS: "-",
+    RABBITMQ_PID_FILE: join(folder, "pid"),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "plugins"),
+    RABBITMQ_CONFIG_FILE: join(folder, "rabbitmq"),
+  };
+  // In the foreground: it says nothing but to its debug log.
+  const ports = await startProgram(
+    ["epmd", "-d", "-port", String(mapper), "-address", "127.0.0.1"],
+    env,
+    /initializing|running|listen/i,
+  );
+  const start = (): Promise<ChildProcess> =>
+    startProgram([rabbitProgram], env, /Server startup complete|completed with/);
+  const server = await running(folder, `amqp://guest:guest@127.0.0.1:${port}`, start, "SIGKILL");
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    await endProgram(ports, "SIGKILL");
+  };
+  return { ...server, stop };
+}
+
+/** Not the script on the path, which changes to a user of its own when root calls it. */
+export const rabbitProgram = "/usr/lib/rabbitmq/bin/rabbitmq-server";

@@ -39,7 +39,7 @@ export class NatsLink {
       throw error;
     });
     const connected = await this.#connecting;
-    if (connected.connection.isClosed() && !this.#closed) {
+    if (connected.connection.isClosed()) {
       this.#connecting = undefined;
       return this.connected();
     }

@@ -23,12 +23,12 @@ describe.skipIf(missing !== undefined)("NATS", () => {
   test("a server that is killed and comes back keeps what it confirmed, and its consumers go on", async () => {
     const broker = await open();
     await broker.publish("orders.restart", { ...json("before"), key: "k" });
-    await server.restart();
+    await server.restart("SIGKILL");
     const { at } = await inbox(broker, "orders.restart");
     const got = await at(0);
     expect(valueOf(got)).toBe("before");
     expect(await got.ack()).toBe(true);
-    await server.restart();
+    await server.restart("SIGKILL");
     await expect
       .poll(() =>
         broker.publish("orders.restart", json("after")).then(

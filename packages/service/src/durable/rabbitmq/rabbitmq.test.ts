@@ -1,0 +1,66 @@
+import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type BrokerServer, missingServer, rabbitProgram, startRabbit } from "../../testing/broker-servers.ts";
+import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
+import type { Broker, Receipt } from "../types.ts";
+import { openRabbitBroker } from "./broker.ts";
+import { pauseStepMs } from "./names.ts";
+
+const common = { clock: new SystemClock(), random: new SystemRandom(), log: silentLogger, dedupeWindowMs: 60_000 };
+const missing = missingServer(rabbitProgram, "rabbitmq-server");
+
+describe.skipIf(missing !== undefined)("RabbitMQ", () => {
+  let server: BrokerServer;
+  beforeAll(async () => {
+    server = await startRabbit();
+  }, 120_000);
+  afterAll(() => server.stop());
+  const open = async (): Promise<Broker> => openRabbitBroker(server.url, common);
+
+  describeBroker("the broker RabbitMQ", async () => ({ open, cleanUp: async () => undefined }), {
+    releaseKeepsCount: "RabbitMQ counts every message that goes back to its queue",
+    inFlightDepth: "AMQP tells what waits, not what is out",
+  });
+
+  test("a server that is killed and comes back keeps what it confirmed, and its consumers go on", async () => {
+    const broker = await open();
+    await broker.depth("orders.restart");
+    // RabbitMQ 3.10 writes down that it has a quorum queue a little after it has declared it; a kill before that breaks the queue.
+    await server.restart("SIGTERM");
+    const publish = (): Promise<Receipt> => broker.publish("orders.restart", { ...json("before"), key: "k" });
+    await expect
+      .poll(() =>
+        publish().then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true);
+    const before = await publish();
+    const { at } = await inbox(broker, "orders.restart");
+    expect(valueOf(await at(0))).toBe("before");
+    await server.restart("SIGKILL");
+    const again = await at(1);
+    expect(valueOf(again)).toBe("before");
+    expect(await again.ack()).toBe(true);
+    expect(await publish()).toEqual({ id: before.id, duplicate: true });
+    await broker.publish("orders.restart", json("after"));
+    expect(valueOf(await at(2))).toBe("after");
+    await broker.close();
+  }, 120_000);
+});
+
+test("a RabbitMQ server that is away is an error that says so", async () => {
+  const broker = openRabbitBroker("amqp://127.0.0.1:1", common);
+  await expect(broker.publish("a.b", json(1))).rejects.toMatchObject({
+    code: "BROKER_UNAVAILABLE",
+    message: expect.stringContaining("127.0.0.1:1"),
+  });
+  const consumer = await broker.consume("a.b", { prefetch: 1, deliver: () => undefined });
+  await consumer.stop();
+  await broker.close();
+});
+
+test("a pause is rounded up to one that has a queue", () => {
+  expect([1, 100, 101, 300, 30_000, 60_000].map(pauseStepMs)).toEqual([100, 100, 200, 400, 51_200, 102_400]);
+});
