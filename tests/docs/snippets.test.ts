@@ -11,6 +11,7 @@ const pages = [
   "docs/guides/first-service.md",
   "docs/guides/calling.md",
   "docs/guides/composing.md",
+  "docs/guides/keyed-calls.md",
   "docs/reference/errors.md",
 ];
 

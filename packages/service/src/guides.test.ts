@@ -1,17 +1,18 @@
-// The programs of docs/guides/composing.md run, and do what it says.
+// The programs of the guides run, and do what it says.
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, expect, test } from "vitest";
+import { connect } from "./client/connect.ts";
 import { startChild, stopChildren } from "./testing/child.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "wherry-guide-"));
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const page = readFileSync(join(root, "docs/guides/composing.md"), "utf8");
-for (const [, text = ""] of page.matchAll(/```ts\n(.*?)```/gs)) {
+const pages = ["composing.md", "keyed-calls.md"].map((name) => readFileSync(join(root, "docs/guides", name), "utf8"));
+for (const [, text = ""] of pages.join("\n").matchAll(/```ts\n(.*?)```/gs)) {
   const name = /^\/\/ (\S+\.ts)\n/.exec(text)?.[1];
   if (name !== undefined) writeFileSync(join(folder, name), text);
 }
@@ -27,4 +28,14 @@ test("a contract's service and client work together", async () => {
   expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
   expect(client.other).toEqual(["2", "0"]);
   expect(served.records).toContainEqual(expect.objectContaining({ msg: "sold", count: 2, gift: false }));
+});
+
+test("an order is placed once, by any of its pods, however often it is asked for", async () => {
+  const env = { ORDERS_FILE: join(folder, "orders.db") };
+  const pods = [startChild({ program: program("orders.ts"), env }), startChild({ program: program("orders.ts"), env })];
+  const endpoints = (await Promise.all(pods.map(({ listening }) => listening))).map(({ endpoint }) => endpoint);
+  for (const endpoint of endpoints) {
+    await using client = connect("orders", { endpoints: [endpoint] });
+    expect(await client.call("place", { item: "book" }, { key: "cart-17" })).toEqual({ order: 1 });
+  }
 });

@@ -189,3 +189,14 @@ export const httpQuietMs = 1000;
 export const httpDoorMs = 50;
 /** Milliseconds: the longest deadline that an HTTP client may ask for. */
 export const httpDeadlineMsMax = 3_600_000;
+/** Milliseconds that the result of a keyed call is kept: a repetition after that is executed again. */
+export const keyTtlMsDefault: number = 24 * 60 * 60 * 1000;
+/** Milliseconds after which a keyed call's execution counts as dead, where its process cannot be looked at. */
+export const keyLeaseMsDefault = 30_000;
+/** Milliseconds that the event loop waits for another process's transaction on the same file of keys. */
+export const keyStoreBusyMs = 2000;
+/** Keys that a store in memory keeps; a call with a further one is answered BUSY. */
+export const keysInMemoryMax = 100_000;
+/** Milliseconds: first and longest pause between two looks whether the first call with a key is done. */
+export const duplicatePollFirstMs = 2;
+export const duplicatePollMaxMs = 50;

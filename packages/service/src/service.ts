@@ -9,6 +9,7 @@ import {
   type ErrorMaker,
   noBody,
 } from "./contract.ts";
+import type { KeyStore } from "./dedupe/types.ts";
 import {
   maxRunMsDefault,
   redeliveriesMax as mostRedeliveries,
@@ -104,7 +105,10 @@ export interface MethodPromises {
   readonly trust?: "internal" | "external";
   /** Running it twice is the same as once: a client may repeat a call whose fate is unknown. Default false. */
   readonly idempotent?: boolean;
-  /** The handler deduplicates by `context.key`: a client may repeat a call that has a key. Default false; true if `durable`. */
+  /**
+   * A client may repeat a call that has a key: the service's `dedupe` store sees to it that it is executed once; without one the handler
+   * does, by `context.key`. Default false; true if `durable`.
+   */
   readonly keyed?: boolean;
   /**
    * Calls go through a broker: one resolves to a `DurableReceipt` when the broker has stored it, whether or not a pod lives, and
@@ -169,6 +173,11 @@ export interface ServiceOptions {
   readonly queueMax?: number;
   /** Around every handler, its schemas included; the first is the outermost. Default: none. */
   readonly use?: readonly Middleware[];
+  /**
+   * Where the calls of `keyed` methods are kept by their keys, so that each is executed once: `memoryStore()` or `sqliteStore(file)` of
+   * `@wherry/service/dedupe`. Default: none, and their handlers deduplicate themselves.
+   */
+  readonly dedupe?: KeyStore;
   /** `currentContext()` knows the request, and nested calls inherit from it. Default true. */
   readonly ambient?: boolean;
   /** Streams that run at the same time, beside the requests, before the next is answered BUSY. Default 100. */
@@ -211,6 +220,7 @@ export interface Service<M extends Methods = Methods, T extends Topics = Topics>
   readonly concurrency: number;
   readonly queueMax: number;
   readonly use: readonly Middleware[];
+  readonly dedupe: KeyStore | undefined;
   readonly ambient: boolean;
   readonly streamsMax: number;
   /** Never there at run time: carry the methods' and topics' types to the client. */
@@ -336,6 +346,7 @@ function define(
     raw,
     streamsMax = streamsMaxDefault,
     use = [],
+    dedupe,
     ambient = true,
   } = definition;
   check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
@@ -349,7 +360,7 @@ function define(
   check(routing === undefined, `methods.${routing?.method}.http`, routing?.expected ?? "", routing?.got);
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
   const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
-  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, use, ambient };
+  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, use, dedupe, ambient };
 }
 
 function toTopic(name: string, schema: Schema): Schema {

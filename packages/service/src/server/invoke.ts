@@ -1,5 +1,6 @@
 // From a request's bytes to its method's result: decode, validate, call, validate. Synchronous as long as all of that is.
-import { asError, WherryError } from "@wherry/core";
+import { asError, type Clock, WherryError } from "@wherry/core";
+import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
 import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
@@ -11,9 +12,10 @@ import type { RequestJob } from "./job.ts";
  * How this service's requests are run: each call gives the encoded reply. It throws, or rejects with, a `ServiceError` for the caller,
  * or anything else for a bug.
  */
-export function invoker(service: Service): (job: RequestJob) => Content | Promise<Content> {
-  const { ambient } = service;
-  const start = throughMiddleware(service, perform);
+export function invoker(service: Service, clock: Clock): (job: RequestJob) => Content | Promise<Content> {
+  const { name, ambient, dedupe } = service;
+  const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock));
+  const start = throughMiddleware(service, inner);
   return (job) => {
     const { method, context } = job;
     // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
@@ -33,14 +35,34 @@ function decoded({ method, content, body }: RequestJob): unknown {
   }
 }
 
+type Perform = (job: RequestJob, value: unknown) => unknown;
+
 /** Checks the body, calls the handler, checks the reply. */
-function perform({ method, context }: RequestJob, value: unknown): unknown {
+function perform(job: RequestJob, value: unknown): unknown {
+  const { method } = job;
   const body = method.input === undefined ? value : input(method, method.input, value);
-  const result = isThenable(body)
-    ? body.then((valid) => method.handler(valid, context), blame(method))
-    : method.handler(body, context);
-  if (method.output === undefined) return result;
+  return isThenable(body) ? body.then((valid) => handle(job, valid), blame(method)) : handle(job, body);
+}
+
+function handle({ method, context }: RequestJob, body: unknown): unknown {
+  const result = method.handler(body, context);
   return isThenable(result) ? Promise.resolve(result).then((reply) => output(method, reply)) : output(method, result);
+}
+
+/** A keyed call's body is checked each time: a wrong one takes no key. */
+function performingOnce(once: Once): Perform {
+  return (job, value) => {
+    if (!once.covers(job)) return perform(job, value);
+    const { method, context } = job;
+    const contentOf = (reply: unknown): Content | Promise<Content> => {
+      const valid = output(method, reply);
+      return isThenable(valid) ? valid.then((settled) => encodeResult(method, settled)) : encodeResult(method, valid);
+    };
+    const start = (body: unknown): Promise<unknown> =>
+      once.perform(job, { run: () => method.handler(body, context), contentOf });
+    const body = method.input === undefined ? value : input(method, method.input, value);
+    return isThenable(body) ? body.then(start, blame(method)) : start(body);
+  };
 }
 
 /** What is run, and in which context; of a request, or of a stream. */

@@ -16,7 +16,7 @@ export class Requests {
 
   constructor(server: Server) {
     this.#server = server;
-    this.#invoke = invoker(server.service);
+    this.#invoke = invoker(server.service, server.clock);
   }
 
   /**

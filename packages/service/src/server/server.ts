@@ -71,11 +71,11 @@ export class Server {
   constructor(socket: ServerSocket, service: Service, options: ServerOptions) {
     this.#socket = socket;
     this.service = service;
-    this.requests = new Requests(this);
     this.instance = options.instance;
     this.pod = options.pod;
     this.clock = options.clock;
     this.startedMs = this.clock.monotonic();
+    this.requests = new Requests(this);
     this.log = options.log;
     this.#onCrash = options.onCrash;
     this.credit = new Credit(service.concurrency);
