@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Arrivals, EchoDriver } from "./driver.ts";
 import { idleClients } from "./idle.ts";
-import type { Command, Count, Library, Memory, Ready, Sender, Setup } from "./types.ts";
+import { Spending } from "./spending.ts";
+import type { Command, Count, Library, Memory, Ready, Sender, Setup, Spent } from "./types.ts";
 
 const libraries: Readonly<Record<string, () => Promise<{ readonly library: Library }>>> = {
   ours: () => import("./peers/ours.ts"),
@@ -12,12 +13,16 @@ const libraries: Readonly<Record<string, () => Promise<{ readonly library: Libra
   fastify: () => import("./peers/fastify.ts"),
   "grpc-js": () => import("./peers/grpc-js.ts"),
   "node:net": () => import("./peers/node-net.ts"),
+  service: () => import("../service/peers/service.ts"),
+  moleculer: () => import("../service/peers/moleculer.ts"),
+  "nats-micro": () => import("../service/peers/nats-micro.ts"),
 };
 
 const [name = "", setupText = "{}"] = process.argv.slice(2);
 const setup = JSON.parse(setupText) as Setup;
 const echo = new EchoDriver();
 const arrivals = new Arrivals();
+const spending = new Spending();
 let sender: Sender | undefined;
 
 const lines = createInterface({ input: process.stdin });
@@ -66,7 +71,7 @@ async function work(): Promise<void> {
   }
 }
 
-async function answer(command: Command): Promise<Count | Memory> {
+async function answer(command: Command): Promise<Count | Memory | Spent> {
   switch (command.op) {
     case "echo":
       return echo.echo(command.outstanding, command.warmupMs, command.measureMs);
@@ -83,6 +88,11 @@ async function answer(command: Command): Promise<Count | Memory> {
       return { messages: (await sender?.stop()) ?? 0, elapsedMs: 0 };
     case "memory":
       return memory();
+    case "spend":
+      await spending.start();
+      return { messages: 0, elapsedMs: 0 };
+    case "spent":
+      return spending.end();
   }
 }
 
@@ -97,6 +107,6 @@ async function memory(): Promise<Memory> {
   return { heapUsed, external, rss };
 }
 
-function say(line: Ready | Count | Memory): void {
+function say(line: Ready | Count | Memory | Spent): void {
   if (!process.stdout.write(`${JSON.stringify(line)}\n`)) void once(process.stdout, "drain");
 }

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import type { Command, Count, Memory, Ready, Setup } from "./types.ts";
+import type { Command, Count, Memory, Ready, Setup, Spent } from "./types.ts";
 
 /** From the start, or a command, to its line. */
 const answerMs = 120_000;
@@ -24,7 +24,7 @@ export class Child {
     this.endpoint = endpoint ?? "";
   }
 
-  async count(command: Exclude<Command, { op: "memory" }>): Promise<Count> {
+  async count(command: Exclude<Command, { op: "memory" | "spent" }>): Promise<Count> {
     this.#say(command);
     return (await this.#lines.next()) as Count;
   }
@@ -32,6 +32,11 @@ export class Child {
   async memory(): Promise<Memory> {
     this.#say({ op: "memory" });
     return (await this.#lines.next()) as Memory;
+  }
+
+  async spent(): Promise<Spent> {
+    this.#say({ op: "spent" });
+    return (await this.#lines.next()) as Spent;
   }
 
   #say(command: Command): void {
@@ -56,9 +61,16 @@ export class Children {
     this.#removeCache();
   };
 
-  /** @param python one that can `import zmq`. */
-  constructor(python: string | undefined) {
+  /** Libraries that cannot be run on this machine. */
+  readonly #missing: ReadonlySet<string>;
+
+  /**
+   * @param python one that can `import zmq`.
+   * @param missing libraries that lack something here.
+   */
+  constructor(python: string | undefined, missing: readonly string[] = []) {
     this.#python = python;
+    this.#missing = new Set(missing);
     process.once("exit", this.#onExit);
     process.once("SIGINT", this.#onSignal);
     process.once("SIGTERM", this.#onSignal);
@@ -66,7 +78,7 @@ export class Children {
 
   /** Can that library be run on this machine? */
   has(library: string): boolean {
-    return library !== "pyzmq" || this.#python !== undefined;
+    return !this.#missing.has(library) && (library !== "pyzmq" || this.#python !== undefined);
   }
 
   /** @throws when the child ends, or says nothing for two minutes, instead of being ready. */

@@ -6,6 +6,10 @@ export interface Kind {
   readonly libraries: readonly string[];
   readonly unit: string;
   readonly curve?: true;
+  /** What `ours` is called among the children. */
+  readonly ours?: string;
+  /** How rows begin, where that is not the kind's name. */
+  readonly rows?: string;
 }
 
 export const kinds = {
@@ -19,6 +23,13 @@ export const kinds = {
     libraries: ["ours", "zeromq.js", "pyzmq"],
     unit: "req/s",
     curve: true,
+  },
+  service: {
+    roles: ["echo-server", "echo-client"],
+    libraries: ["ours", "zeromq.js", "grpc-js", "fastify", "moleculer", "nats-micro"],
+    unit: "req/s",
+    ours: "service",
+    rows: "echo",
   },
   pubsub: { roles: ["pub", "sub"], libraries: ["ours", "zeromq.js", "pyzmq", "node:net"], unit: "msg/s" },
   pushpull: { roles: ["push", "pull"], libraries: ["ours", "zeromq.js", "pyzmq", "node:net"], unit: "msg/s" },
@@ -89,14 +100,16 @@ export const quickPlan: Plan = {
 };
 
 export function rowName({ kind, bytes }: Group, outstanding: number): string {
-  return isEcho(kind) ? `${kind}-${outstanding}-${bytes}` : `${kind}-${bytes}`;
+  const { rows = kind }: Kind = kinds[kind];
+  return isEcho(kind) ? `${rows}-${outstanding}-${bytes}` : `${kind}-${bytes}`;
 }
 
 /** What an idle peer may cost, bytes. */
 export const idlePeerBytesMax = 15_000;
 
-/** The least ratio to each library that the row is to reach (issue 3, DESIGN 8). */
+/** The least ratio to each library that the row is to reach (DESIGN 8). */
 export function goalsOf({ kind, bytes }: Group, outstanding: number): Readonly<Record<string, number>> {
+  if (kind === "service") return outstanding === 100 ? { "zeromq.js": 4, "grpc-js": 40 } : {};
   if (kind === "curve-echo") return { "zeromq.js": 2 };
   if (kind === "echo") return { "zeromq.js": outstanding >= 100 ? 10 : outstanding >= 10 ? 4 : 2, "node:net": 0.7 };
   if (bytes === 64) return { "zeromq.js": 5 };

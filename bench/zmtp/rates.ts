@@ -51,14 +51,15 @@ export async function measureGroup(group: Group, plan: Plan, children: Children,
 
 async function startPair(
   library: string,
-  { roles }: Kind,
+  { roles, ours: own = ours }: Kind,
   { bytes }: Group,
   keys: CurveKeys | undefined,
   children: Children,
 ): Promise<Pair> {
   const setup = { bytes, ...(keys === undefined ? {} : { curve: keys }) };
-  const first = await children.start(library, { role: roles[0], ...setup });
-  const second = await children.start(library, { role: roles[1], endpoint: first.endpoint, ...setup });
+  const name = library === ours ? own : library;
+  const first = await children.start(name, { role: roles[0], ...setup });
+  const second = await children.start(name, { role: roles[1], endpoint: first.endpoint, ...setup });
   return { library, first, second };
 }
 

@@ -34,6 +34,9 @@ export type Command =
   | { readonly op: "stop" }
   /** sub, pull: waits until so many have arrived since the process began, or nothing has for half a second. */
   | { readonly op: "await"; readonly messages: number }
+  /** From here on processor time and allocations are counted, until `spent`. */
+  | { readonly op: "spend" }
+  | { readonly op: "spent" }
   /** Any Node process that was started with --expose-gc: collects, and tells what is left. */
   | { readonly op: "memory" };
 
@@ -43,7 +46,7 @@ export interface Ready {
   readonly endpoint?: string;
 }
 
-/** The answer to `echo`, `count`, `window`, `stop` and `await`. */
+/** The answer to `echo`, `count`, `window`, `stop`, `await` and `spend`. */
 export interface Count {
   readonly messages: number;
   readonly elapsedMs: number;
@@ -54,6 +57,12 @@ export interface Memory {
   readonly heapUsed: number;
   readonly external: number;
   readonly rss: number;
+}
+
+/** The answer to `spent`. */
+export interface Spent {
+  readonly cpuMs: number;
+  readonly allocatedBytes: number;
 }
 
 /** A client that has connected. */

@@ -6,15 +6,25 @@ const fields = { POD_IP: "status.podIP", POD_NAME: "metadata.name", POD_UID: "me
 
 export const ledgerCommand: readonly string[] = ["node", join(import.meta.dirname, "ledger.ts")];
 
+/** Only what runs on the framework answers it. */
+const livenessProbe = {
+  httpGet: { path: "/livez", port: "admin" },
+  initialDelaySeconds: 5,
+  periodSeconds: 5,
+  timeoutSeconds: 2,
+  failureThreshold: 6,
+};
+
 export interface LedgerOptions {
   readonly replicas: number;
   /** Where executions and effects are written down. */
   readonly folder: string;
   /** Default: `ledgerCommand`. */
   readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export function ledgerObjects({ replicas, folder, command }: LedgerOptions): readonly KubeObject[] {
+export function ledgerObjects({ replicas, folder, command, env = {} }: LedgerOptions): readonly KubeObject[] {
   const labels = { app: "ledger" };
   const deployment: Deployment = {
     apiVersion: "apps/v1",
@@ -39,19 +49,14 @@ export function ledgerObjects({ replicas, folder, command }: LedgerOptions): rea
               ],
               env: [
                 { name: "LEDGER_FOLDER", value: folder },
+                ...Object.entries(env).map(([name, value]) => ({ name, value })),
                 ...Object.entries(fields).map(([name, fieldPath]) => ({
                   name,
                   valueFrom: { fieldRef: { fieldPath } },
                 })),
               ],
               readinessProbe: { tcpSocket: { port: "messaging" }, periodSeconds: 1 },
-              livenessProbe: {
-                httpGet: { path: "/livez", port: "admin" },
-                initialDelaySeconds: 5,
-                periodSeconds: 5,
-                timeoutSeconds: 2,
-                failureThreshold: 6,
-              },
+              ...(command === undefined ? { livenessProbe } : {}),
             },
           ],
         },

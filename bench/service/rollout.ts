@@ -1,0 +1,98 @@
+// How long calls take while a Deployment rolls, beside how long they take when nothing happens: three pods on the embedded cluster, asked
+// at a steady rate that is far below what they can. On two cores the new pods' own start is part of what is measured.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { resources } from "@wherry/kube";
+import { createClient, httpTransport, type KubeClient, loadKubeconfig } from "@wherry/kube/client";
+import { connect } from "@wherry/service";
+import type { BenchOptions, Row } from "../types.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const wherryBin = join(root, "packages/cli/bin/wherry.js");
+const perSecond = 500;
+const tickMs = 2;
+const target = { name: "echo", namespace: "default" } as const;
+
+interface Latencies {
+  readonly p99Ms: number;
+  readonly failed: number;
+  readonly calls: number;
+}
+
+export async function measureRollout(steadySeconds: number, print: BenchOptions["print"]): Promise<Row[]> {
+  const home = mkdtempSync(join(tmpdir(), "wherry-bench-rollout-"));
+  const env = { ...process.env, WHERRY_HOME: home, NO_COLOR: "1" };
+  // However this process ends, its cluster does not stay.
+  const down = (): void => void spawnSync(process.execPath, [wherryBin, "down", "--purge"], { cwd: root, env });
+  process.once("exit", down);
+  try {
+    await wherry(env, "up", "examples/echo", "--replicas", "3", "--detach");
+    const kube = createClient(httpTransport(await loadKubeconfig(join(home, "default", "kubeconfig"))));
+    const client = connect("echo", { kube, namespace: "default" });
+    const call = (): Promise<unknown> => client.call("echo", "hello");
+    await call();
+    const steady = await measure(call, sleep(steadySeconds * 1_000));
+    const rolling = await measure(call, rollOut(kube));
+    await client.close();
+    print(
+      `  rollout: p99 ${steady.p99Ms.toFixed(1)} ms steady, ${rolling.p99Ms.toFixed(1)} ms while it rolled; ` +
+        `${rolling.failed} of ${rolling.calls} calls failed meanwhile`,
+    );
+    const ratio = rolling.p99Ms / steady.p99Ms;
+    return [{ name: "rollout-p99", unit: "× steady", ours: ratio, peers: {}, ratios: {}, atMost: 2 }];
+  } finally {
+    process.off("exit", down);
+    down();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function wherry(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
+  const child = spawn(process.execPath, [wherryBin, ...args], { cwd: root, env, stdio: "ignore" });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`wherry ${args.join(" ")}: exit code ${String(code)}`);
+}
+
+/** As `kubectl rollout restart`, until the last old pod has gone. */
+async function rollOut(kube: KubeClient): Promise<void> {
+  const template = { metadata: { annotations: { restarted: "once" } } };
+  const { metadata } = await kube.patch(resources.deployments, target, "merge", { spec: { template } });
+  for (;;) {
+    const { status } = await kube.get(resources.deployments, target.name, target.namespace);
+    const { items } = await kube.list(resources.pods, { namespace: target.namespace });
+    const done = status?.observedGeneration === metadata.generation && status?.updatedReplicas === 3;
+    if (done && status.readyReplicas === 3 && items.length === 3) return;
+    await sleep(50);
+  }
+}
+
+/** Calls at a steady rate until `over` has settled. */
+async function measure(call: () => Promise<unknown>, over: Promise<unknown>): Promise<Latencies> {
+  let running = true;
+  const ended = over.finally(() => (running = false));
+  const took: number[] = [];
+  let [asked, failed, open] = [0, 0, 0];
+  const startMs = performance.now();
+  const isRunning = (): boolean => running;
+  while (isRunning()) {
+    for (const due = ((performance.now() - startMs) / 1_000) * perSecond; asked < due; asked++) {
+      const askedMs = performance.now();
+      open++;
+      void call()
+        .then(
+          () => took.push(performance.now() - askedMs),
+          () => failed++,
+        )
+        .finally(() => open--);
+    }
+    await sleep(tickMs);
+  }
+  await ended;
+  while (open > 0) await sleep(tickMs);
+  took.sort((a, b) => a - b);
+  return { p99Ms: took[Math.floor(took.length * 0.99)] ?? NaN, failed, calls: asked };
+}
