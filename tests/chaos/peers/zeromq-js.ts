@@ -8,6 +8,7 @@ export const peer: Peer = {
     const socket = new Router({ linger: 5_000 });
     await socket.bind(`tcp://${host}:${port}`);
     let leaving = false;
+    const isLeaving = (): boolean => leaving;
     process.once("SIGTERM", () => {
       leaving = true;
       // What is queued is read at once; after that nothing more comes within this time.
@@ -19,11 +20,11 @@ export const peer: Peer = {
         await pause(workMs);
         await socket.send(message);
       } catch (error) {
-        if (!leaving) throw error;
+        if (!isLeaving()) throw error;
         socket.close();
         return;
       }
-      if (leaving) socket.receiveTimeout = 200;
+      if (isLeaving()) socket.receiveTimeout = 200;
     }
   },
 
@@ -40,8 +41,8 @@ export const peer: Peer = {
     })();
     return {
       async call(id) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        open.set(id, resolve);
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        open.set(id, () => resolve(undefined));
         // One send at a time is all that the binding allows.
         sending = sending.then(() => socket.send(String(id)));
         await within(promise).finally(() => open.delete(id));
