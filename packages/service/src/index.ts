@@ -46,8 +46,21 @@ export { currentContext } from "./current-context.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";
 export type { HttpRoutes } from "./http/route.ts";
 export type { HttpOptions } from "./http/source.ts";
+export type { Log, LogFields, LogMethod } from "./log/types.ts";
+export {
+  type Counter,
+  counter,
+  type Gauge,
+  gauge,
+  type Histogram,
+  type HistogramOptions,
+  histogram,
+  type Labels,
+  type MetricOptions,
+} from "./metrics/custom.ts";
 export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, httpPortDefault, messagingPortDefault } from "./process/config.ts";
+export { log } from "./process/process-log.ts";
 export { type Running, type RunOptions, run } from "./process/run.ts";
 export { frameworkCodes, type FrameworkCode } from "./protocol/codes.ts";
 export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./schema.ts";

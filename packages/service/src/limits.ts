@@ -200,3 +200,37 @@ export const keysInMemoryMax = 100_000;
 /** Milliseconds: first and longest pause between two looks whether the first call with a key is done. */
 export const duplicatePollFirstMs = 2;
 export const duplicatePollMaxMs = 50;
+
+/** Characters of one value in a record's text; its field has all of it. */
+export const templateValueCharsMax = 1000;
+/** Message templates that are kept taken apart. */
+export const templateCacheMax = 1000;
+/** Records logged before `run` that wait for it, and milliseconds that they do. */
+export const heldRecordsMax = 1000;
+export const heldRecordsMs = 100;
+
+/** Records, and bytes, that wait for one log sink; beyond them records go to stdout. */
+export const sinkQueueRecordsMax = 10_000;
+export const sinkQueueBytesMax: number = 8 * 1024 * 1024;
+/** Records, and bytes, after which a batch is sent. */
+export const sinkBatchRecordsMax = 500;
+export const sinkBatchBytesMax: number = 512 * 1024;
+/** Milliseconds that a record waits for others to be sent with. */
+export const sinkLingerMs = 200;
+/** Milliseconds until an aggregator's answer is given up, then first and longest pause before the next try. */
+export const sinkTimeoutMs = 5000;
+export const sinkRetryFirstMs = 200;
+export const sinkRetryMaxMs = 30_000;
+/** Times that one record is sent to an aggregator that takes the others. */
+export const sinkAttemptsMax = 3;
+/** Bytes of an aggregator's answer. */
+export const sinkAnswerBytesMax: number = 1024 * 1024;
+/** Milliseconds that the sinks get at the process's end; then the rest goes to stdout. */
+export const sinkFlushMs = 1000;
+
+/** Sets of labels of one metric of a service's own; more are counted together. */
+export const metricSeriesMax = 1000;
+
+/** Share of the queue, and milliseconds of the event loop's lag, from which a service calls itself overloaded. */
+export const overloadQueueShare = 0.8;
+export const overloadLagMs = 500;

@@ -19,7 +19,7 @@ export type ProbeResult =
       readonly ok: true;
       readonly latencyMs: number;
       /** What the service says of itself; `unknown` of a raw one. */
-      readonly state: "starting" | "ready" | "draining" | "unknown";
+      readonly state: "starting" | "ready" | "overloaded" | "draining" | "unknown";
       readonly service: string;
       readonly instance: string;
     }
@@ -60,7 +60,7 @@ export async function probe(endpoint: string, options: ProbeOptions = {}): Promi
   }
 }
 
-const states = ["starting", "ready", "draining"] as const;
+const states = ["starting", "ready", "draining", "overloaded", "stuck"] as const;
 
 function resultOf(answer: Message, raw: boolean, latencyMs: number): ProbeResult {
   const decoded = decode(answer);
@@ -74,7 +74,14 @@ function resultOf(answer: Message, raw: boolean, latencyMs: number): ProbeResult
     return { ok: false, latencyMs, error: "answered, but not in Wherry's request protocol; try the raw probe" };
   const { mark, texts } = decoded.header;
   const [service = "", instance = ""] = texts;
-  return { ok: true, latencyMs, state: states[mark] ?? states[serverState.ready], service, instance };
+  const state = states[mark] ?? states[serverState.ready];
+  if (state === "stuck")
+    return {
+      ok: false,
+      latencyMs,
+      error: `${service} is stuck: every slot is held by a request far past its deadline`,
+    };
+  return { ok: true, latencyMs, state, service, instance };
 }
 
 function messageOf({ header, body }: Decoded): string {

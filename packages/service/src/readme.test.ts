@@ -5,7 +5,7 @@ import { connect } from "./client/connect.ts";
 import { startChild, stopChildren } from "./testing/child.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-const [serviceProgram = "", settingsProgram = "", clientProgram = "", ...others] = [
+const [serviceProgram = "", settingsProgram = "", logProgram = "", clientProgram = "", ...others] = [
   ...readme.matchAll(/```ts\n(.*?)```/gs),
 ].map((match) => match[1] ?? "");
 
@@ -35,6 +35,19 @@ describe("the README", () => {
     const client = connect("shop", { endpoints: [(await child.listening).endpoint] });
     expect(await client.call("stock")).toEqual([5, "USD"]);
     await client.close();
+  });
+
+  test("its log has the text, the fields and the template", async () => {
+    const child = startChild({ program: logProgram });
+    const { endpoint, admin } = await child.listening;
+    const client = connect("shop", { endpoints: [endpoint] });
+    await client.call("take", "abc");
+    await client.close();
+    await expect.poll(() => child.records.length).toBe(3);
+    expect(child.records[0]).toMatchObject({ msg: "3 shelves loaded", count: 3 });
+    expect(child.records[2]).toMatchObject({ bytes: 3, template: "{bytes} bytes from {peer}" });
+    expect(child.records[2]?.msg).toMatch(/^3 bytes from tcp:/);
+    expect(await (await fetch(`${admin}/metrics`)).text()).toMatch(/shop_received_bytes_total\{peer="tcp:[^"]*"\} 3/);
   });
 
   test("its client calls it", async () => {
@@ -93,7 +106,9 @@ describe("the README", () => {
     ];
     expect([...flags, ...variables].filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
     const source = readFileSync(new URL("./metrics/exposition.ts", import.meta.url), "utf8");
-    const named = [...source.matchAll(/"(wherry_(?:requests|request|queue|credit|draining|peer|raw)\w*)"/g)]
+    const named = [
+      ...source.matchAll(/"(wherry_(?:requests|request|queue|credit|drain|handed|state|event_loop|log|peer|raw)\w*)"/g),
+    ]
       .map((match) => match[1] ?? "")
       .filter((name) => !/_(bucket|sum|count)$/.test(name));
     expect(named.length).toBeGreaterThan(7);

@@ -1,5 +1,5 @@
 // What a service is: a name, and plain functions. Data and types only; nothing runs here.
-import { type Logger, WherryError } from "@wherry/core";
+import { WherryError } from "@wherry/core";
 import {
   type Contract,
   type ContractHandlers,
@@ -19,6 +19,7 @@ import {
   textBytesMax,
 } from "./limits.ts";
 import { checkRoutes, type HttpRoutes } from "./http/route.ts";
+import type { Log } from "./log/types.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition, StreamKind } from "./stream/types.ts";
@@ -39,7 +40,7 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   readonly trace: string | undefined;
   /** Where the request came from: `tcp://127.0.0.1:53211`. */
   readonly peer: string;
-  readonly log: Logger;
+  readonly log: Log;
   /** For middleware, to hand things to the handler. */
   readonly state: RequestState;
   /** Makes an error to throw, one that the method's contract names: `throw context.error("SOLD_OUT", "…", { left: 2 })`. */
@@ -80,7 +81,7 @@ export type Middleware = (
 /** What a raw handler is told beside the frames. */
 export interface RawContext {
   readonly peer: string;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** A plain function; what it returns is the reply. Throw a `ServiceError` for what the caller must handle. */

@@ -1,19 +1,27 @@
-// A server's metrics in Prometheus' text format, version 0.0.4
-// (https://prometheus.io/docs/instrumenting/exposition_formats/). prom-client adds the process's own (CPU, memory, event-loop
-// lag); it is loaded when the first scrape asks, so that no service waits for it to start.
+// What `/metrics` answers: the framework's metrics, the service's own, and the process's. prom-client adds those of the process
+// (CPU, memory); it is loaded when the first scrape asks, so that no service waits for it to start.
+import type { LogCounters } from "../log/output.ts";
+import type { HealthState } from "../server/health.ts";
 import type { Server } from "../server/server.ts";
 import type { Streams } from "../server/streams.ts";
 import type { Topics } from "../server/topics.ts";
-import { durationBuckets, type MethodMetrics } from "./request-metrics.ts";
+import { customMetrics } from "./custom.ts";
+import { durationBuckets } from "./request-metrics.ts";
+import { MetricsText } from "./text.ts";
 
-export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+/** What the process around a server knows, and the server doesn't. */
+export interface ProcessFacts {
+  readonly log?: () => LogCounters;
+  /** How often, and for how long, the event loop was blocked. */
+  readonly blocked?: () => { readonly count: number; readonly seconds: number };
+}
 
 let processMetrics: Promise<() => Promise<string>> | undefined;
 
-/** Everything that `/metrics` answers. */
-export async function exposition(server: Server): Promise<string> {
+/** The whole page. */
+export async function exposition(server: Server, facts: ProcessFacts = {}): Promise<string> {
   processMetrics ??= loadProcessMetrics();
-  return serverMetrics(server) + (await (await processMetrics)());
+  return serverMetrics(server) + factMetrics(facts) + customMetrics() + (await (await processMetrics)());
 }
 
 async function loadProcessMetrics(): Promise<() => Promise<string>> {
@@ -22,25 +30,35 @@ async function loadProcessMetrics(): Promise<() => Promise<string>> {
   return () => register.metrics();
 }
 
-/** The framework's own metrics alone. */
+const states: readonly HealthState[] = ["starting", "ready", "overloaded", "draining", "stuck"];
+
 function serverMetrics(server: Server): string {
-  const { metrics, executor, counters, credit } = server;
-  const text = new Text();
+  const { metrics, executor, counters, credit, health, service } = server;
+  const text = new MetricsText();
   text.head("wherry_requests_total", "counter", "Requests answered, by method and code; OK is a result.");
   for (const [method, { outcomes }] of metrics.methods)
     for (const [code, count] of outcomes) text.line("wherry_requests_total", { method, code }, count);
   text.head("wherry_request_duration_seconds", "histogram", "From a request's arrival to its answer.");
-  for (const [method, times] of metrics.methods) histogram(text, method, times);
+  for (const [method, { buckets: counts, sumSeconds: sum, count }] of metrics.methods)
+    text.histogram("wherry_request_duration_seconds", { method }, durationBuckets, { counts, sum, count });
+  text.head("wherry_state", "gauge", "1 for the state that the service is in.");
+  for (const state of states) text.line("wherry_state", { state }, server.healthState === state ? 1 : 0);
   if (server.streams !== undefined) streamMetrics(text, server.streams);
   if (server.topics !== undefined) topicMetrics(text, server.topics);
   const gauges: readonly [string, number, string][] = [
     ["wherry_queue_length", executor.queued, "Requests that wait for a free slot."],
+    ["wherry_queue_limit", service.queueMax, "Requests that may wait; the next is answered BUSY."],
     ["wherry_requests_in_flight", executor.running.size, "Requests that run now."],
     ["wherry_credit", credit.current, "Requests that one client may have outstanding."],
+    ["wherry_event_loop_lag_seconds", health.lagMs / 1000, "How late the event loop is; measured while there is work."],
     ["wherry_draining", server.state === "draining" ? 1 : 0, "1 from SIGTERM to the end."],
+    ["wherry_drain_duration_seconds", server.drainMs / 1000, "From SIGTERM to now, or to the drain's end."],
     ["wherry_peers", server.sessions.size, "Peers that have sent a message and are still connected."],
   ];
   for (const [name, value, help] of gauges) text.single(name, "gauge", help, value);
+  text.head("wherry_handed_back_total", "counter", "Requests that the service's end handed back, by their fate.");
+  for (const [fate, count] of Object.entries(metrics.handedBack))
+    text.line("wherry_handed_back_total", { fate }, count);
   text.head("wherry_raw_messages_total", "counter", "Messages of plain ZeroMQ peers, by what became of them.");
   for (const [outcome, count] of Object.entries(metrics.raw))
     text.line("wherry_raw_messages_total", { outcome }, count);
@@ -66,7 +84,7 @@ function serverMetrics(server: Server): string {
   return text.toString();
 }
 
-function streamMetrics(text: Text, streams: Streams): void {
+function streamMetrics(text: MetricsText, streams: Streams): void {
   const totals = streams.totals();
   text.head("wherry_streams_total", "counter", "Streams that ended, by method and code; OK is a reply.");
   for (const [method, { outcomes }] of totals)
@@ -79,7 +97,7 @@ function streamMetrics(text: Text, streams: Streams): void {
   text.single("wherry_streams_running", "gauge", "Streams that run now.", streams.running.size);
 }
 
-function topicMetrics(text: Text, { all }: Topics): void {
+function topicMetrics(text: MetricsText, { all }: Topics): void {
   text.head("wherry_events_published_total", "counter", "Events published, by topic.");
   for (const [topic, { published }] of all) text.line("wherry_events_published_total", { topic }, published);
   text.head("wherry_events_missed_total", "counter", "Events that a slow subscriber missed, each counted by itself.");
@@ -88,39 +106,37 @@ function topicMetrics(text: Text, { all }: Topics): void {
   for (const [topic, { subscribers }] of all) text.line("wherry_subscribers", { topic }, subscribers.size);
 }
 
-function histogram(text: Text, method: string, { buckets, sumSeconds, count }: MethodMetrics): void {
-  let cumulated = 0;
-  for (const [index, bound] of durationBuckets.entries()) {
-    cumulated += buckets[index] ?? 0;
-    text.line("wherry_request_duration_seconds_bucket", { le: String(bound), method }, cumulated);
+function factMetrics({ log, blocked }: ProcessFacts): string {
+  const text = new MetricsText();
+  if (log !== undefined) logMetrics(text, log());
+  if (blocked !== undefined) {
+    const { count, seconds } = blocked();
+    text.single(
+      "wherry_event_loop_blocked_total",
+      "counter",
+      "Times that the event loop was blocked for longer than --blocked-ms.",
+      count,
+    );
+    text.single(
+      "wherry_event_loop_blocked_seconds_total",
+      "counter",
+      "How long it was, all these times together.",
+      seconds,
+    );
   }
-  text.line("wherry_request_duration_seconds_bucket", { le: "+Inf", method }, count);
-  text.line("wherry_request_duration_seconds_sum", { method }, sumSeconds);
-  text.line("wherry_request_duration_seconds_count", { method }, count);
+  return text.toString();
 }
 
-class Text {
-  readonly #lines: string[] = [];
-
-  head(name: string, type: "counter" | "gauge" | "histogram", help: string): void {
-    this.#lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-  }
-
-  line(name: string, labels: Readonly<Record<string, string>>, value: number): void {
-    const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(label)}"`);
-    this.#lines.push(`${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
-  }
-
-  single(name: string, type: "counter" | "gauge", help: string, value: number): void {
-    this.head(name, type, help);
-    this.line(name, {}, value);
-  }
-
-  toString(): string {
-    return `${this.#lines.join("\n")}\n`;
-  }
-}
-
-function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (special) => (special === "\n" ? "\\n" : `\\${special}`));
+function logMetrics(text: MetricsText, { levels, sinks }: LogCounters): void {
+  text.head("wherry_log_records_total", "counter", "Records logged, by level.");
+  for (const [level, count] of Object.entries(levels)) text.line("wherry_log_records_total", { level }, count);
+  if (sinks.length === 0) return;
+  text.head("wherry_log_sink_records_total", "counter", "Records by sink: delivered, or on stdout instead, by why.");
+  for (const { name: sink, delivered, down, full, rejected } of sinks)
+    for (const [outcome, count] of Object.entries({ delivered, down, full, rejected }))
+      text.line("wherry_log_sink_records_total", { sink, outcome }, count);
+  text.head("wherry_log_sink_up", "gauge", "1 while the sink takes records.");
+  for (const { name: sink, isUp } of sinks) text.line("wherry_log_sink_up", { sink }, isUp ? 1 : 0);
+  text.head("wherry_log_sink_queue_length", "gauge", "Records that wait for the sink.");
+  for (const { name: sink, held } of sinks) text.line("wherry_log_sink_queue_length", { sink }, held);
 }

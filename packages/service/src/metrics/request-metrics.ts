@@ -36,6 +36,8 @@ export class RequestMetrics {
   readonly methods: Map<string, MethodMetrics> = new Map();
   readonly streams: Map<string, StreamMetrics> = new Map();
   readonly raw: Record<RawOutcome, number> = { answered: 0, unanswered: 0, dropped: 0 };
+  /** Requests that the end of the service handed back, by their fate. */
+  readonly handedBack: Record<"not-started" | "maybe-executed", number> = { "not-started": 0, "maybe-executed": 0 };
   readonly faults: Record<PeerFault, number> = {
     "malformed-message": 0,
     "other-version": 0,

@@ -2,7 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { asError, WherryError } from "@wherry/core";
-import { exposition, metricsContentType } from "../metrics/exposition.ts";
+import { exposition, type ProcessFacts } from "../metrics/exposition.ts";
+import { metricsContentType } from "../metrics/text.ts";
+import type { HealthState } from "../server/health.ts";
 import type { Server } from "../server/server.ts";
 
 // Not imported: an import also evaluates the WebSocket exports of node:http, which load undici, some 30 ms of each start.
@@ -17,27 +19,26 @@ export interface Admin {
 /** Health as the probes see it. */
 export interface Health {
   readonly status: number;
-  readonly state: "starting" | "ready" | "draining" | "stuck";
+  readonly state: HealthState;
 }
 
-/** Ready: may get new requests. */
-export function readiness(server: Server): Health {
-  const state = server.state === "ended" ? "draining" : server.state;
-  return { status: state === "ready" ? 200 : 503, state };
+/** Ready: may get new requests. An overloaded service is: what it has no room for goes elsewhere by itself. */
+export function readiness({ healthState: state }: Pick<Server, "healthState">): Health {
+  return { status: state === "ready" || state === "overloaded" ? 200 : 503, state };
 }
 
 /** Alive: makes progress. Overloaded, starting and draining services are alive. */
-export function liveness(server: Server): Health {
-  return server.executor.isStuck() ? { status: 503, state: "stuck" } : { ...readiness(server), status: 200 };
+export function liveness({ healthState: state }: Pick<Server, "healthState">): Health {
+  return { status: state === "stuck" ? 503 : 200, state };
 }
 
 /**
  * Listens on `host:port`; port 0 takes a free one.
  * @throws WherryError SERVICE_ADMIN_BIND_FAILED
  */
-export function startAdmin(server: Server, host: string, port: number): Promise<Admin> {
+export function startAdmin(server: Server, host: string, port: number, facts: ProcessFacts = {}): Promise<Admin> {
   const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-    void answer(server, request, response);
+    void answer(server, facts, request, response);
   });
   http.maxConnections = 256;
   return new Promise((resolve, reject) => {
@@ -67,7 +68,12 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Wh
   });
 }
 
-async function answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  server: Server,
+  facts: ProcessFacts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { method = "", url = "/" } = request;
   const [path = "/"] = url.split("?", 1);
   if (method !== "GET" && method !== "HEAD") {
@@ -75,13 +81,13 @@ async function answer(server: Server, request: IncomingMessage, response: Server
     json(response, 405, { error: `expected GET or HEAD, got ${method}` });
   } else if (path === "/healthz" || path === "/livez") health(response, server, liveness(server));
   else if (path === "/readyz") health(response, server, readiness(server));
-  else if (path === "/metrics") await metrics(response, server);
+  else if (path === "/metrics") await metrics(response, server, facts);
   else json(response, 404, { error: `no page ${path}; there are /healthz, /livez, /readyz and /metrics` });
 }
 
-async function metrics(response: ServerResponse, server: Server): Promise<void> {
+async function metrics(response: ServerResponse, server: Server, facts: ProcessFacts): Promise<void> {
   try {
-    const text = await exposition(server);
+    const text = await exposition(server, facts);
     response.writeHead(200, { "content-type": metricsContentType }).end(text);
   } catch (error) {
     server.log.error({ err: asError(error) }, "metrics could not be written");

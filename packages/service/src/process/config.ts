@@ -105,7 +105,7 @@ export function parseConfig(
   if (value("printConfig") === true) return { text: printedConfig(settings, resolved) };
   const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
   const values = Object.fromEntries([...resolved.values].map(([setting, { value: found }]) => [setting, found]));
-  const checked = values as unknown as Omit<ProcessConfig, "podUid" | "podName" | "namespace" | "inCluster">;
+  const checked = values as unknown as Omit<ProcessConfig, "host"> & { readonly host?: string };
   return {
     config: {
       logLevel: checked.logLevel,

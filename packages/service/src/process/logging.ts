@@ -1,25 +1,66 @@
-// The process's logger: pino, JSON on stdout, for people on a terminal. Writes are synchronous, so that the last record before
-// an exit is really written; there is no worker thread that could lose it.
-import { pino } from "pino";
+// The process's log: pino, JSON on stdout, for people on a terminal, and to aggregators. Loaded after the signal handlers stand.
+import { type Clock, type Random, SystemClock, SystemRandom } from "@wherry/core";
+import { pino, type Logger as PinoLogger } from "pino";
+import { LogOutput } from "../log/output.ts";
 import type { ProcessConfig } from "./config.ts";
 
-export type ProcessLogger = ReturnType<typeof pino>;
+export interface ProcessLog {
+  readonly logger: PinoLogger;
+  readonly output: LogOutput;
+  /** Records that are written inside `write` get this time: they were logged before there was a log. */
+  at(timeMs: number, write: () => void): void;
+}
 
-/** @param terminal whether stdout is one; only then are records written for people. */
+export type LoggingConfig = Pick<ProcessConfig, "logLevel" | "logTo" | "logAuthorization" | "podName">;
+
+/**
+ * @param terminal whether stdout is one; only then are records written for people.
+ * @throws WherryError SERVICE_CONFIG_INVALID for a sink's URL that names no place.
+ */
 export async function createLogger(
   service: string,
-  config: Pick<ProcessConfig, "logLevel" | "podName">,
+  config: LoggingConfig,
   terminal: boolean,
-): Promise<ProcessLogger> {
+  clock: Clock = new SystemClock(),
+  random: Random = new SystemRandom(),
+): Promise<ProcessLog> {
+  const [aggregators, writeStdout] = await Promise.all([
+    aggregatorsOf(service, config, random),
+    stdoutWriter(terminal),
+  ]);
+  const stdout = config.logTo.includes("stdout") || aggregators.length === 0;
+  const output = new LogOutput({ clock, random, stdout, writeStdout, aggregators });
+  let timeMs: number | undefined;
   const options = {
     level: config.logLevel,
     base: { service, ...(config.podName === undefined ? {} : { pod: config.podName }) },
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: () => `,"time":"${new Date(timeMs ?? clock.now()).toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (!terminal) return pino(options, pino.destination({ fd: 1, sync: true }));
+  const logger = pino(options, output);
+  output.warn = (fields, message) => logger.warn(fields, message);
+  const at = (then: number, write: () => void): void => {
+    timeMs = then;
+    try {
+      write();
+    } finally {
+      timeMs = undefined;
+    }
+  };
+  return { logger, output, at };
+}
+
+async function stdoutWriter(terminal: boolean): Promise<(line: string) => void> {
+  const out = pino.destination({ fd: 1, sync: true });
+  if (!terminal) return (line) => void out.write(line);
   const { prettyLine } = await import("./pretty.ts");
   const colour = (process.env["NO_COLOR"] ?? "") === "";
-  const out = pino.destination({ fd: 1, sync: true });
-  return pino(options, { write: (line) => out.write(prettyLine(line, colour)) });
+  return (line) => void out.write(prettyLine(line, colour));
+}
+
+async function aggregatorsOf(service: string, config: LoggingConfig, random: Random) {
+  const targets = config.logTo.filter((target) => target !== "stdout");
+  if (targets.length === 0) return [];
+  const { aggregatorOf } = await import("../log/targets.ts");
+  return targets.map((target) => aggregatorOf(target, { service, authorization: config.logAuthorization, random }));
 }

@@ -12,7 +12,8 @@ import type { Server } from "../server/server.ts";
 import type { Methods, Service } from "../service.ts";
 import type { EventOf, PublishOptions, Published, Topics } from "../topic.ts";
 import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
-import type { ProcessLogger } from "./logging.ts";
+import type { ProcessLog } from "./logging.ts";
+import { attachLog } from "./process-log.ts";
 
 export interface RunOptions {
   /** Command-line arguments. Default: the process's own. */
@@ -66,8 +67,7 @@ function configOf(service: Service, argv: readonly string[]): ProcessConfig {
     return process.exit(exitCode.ok);
   } catch (error) {
     if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
-    writeSync(2, error.message.replace(/^/gm, `${service.name}: `) + "\n");
-    return process.exit(exitCode.usage);
+    return refuse(service, error);
   }
 }
 
@@ -79,11 +79,17 @@ function httpOf({ methods }: Service, option: RunOptions["http"], port: number |
   return { ...given, port: port ?? given.port ?? httpPortDefault };
 }
 
+/** A line for each mistake. */
+function refuse(service: Service, { message }: Error): never {
+  writeSync(2, `${message.replace(/^/gm, `${service.name}: `)}\n`);
+  return process.exit(exitCode.usage);
+}
+
 class Main {
   readonly #service: Service;
   readonly #config: ProcessConfig;
   readonly #options: RunOptions;
-  #log: ProcessLogger | undefined;
+  #processLog: ProcessLog | undefined;
   #server: Server | undefined;
   #stopping = false;
   #fatalWritten = false;
@@ -92,6 +98,10 @@ class Main {
     this.#service = service;
     this.#config = config;
     this.#options = options;
+  }
+
+  get #log(): ProcessLog["logger"] | undefined {
+    return this.#processLog?.logger;
   }
 
   installHandlers(): void {
@@ -104,15 +114,20 @@ class Main {
   async start(): Promise<Running> {
     try {
       const { createLogger } = await import("./logging.ts");
-      this.#log = await createLogger(this.#service.name, this.#config, isatty(1));
-      return await this.#listen(this.#log);
+      const processLog = await createLogger(this.#service.name, this.#config, isatty(1));
+      this.#processLog = processLog;
+      attachLog(processLog);
+      process.once("exit", () => processLog.output.closeNow());
+      return await this.#listen(processLog);
     } catch (error) {
+      if (WherryError.is(error, "SERVICE_CONFIG_INVALID")) refuse(this.#service, error);
       this.#fatal(asError(error), "could not start");
+      await this.#processLog?.output.close();
       return process.exit(exitCode.failed);
     }
   }
 
-  async #listen(log: ProcessLogger): Promise<Running> {
+  async #listen({ logger: log, output }: ProcessLog): Promise<Running> {
     const { host, port, adminPort, podUid: pod, broker } = this.#config;
     const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
     const onCrash = (ending: Ending): void => this.#crashed(ending);
@@ -122,7 +137,7 @@ class Main {
     // From here on a signal drains: peers may be there already.
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));
-    const admin = await startAdmin(server, host, adminPort);
+    const admin = await startAdmin(server, host, adminPort, { log: () => output.counters });
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
     const startMs = Math.round(new SystemClock().monotonic());
     const where = { endpoint, admin: admin.url, ...(httpUrl === undefined ? {} : { http: httpUrl }) };
@@ -158,7 +173,8 @@ class Main {
   #escaped(error: unknown): void {
     if (this.#server === undefined) {
       this.#fatal(asError(error), "an error escaped");
-      process.exit(exitCode.failed);
+      void this.#exit(exitCode.failed);
+      return;
     }
     if (this.#server.state !== "ended") this.#server.crash(error);
     // While the last answers are flushed: they still are, and the process ends with `#end`.
@@ -186,9 +202,18 @@ class Main {
 
   #end({ reason, refused, aborted, rawDropped }: Ending): void {
     const lost = { refused, aborted, rawDropped };
-    if (reason === "deadline") this.#log?.error(lost, "the drain's deadline passed; the rest was handed back");
-    else if (reason === "drained") this.#log?.info({}, "drained; ending");
+    const drainMs = Math.round(this.#server?.drainMs ?? 0);
+    if (reason === "deadline")
+      this.#log?.error({ ...lost, drainMs }, "the drain's deadline passed; the rest was handed back");
+    else if (reason === "drained") this.#log?.info({ drainMs }, "drained; ending");
     const fine = (reason === "drained" || reason === "closed") && !this.#fatalWritten;
-    process.exit(fine ? exitCode.ok : exitCode.failed);
+    void this.#exit(fine ? exitCode.ok : exitCode.failed);
+  }
+
+  /** With sinks, after a moment for them; without, in this turn. */
+  async #exit(code: number): Promise<void> {
+    const output = this.#processLog?.output;
+    if (output?.hasSinks === true) await output.close();
+    process.exit(code);
   }
 }

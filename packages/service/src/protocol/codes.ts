@@ -47,8 +47,7 @@ export const fate = {
 export type Fate = (typeof fate)[keyof typeof fate];
 
 /** State of a server, as its PONG tells it. */
-export const serverState = { starting: 0, ready: 1, draining: 2 } as const;
-export type ServerState = keyof typeof serverState;
+export const serverState = { starting: 0, ready: 1, draining: 2, overloaded: 3, stuck: 4 } as const;
 
 /** Codes that the framework itself gives. A method's own errors use any other code of the same form. */
 export const frameworkCodes = {

@@ -2,13 +2,14 @@ import { silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { creditMax, creditMin, sliceMs, stuckMs } from "../limits.ts";
+import { creditMax, creditMin, overloadLagMs, sliceMs, stuckMs } from "../limits.ts";
 import { liveness, readiness } from "../process/admin.ts";
 import { service } from "../service.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
 import type { Job } from "./job.ts";
+import { Health } from "./health.ts";
 import { Server } from "./server.ts";
 
 const job = (deadlineMs = 1000): Job => ({
@@ -96,6 +97,22 @@ describe("credit", () => {
 });
 
 describe("health", () => {
+  test("names an overloaded service, by its queue or its event loop, and keeps it ready and alive", () => {
+    const queue = { queued: 0, isStuck: () => false };
+    const health = new Health(queue, 100);
+    expect(health.stateOf("ready")).toBe("ready");
+    queue.queued = 80;
+    expect([health.stateOf("ready"), health.stateOf("draining")]).toEqual(["overloaded", "draining"]);
+    queue.queued = 79;
+    expect(health.stateOf("ready")).toBe("ready");
+    health.noteLag(overloadLagMs);
+    expect(health.stateOf("ready")).toBe("overloaded");
+    for (let measurement = 0; measurement < 10; measurement++) health.noteLag(0);
+    expect([health.stateOf("ready"), health.lagMs < 20]).toEqual(["ready", true]);
+    const overloaded = { healthState: "overloaded" } as const;
+    expect([readiness(overloaded).status, liveness(overloaded).status]).toEqual([200, 200]);
+  });
+
   test("tells starting, ready, draining and stuck apart", async () => {
     const clock = new VirtualClock();
     const network = new MemoryNetwork();
@@ -120,7 +137,8 @@ describe("health", () => {
     await clock.advance(2 * stuckMs + 1);
     expect(liveness(server)).toEqual({ status: 503, state: "stuck" });
     void server.drain({ timeoutMs: 5000, minimumMs: 0 });
-    expect(readiness(server)).toEqual({ status: 503, state: "draining" });
+    expect(readiness(server)).toEqual({ status: 503, state: "stuck" });
     await server.close();
+    expect(readiness(server)).toEqual({ status: 503, state: "draining" });
   });
 });

@@ -49,6 +49,8 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
       job.context.abort(error);
     }
   }
+  server.metrics.handedBack["not-started"] += counts.refused;
+  server.metrics.handedBack["maybe-executed"] += counts.aborted;
   return counts;
 }
 

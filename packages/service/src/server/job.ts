@@ -1,6 +1,8 @@
 // One request, or one raw message, from its arrival to its answer.
 import type { Clock, Logger } from "@wherry/core";
 import { makeError } from "../contract.ts";
+import { templated } from "../log/logger.ts";
+import type { Log } from "../log/types.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { AmbientContext } from "../current-context.ts";
 import type { Method, RequestContext, RequestState } from "../service.ts";
@@ -57,6 +59,7 @@ export class JobContext implements AmbientContext {
   readonly peer: string;
   readonly #deadlineMs: number;
   readonly #host: Host;
+  #log: Log | undefined;
   #abort: AbortController | undefined;
   #timer: { cancel(): void } | undefined;
   #aborted: Error | undefined;
@@ -102,9 +105,12 @@ export class JobContext implements AmbientContext {
     return this.#abort.signal;
   }
 
-  get log(): Logger {
-    const fields = { method: this.method, peer: this.peer };
-    return this.#host.log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace });
+  get log(): Log {
+    if (this.#log === undefined) {
+      const fields = { method: this.method, peer: this.peer };
+      this.#log = templated(this.#host.log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace }));
+    }
+    return this.#log;
   }
 
   publish(topic: string, event: unknown, options?: PublishOptions): Published {

@@ -12,7 +12,7 @@ export function runRaw(server: Server, job: RawJob): Promise<void> | undefined {
   const fail = (error: unknown): void => server.crashIn(job, error);
   leaveContext();
   try {
-    const reply = raw(job.frames, { peer: job.session?.address ?? "gone", log: server.log });
+    const reply = raw(job.frames, { peer: job.session?.address ?? "gone", log: server.userLog });
     if (isThenable(reply)) return reply.then((settled) => answer(server, job, settled), fail);
     answer(server, job, reply);
   } catch (error) {

@@ -200,7 +200,7 @@ describe("serving", () => {
     expect(client.got.find(({ header }) => header.texts[0] === "BUSY")?.header.number).toBeGreaterThan(0);
     await expect
       .poll(() => client.got.at(-1)?.header)
-      .toMatchObject({ type: messageType.pong, id: 9, mark: serverState.ready, texts: ["test", "uid-1"] });
+      .toMatchObject({ type: messageType.pong, id: 9, mark: serverState.overloaded, texts: ["test", "uid-1"] });
   });
 
   test("a cancelled request that waits is never started; one that runs is told", async () => {

@@ -3,8 +3,10 @@
 import { asError, type Clock, type Logger, type Timer, WherryError } from "@wherry/core";
 import type { RouterSocket, Sendable } from "@wherry/zmtp";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
+import { templated } from "../log/logger.ts";
+import type { Log } from "../log/types.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
-import { messageType, type ServerState, serverState } from "../protocol/codes.ts";
+import { messageType, serverState } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
 import type { DurableReceipt, Service } from "../service.ts";
 import { leaveContext } from "../current-context.ts";
@@ -13,6 +15,7 @@ import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
 import { type Culprit, type Ending, handBack } from "./hand-back.ts";
+import { Health, type HealthState, type Life } from "./health.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RequestJob } from "./job.ts";
 import { Requests } from "./requests.ts";
@@ -47,6 +50,7 @@ export class Server {
   readonly executor: Executor;
   readonly requests: Requests;
   readonly credit: Credit;
+  readonly health: Health;
   readonly sessions: Map<number, Session> = new Map();
   readonly clock: Clock;
   readonly log: Logger;
@@ -54,11 +58,15 @@ export class Server {
   store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
   /** When it was made, by `Clock.monotonic`. */
   readonly startedMs: number;
+  /** The same, as handlers get it. */
+  readonly userLog: Log;
   /** Resolves when everything is flushed and closed. Never rejects. */
   readonly ended: Promise<Ending>;
-  #state: ServerState | "ended" = "starting";
+  #state: Life = "starting";
   #resolveEnded: (ending: Ending) => void = () => undefined;
   #creditTimer: Timer | undefined;
+  #creditDueMs = 0;
+  #drainStartMs: number | undefined;
   #drainEndMs = 0;
   /** Its streams, if its service has any: serve.ts loads what runs them. */
   streams: Streams | undefined;
@@ -77,6 +85,7 @@ export class Server {
     this.startedMs = this.clock.monotonic();
     this.requests = new Requests(this);
     this.log = options.log;
+    this.userLog = templated(options.log);
     this.#onCrash = options.onCrash;
     this.credit = new Credit(service.concurrency);
     const { concurrency, queueMax } = service;
@@ -84,19 +93,29 @@ export class Server {
       job.kind === "raw" ? runRaw(this, job) : this.requests.run(job);
     const afterwards = (): void => leaveContext();
     this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run, afterwards });
+    this.health = new Health(this.executor, queueMax);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const intake = new Intake(this, socket);
     socket.onMessages((messages) => intake.take(messages));
     socket.on("disconnect", (peer) => intake.forget(peer));
   }
 
-  get state(): ServerState | "ended" {
+  get state(): Life {
     return this.#state;
   }
 
   /** What PING and HELLO are told. */
   get wireState(): number {
-    return this.#state === "ended" ? serverState.draining : serverState[this.#state];
+    return serverState[this.healthState];
+  }
+
+  get healthState(): HealthState {
+    return this.health.stateOf(this.#state);
+  }
+
+  /** Milliseconds since the drain began; 0 before. */
+  get drainMs(): number {
+    return this.#drainStartMs === undefined ? 0 : this.clock.monotonic() - this.#drainStartMs;
   }
 
   get counters(): ServerSocket["counters"] {
@@ -151,15 +170,18 @@ export class Server {
 
   /** Messages came in: credit is looked at again after a while. An idle service sets no timer. */
   noteWork(): void {
-    this.#creditTimer ??= this.clock.timer(creditIntervalMs, () => this.#adjustCredit(), { background: true });
+    if (this.#creditTimer !== undefined) return;
+    this.#creditDueMs = this.clock.monotonic() + creditIntervalMs;
+    this.#creditTimer = this.clock.timer(creditIntervalMs, () => this.#adjustCredit(), { background: true });
   }
 
   #adjustCredit(): void {
     this.#creditTimer = undefined;
+    this.health.noteLag(this.clock.monotonic() - this.#creditDueMs);
     const { finished, busyMs } = this.executor.takeMeasure();
     const credit = this.credit.measure(finished, busyMs);
     if (credit !== undefined) this.#tellAll(encode(messageType.credit, { number: credit }));
-    if (!this.#idle) this.noteWork();
+    if (!this.#idle || this.health.lagMs > 1) this.noteWork();
   }
 
   #tellAll(frames: readonly Uint8Array[]): void {
@@ -173,7 +195,7 @@ export class Server {
   async drain(options: { readonly timeoutMs: number; readonly minimumMs: number }): Promise<Ending> {
     if (this.#state === "starting" || this.#state === "ready") {
       this.#state = "draining";
-      const startMs = this.clock.monotonic();
+      const startMs = (this.#drainStartMs = this.clock.monotonic());
       this.#drainEndMs = startMs + options.timeoutMs;
       this.#tellAll(encode(messageType.goaway, { number: options.timeoutMs }));
       this.streams?.leave();

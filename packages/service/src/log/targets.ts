@@ -1,0 +1,55 @@
+// From `--log-to` to aggregators: what each URL means. Loaded when there is one that is not stdout.
+import { type Random, WherryError } from "@wherry/core";
+import { Elasticsearch } from "./elasticsearch.ts";
+import { Fluent } from "./fluent.ts";
+import type { Endpoint } from "./http.ts";
+import { Loki } from "./loki.ts";
+import { Otlp } from "./otlp.ts";
+import type { Aggregator } from "./types.ts";
+
+const fluentPortDefault = 24_224;
+
+export interface TargetOptions {
+  /** The tag of Fluentd's records, when the URL has none. */
+  readonly service: string;
+  /** The header `Authorization`, for those over HTTP whose URL has no user and password. */
+  readonly authorization: string | undefined;
+  readonly random: Random;
+}
+
+/** @throws WherryError SERVICE_CONFIG_INVALID */
+export function aggregatorOf(target: string, options: TargetOptions): Aggregator {
+  const bare = target.replace(/^(elasticsearch|loki|otlp)\+/, "");
+  const url = URL.canParse(bare) ? new URL(bare) : undefined;
+  if (url === undefined || url.hostname === "") throw invalid(target, "a URL with a host");
+  if (target.startsWith("fluent:")) {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    const tag = decodeURIComponent(url.pathname.slice(1));
+    return new Fluent(
+      { host, port: url.port === "" ? fluentPortDefault : Number(url.port), tag: tag === "" ? options.service : tag },
+      options.random,
+    );
+  }
+  const endpoint = endpointOf(url, options.authorization);
+  if (target.startsWith("loki+")) return new Loki(endpoint);
+  if (target.startsWith("otlp+")) return new Otlp(endpoint);
+  if (url.pathname === "/") throw invalid(target, "the index as the URL's path, elasticsearch+https://HOST/INDEX");
+  return new Elasticsearch(endpoint);
+}
+
+/** User and password leave the URL, which is shown, for a header, which isn't. */
+function endpointOf(url: URL, authorization: string | undefined): Endpoint {
+  const { username, password } = url;
+  const basic = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const value = username === "" ? authorization : `Basic ${Buffer.from(basic).toString("base64")}`;
+  url.username = "";
+  url.password = "";
+  return { url, headers: value === undefined ? {} : { authorization: value } };
+}
+
+function invalid(target: string, expected: string): WherryError {
+  const shown = target.replace(/(\/\/[^/@:]*):[^/@]+@/, "$1:***@");
+  return new WherryError(`--log-to: expected ${expected}, got ${JSON.stringify(shown)}`, {
+    code: "SERVICE_CONFIG_INVALID",
+  });
+}
