@@ -32,8 +32,8 @@ for (const name of readdirSync(join(root, "packages"))) {
         recursive: true,
         filter: (path) => !path.endsWith(".tsbuildinfo"),
       });
-  // What tsc does not emit: the pods' preload.
-  for (const path of globSync("**/*.cjs", { cwd: join(folder, "src") }))
+  // What tsc does not emit: the pods' preload, the page of a service's HTTP port.
+  for (const path of globSync("**/*.{cjs,html}", { cwd: join(folder, "src") }))
     cpSync(join(folder, "src", path), join(stage, "dist", path));
   cpSync(join(root, "LICENSE"), join(stage, "LICENSE"));
   if (manifest.exports !== undefined) manifest.exports = mapValues(manifest.exports, published);

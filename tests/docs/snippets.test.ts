@@ -12,6 +12,7 @@ const pages = [
   "docs/guides/calling.md",
   "docs/guides/composing.md",
   "docs/guides/keyed-calls.md",
+  "docs/guides/http.md",
   "docs/reference/errors.md",
 ];
 

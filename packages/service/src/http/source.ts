@@ -23,6 +23,7 @@ import { type AccessOptions, checkAccess } from "./access.ts";
 import { BodyBudget, type BodyShare } from "./body.ts";
 import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
+import type { Pages } from "./pages.ts";
 import { incomingOf } from "./request.ts";
 import { Router } from "./route.ts";
 
@@ -36,6 +37,8 @@ export interface HttpOptions {
   readonly hosts?: readonly string[];
   /** Origins whose web pages may call, such as `https://shop.example`; `"*"`: all. Default: none but the port's own. */
   readonly cors?: readonly string[] | "*";
+  /** A page at `/` to look at the methods and try them. Default: true; with `run`, false where `NODE_ENV` is `production`. */
+  readonly explorer?: boolean;
 }
 
 export class HttpSource implements Source {
@@ -46,6 +49,8 @@ export class HttpSource implements Source {
   readonly #clock: Clock;
   readonly #router: Router<Method>;
   readonly #access: AccessOptions;
+  readonly #explorer: boolean;
+  #pages: Promise<Pages> | undefined;
   readonly #bodies = new BodyBudget();
   readonly #connections = new Map<Socket, Connection>();
   #leaving = false;
@@ -65,6 +70,7 @@ export class HttpSource implements Source {
     this.url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
     const names = options.namespace === undefined ? [name] : [name, `${name}.${options.namespace}`];
     this.#access = { hosts: options.hosts, cors: options.cors ?? [], address, names };
+    this.#explorer = options.explorer ?? true;
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     http.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
@@ -110,6 +116,13 @@ export class HttpSource implements Source {
     if (origin !== undefined) exchange.setHeaders({ "access-control-allow-origin": origin, vary: "origin" });
     if (connection.isFull) throw tooManyAtOnce();
     const [path, query] = splitOnce(request.url ?? "/");
+    if ((verb === "GET" || verb === "HEAD") && (path === "/openapi.json" || (path === "/" && this.#explorer))) {
+      this.#pages ??= import("./pages.ts").then((module) => new module.Pages(this.#server));
+      const pages = await this.#pages;
+      if (path === "/") pages.explorer(exchange, query);
+      else pages.description(exchange);
+      return;
+    }
     const verbs = this.#verbsOf(path);
     if (verb === "OPTIONS") this.#options(exchange, verbs);
     else {

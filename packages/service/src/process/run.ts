@@ -76,7 +76,8 @@ function httpOf({ methods }: Service, option: RunOptions["http"], port: number |
   const routed = [...methods.values()].some(({ http }) => http !== undefined && http !== false);
   if (option === false || (option === undefined && port === undefined && !routed)) return false;
   const given = option === true || option === undefined ? {} : option;
-  return { ...given, port: port ?? given.port ?? httpPortDefault };
+  const explorer = process.env["NODE_ENV"] !== "production";
+  return { explorer, ...given, port: port ?? given.port ?? httpPortDefault };
 }
 
 /** A line for each mistake. */

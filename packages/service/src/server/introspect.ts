@@ -1,4 +1,5 @@
 // What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads.
+import { jsonSchemaOf } from "../json-schema.ts";
 import { bodyBytesMax, creditMax, deadlineMsDefault, streamWindowBytes, streamWindowItems } from "../limits.ts";
 import { durationBuckets, type MethodMetrics, type StreamMetrics } from "../metrics/request-metrics.ts";
 import { protocolVersion } from "../protocol/codes.ts";
@@ -90,22 +91,9 @@ function describeMethod({ stream, endless, trust, idempotent, keyed, input, outp
   };
 }
 
-/** The part of StandardJSONSchemaV1 (https://standardschema.dev/json-schema) that some libraries have. */
-interface Converter {
-  readonly jsonSchema?: {
-    readonly [Side in "input" | "output"]?: (options: { readonly target: string }) => Record<string, unknown>;
-  };
-}
-
 /** @param side what it takes, or what it gives: they differ where it transforms. */
 function describeSchema(schema: Schema, side: "input" | "output"): SchemaDescription {
-  const { vendor, jsonSchema } = schema["~standard"] as Schema["~standard"] & Converter;
-  try {
-    return { vendor, schema: jsonSchema?.[side]?.({ target: "draft-2020-12" }) ?? {} };
-  } catch {
-    // Not everything that can be checked can be said in JSON Schema.
-    return { vendor, schema: {} };
-  }
+  return { vendor: schema["~standard"].vendor, schema: jsonSchemaOf(schema, side) ?? {} };
 }
 
 export function stats(server: Server): ServiceStats {
