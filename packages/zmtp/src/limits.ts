@@ -33,19 +33,25 @@ export const limits = {
   heartbeatMisses: 3,
   /** The part of a frame that is allocated before its bytes arrive; it quadruples from here, up to the announced size. */
   bodyFirstBytes: 262_144, // 256 KiB
+  /** The same for a peer that has brought a body of that size: as much as its largest, up to this. */
+  bodyProvenBytesMax: 1_048_576, // 1 MiB
   /** What a frame that waits for the rest of its message counts beside its bytes: the view object and its place in the list. */
   frameHeldBytes: 128,
   /** Frames of an unfinished message may keep a received chunk of up to this size; of a larger one only if they are half of it. */
   chunkKeptBytes: 4_096, // 4 KiB
   /** What one read from the network takes at most: the buffer that all sockets share for it. */
   readBufferBytes: 65_536, // 64 KiB
+  /** Bodies from this size on are read straight to their place, by reads of their own; of smaller ones a copy costs no more than a read. */
+  placedBytesMin: 131_072, // 128 KiB
+  /** What one read to a body's place takes at most, so that others get their turn. */
+  placedReadBytesMax: 1_048_576, // 1 MiB
   /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */
   outputBufferBytes: 65_536, // 64 KiB
   /** Output buffers kept for reuse, per socket. */
   outputBuffersKeptMax: 32,
   /** Frame bodies up to this size are copied into the output buffer; larger ones are written from where they lie. */
   copyBytesMax: 8_192, // 8 KiB
-  /** Bytes given to the kernel in one `writev`. A single larger frame goes whole. */
+  /** A `writev` ends with the piece that takes it to so many bytes, but never between a header and its body. */
   writeBytesMax: 1_048_576, // 1 MiB
   /** Peers with unwritten output in one tick; beyond that, all are written at once, so that the buffers stay few. */
   dirtyPeersMax: 128,

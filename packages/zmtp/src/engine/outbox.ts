@@ -9,6 +9,8 @@ import type { Tally } from "./tally.ts";
 /** A piece of output in stream order. */
 interface Chunk {
   readonly bytes: Uint8Array;
+  /** A large body, where it lies: its header is the end of the chunk before it. */
+  readonly referred: boolean;
   /** Messages whose last byte lies in this chunk. */
   readonly messages: number;
   /** The pooled buffer to give back when this chunk is written, if it is the buffer's last. */
@@ -93,7 +95,7 @@ export class Outbox {
     this.#messagesInBuffer++;
   }
 
-  /** Takes what is to be written next: pieces off the front up to `limits.writeBytesMax`, at least one; undefined if there are none. */
+  /** Takes what is to be written next: pieces off the front until they are `limits.writeBytesMax`; undefined if there are none. */
   take(): Batch | undefined {
     this.#seal(true);
     if (this.#chunks.length === 0) return undefined;
@@ -126,8 +128,8 @@ export class Outbox {
     let bytes = 0;
     let count = 0;
     for (const chunk of this.#chunks) {
+      if (bytes >= limits.writeBytesMax && !chunk.referred && chunk.bytes.length > 0) break;
       bytes += chunk.bytes.length;
-      if (count > 0 && bytes > limits.writeBytesMax && chunk.bytes.length > 0) break;
       count++;
     }
     if (count < this.#chunks.length) return this.#chunks.splice(0, count);
@@ -231,7 +233,7 @@ export class Outbox {
   /** Large bytes: written from where they lie. */
   #refer(bytes: Uint8Array): void {
     this.#seal(false);
-    this.#chunks.push({ bytes, messages: 0, pooled: undefined });
+    this.#chunks.push({ bytes, referred: true, messages: 0, pooled: undefined });
     this.bytes += bytes.length;
     this.#tally.bytes += bytes.length;
   }
@@ -242,6 +244,7 @@ export class Outbox {
     if (buffer === undefined) return;
     this.#chunks.push({
       bytes: buffer.subarray(this.#start, this.#end),
+      referred: false,
       messages: this.#messagesInBuffer,
       pooled: whole ? buffer : undefined,
     });

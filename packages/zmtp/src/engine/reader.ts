@@ -2,10 +2,12 @@
 // handshake but that it comes first, and never ends the connection.
 import type { Socket as NetSocket } from "node:net";
 import type { Clock } from "@wherry/core";
+import { limits } from "../limits.ts";
 import type { Message } from "../types.ts";
 import { Decoder, type DecoderLimits } from "../wire/decoder.ts";
+import { longHeaderBytes } from "../wire/frame.ts";
 import type { Problem } from "../wire/problem.ts";
-import { readShared } from "./shared-read.ts";
+import { readShared, type Sink } from "./shared-read.ts";
 
 export interface ReaderOwner {
   /** What comes before the first frame is the owner's. @returns the rest, for the decoder; undefined: nothing, or it is over. */
@@ -27,6 +29,11 @@ export class Reader {
   readonly #clock: Clock;
   readonly #owner: ReaderOwner;
   #greeted = false;
+  /** Is the next read one to a body's place? */
+  #placing = false;
+  /** Bytes that came by the shared buffer since the last body that was read to its place, and how many they were before that body. */
+  #sharedBytes = 0;
+  #betweenBytes: number = limits.readBufferBytes;
 
   constructor(socket: NetSocket, clock: Clock, decoderLimits: DecoderLimits, owner: ReaderOwner) {
     this.#socket = socket;
@@ -71,12 +78,40 @@ export class Reader {
 
   #start(): void {
     const socket = this.#socket;
-    if (!readShared(socket, (bytes) => this.#onBorrowed(bytes))) socket.on("data", (chunk) => this.#onData(chunk));
+    const sink: Sink = {
+      take: (bytes) => this.#onBorrowed(bytes),
+      placed: (bytes) => this.#onPlaced(bytes),
+      next: () => this.#nextRead(),
+    };
+    if (!readShared(socket, sink)) socket.on("data", (chunk) => this.#onData(chunk));
     socket.resume();
+  }
+
+  /**
+   * Where the next bytes go. After a large body they are what comes before the next one, if the peer goes on as before: then that
+   * one is read to its place from its first byte on. A wrong guess costs one short read, or a copy.
+   */
+  #nextRead(): Buffer | number {
+    const place = this.decoder.place();
+    const wasPlacing = this.#placing;
+    this.#placing = place !== undefined;
+    if (place === undefined) {
+      if (!wasPlacing) return limits.readBufferBytes;
+      this.#sharedBytes = 0;
+      return this.#betweenBytes;
+    }
+    if (!wasPlacing) this.#betweenBytes = Math.max(longHeaderBytes, this.#sharedBytes - this.decoder.bodyBytes);
+    return place;
+  }
+
+  #onPlaced(bytes: number): void {
+    this.#count(bytes);
+    this.#owner.onDecoded(this.decoder.placed(bytes));
   }
 
   /** Bytes that somebody else's come after. */
   #onBorrowed(bytes: Buffer): void {
+    this.#sharedBytes += bytes.length;
     if (!this.#greeted) {
       this.#onData(Buffer.from(bytes));
       return;

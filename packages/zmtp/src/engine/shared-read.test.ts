@@ -2,7 +2,7 @@
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { until } from "../harness.suite.ts";
-import { readShared } from "./shared-read.ts";
+import { readShared, type Sink } from "./shared-read.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(() => {
@@ -24,29 +24,41 @@ async function pair(): Promise<{ accepted: Socket; other: Socket }> {
   return { accepted: socket, other };
 }
 
+/** Takes text; into the shared buffer, unless something else is said. */
+class Text implements Sink {
+  text = "";
+  readonly buffers = new Set<ArrayBufferLike>();
+  where: Buffer | number = 65_536;
+  take(bytes: Buffer): void {
+    this.buffers.add(bytes.buffer);
+    this.text += bytes.toString("latin1");
+  }
+  placed(bytes: number): void {
+    if (typeof this.where === "number") throw new Error("nothing was placed");
+    this.take(this.where.subarray(0, bytes));
+  }
+  next(): Buffer | number {
+    return this.where;
+  }
+}
+
 const skipped = process.platform === "win32" || Number.parseInt(process.versions.node, 10) > 24;
-if (skipped) console.warn("SKIPPED: reading into a shared buffer, which is not done on this platform and Node");
+if (skipped) console.warn("SKIPPED: reading into buffers of ours, which is not done on this platform and Node");
 
 it.skipIf(skipped)("accepted sockets read into the shared buffer: bytes, pausing, and the end", async () => {
   const { accepted, other } = await pair();
-  let got = "";
+  const sink = new Text();
   let ended = false;
-  const buffers = new Set<ArrayBufferLike>();
-  expect(
-    readShared(accepted, (bytes) => {
-      buffers.add(bytes.buffer);
-      got += bytes.toString("latin1");
-    }),
-  ).toBe(true);
+  expect(readShared(accepted, sink)).toBe(true);
   accepted.on("end", () => {
     ended = true;
   });
   accepted.resume();
   other.write("one");
-  await until(() => got === "one");
+  await until(() => sink.text === "one");
   other.write("two");
-  await until(() => got === "onetwo");
-  expect(buffers.size).toBe(1);
+  await until(() => sink.text === "onetwo");
+  expect(sink.buffers.size).toBe(1);
 
   accepted.pause();
   const large = "x".repeat(4_000_000);
@@ -54,16 +66,41 @@ it.skipIf(skipped)("accepted sockets read into the shared buffer: bytes, pausing
   // An answer has come back, and nothing was read meanwhile.
   accepted.write("go on");
   await new Promise((resolve) => other.once("data", resolve));
-  expect(got).toBe("onetwo");
+  expect(sink.text).toBe("onetwo");
   accepted.resume();
   await until(() => ended);
-  expect(got.length).toBe(6 + large.length);
+  expect(sink.text.length).toBe(6 + large.length);
   accepted.end();
   await until(() => accepted.destroyed);
 });
 
+it.skipIf(skipped)(
+  "the next read goes where it is to go: to a place of its own, a few bytes only, and back",
+  async () => {
+    const { accepted, other } = await pair();
+    const sink = new Text();
+    expect(readShared(accepted, sink)).toBe(true);
+    accepted.resume();
+    const place = Buffer.alloc(1_000_000, "-");
+    sink.where = place;
+    other.write("a");
+    await until(() => sink.text === "a");
+    // Said after the read of "a": the next one is placed.
+    other.write("bcd");
+    await until(() => sink.text === "abcd");
+    expect(place.subarray(0, 4).toString()).toBe("bcd-");
+    sink.where = 2;
+    sink.take = (bytes) => (sink.text += `[${bytes.toString("latin1")}]`);
+    sink.placed = (bytes) => (sink.text += `(${place.toString("latin1", 0, bytes)})`);
+    other.write("e");
+    await until(() => sink.text === "abcd(e)");
+    other.write("fghij");
+    await until(() => sink.text === "abcd(e)[fg][hi][j]");
+  },
+);
+
 it("a socket without a handle is left as it is", async () => {
   const { accepted } = await pair();
   accepted.destroy();
-  expect(readShared(accepted, () => undefined)).toBe(false);
+  expect(readShared(accepted, new Text())).toBe(false);
 });

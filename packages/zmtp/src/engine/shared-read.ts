@@ -1,9 +1,19 @@
-// Lets a socket read into one buffer that all share, instead of 64 KiB allocated for each read: half the processor time of large
-// messages. Node offers that by the `onread` option, but only to whoever connects; for accepted sockets the same switches
-// are set from here. They are Node's own business: where one is not found as expected, or in a Node that this was not tried with, the
-// answer is no, and the caller reads as usual.
+// Lets a socket read into buffers of ours, instead of 64 KiB allocated for each read: one buffer that all sockets share, or wherever the
+// sink says that the next bytes belong. Node offers that by the `onread` option, but only to whoever connects; for accepted sockets
+// the same switches are set from here. They are Node's own business: where one is not found as expected, or in a Node that this was
+// not tried with, the answer is no, and the caller reads as usual.
 import { Socket as NetSocket } from "node:net";
 import { limits } from "../limits.ts";
+
+/** Who takes what a socket reads. */
+export interface Sink {
+  /** Bytes in the shared buffer: the sink's only until it returns. */
+  take(bytes: Buffer): void;
+  /** So many bytes were read into the place that `next` gave last. */
+  placed(bytes: number): void;
+  /** After each read: a place for the next one; or how much to read into the shared buffer. Changes nothing, never throws. */
+  next(): Buffer | number;
+}
 
 interface Internals {
   [key: symbol]: unknown;
@@ -16,20 +26,38 @@ const nodeMajorMax = 24;
 const shared: Buffer = Buffer.allocUnsafeSlow(limits.readBufferBytes);
 const switches = findSwitches();
 
-/**
- * @param take is given each read's bytes, which are its own only until it returns.
- * @returns false: not on this platform; nothing has changed, listen to `data`. Else `data` never comes, all other events do.
- */
-export function readShared(socket: NetSocket, take: (bytes: Buffer) => void): boolean {
+/** @returns false: not on this platform; nothing has changed, listen to `data`. Else `data` never comes, all other events do. */
+export function readShared(socket: NetSocket, sink: Sink): boolean {
   const internals = socket as unknown as Internals;
   const handle = internals._handle;
   if (switches === undefined || typeof handle?.useUserBuffer !== "function") return false;
-  internals[switches.buffer] = shared;
-  internals[switches.generator] = null;
-  internals[switches.callback] = (bytes: number): boolean => {
-    take(shared.subarray(0, bytes));
+  const { buffer, callback, generator } = switches;
+  let placed = false;
+  // Node keeps a buffer alive as long as the kernel may write to it by holding it at this switch, so that it is always what `next` gave last.
+  internals[buffer] = shared;
+  internals[callback] = (bytes: number, read: Buffer): boolean => {
+    // Whatever is thrown is the application's, and crashes it as ever; but only after the next read has got its place, lest it go into
+    // a message that is the application's by now.
+    try {
+      if (placed) sink.placed(bytes);
+      else sink.take(read.subarray(0, bytes));
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
     return true;
   };
+  internals[generator] = (): Buffer => {
+    const next = sink.next();
+    placed = typeof next !== "number";
+    if (typeof next !== "number") return next;
+    return next < shared.length ? shared.subarray(0, next) : shared;
+  };
+  // Nothing is read any more: a body that was begun is not held by a socket that somebody remembers.
+  socket.once("close", () => {
+    internals[buffer] = shared;
+  });
   handle.useUserBuffer(shared);
   return true;
 }
@@ -40,18 +68,21 @@ interface Switches {
   readonly generator: symbol;
 }
 
-/** What the `onread` option sets, seen on a socket that has it. */
+/** What the `onread` option sets, seen on sockets that have it: with a buffer, and with a function that gives one for each read. */
 function findSwitches(): Switches | undefined {
   // On Windows a read stays under way while JavaScript runs: it needs a buffer of its own.
   if (process.platform === "win32" || Number.parseInt(process.versions.node, 10) > nodeMajorMax) return undefined;
-  const onread = { buffer: shared, callback: (): boolean => true };
-  const probe = new NetSocket({ onread });
-  const own = Object.getOwnPropertySymbols(probe);
+  const callback = (): boolean => true;
+  const generate = (): Buffer => shared;
+  const fixed = new NetSocket({ onread: { buffer: shared, callback } });
+  const generated = new NetSocket({ onread: { buffer: generate, callback } });
+  const own = Object.getOwnPropertySymbols(fixed);
   const named = (name: string): symbol | undefined => own.find((symbol) => symbol.description === name);
-  const [buffer, callback, generator] = [named("kBuffer"), named("kBufferCb"), named("kBufferGen")];
-  if (buffer === undefined || callback === undefined || generator === undefined) return undefined;
-  const internals = probe as unknown as Internals;
-  const asExpected =
-    internals[buffer] === shared && internals[callback] === onread.callback && internals[generator] === null;
-  return asExpected ? { buffer, callback, generator } : undefined;
+  const [bufferAt, callbackAt, generatorAt] = [named("kBuffer"), named("kBufferCb"), named("kBufferGen")];
+  if (bufferAt === undefined || callbackAt === undefined || generatorAt === undefined) return undefined;
+  const { [bufferAt]: buffer, [callbackAt]: called, [generatorAt]: none } = fixed as unknown as Internals;
+  const { [generatorAt]: generator } = generated as unknown as Internals;
+  const asExpected = buffer === shared && called === callback && none === null && generator === generate;
+  if (!asExpected) return undefined;
+  return { buffer: bufferAt, callback: callbackAt, generator: generatorAt };
 }

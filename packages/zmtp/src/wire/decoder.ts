@@ -1,8 +1,9 @@
 // Turns the byte stream that follows the greeting into messages and commands. Frames that lie within one chunk are views
-// of it; only those that cross a chunk's end are copied. Never throws, and never holds more than the limits allow.
+// of it; only those that cross a chunk's end get a place of their own (body.ts). Never throws, and never holds more than the limits allow.
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import type { Message } from "../types.ts";
+import { PartialBody } from "./body.ts";
 import {
   flagCommand,
   flagLong,
@@ -44,10 +45,8 @@ export class Decoder {
   /** The header of a frame that crosses a chunk's end. */
   readonly #header: Buffer = Buffer.alloc(longHeaderBytes);
   #headerBytes = 0;
-  /** The body of a frame that crosses a chunk's end; its capacity grows up to `#bodySize`. */
-  #body: Buffer | undefined;
-  #bodyFilled = 0;
-  #bodySize = 0;
+  /** The body of a frame that crosses a chunk's end, and the frame's flags. */
+  readonly #body: PartialBody = new PartialBody((bytes) => this.#tellOf(this.heldBytes + bytes));
   #flags = 0;
   /** Of `#frames`, how many are known not to keep a large chunk alive. */
   #framesSettled = 0;
@@ -69,7 +68,7 @@ export class Decoder {
   stop(): void {
     this.#problem ??= { reason: "closed-here", detail: "the connection was dropped" };
     this.#frames = undefined;
-    this.#body = undefined;
+    this.#body.drop();
     this.#messageBytes = 0;
     this.#frameCount = 0;
   }
@@ -81,7 +80,7 @@ export class Decoder {
   push(chunk: Buffer): Problem | undefined {
     if (this.#problem !== undefined) return this.#problem;
     let at = 0;
-    if (this.#body !== undefined) at = this.#continueBody(chunk, 0);
+    if (this.#body.begun) at = this.#continueBody(chunk, 0);
     else if (this.#headerBytes > 0) at = this.#continueHeader(chunk);
     // A problem ends the loop too: it answers with the chunk's end.
     while (at < chunk.length) at = this.#frame(chunk, at);
@@ -96,11 +95,30 @@ export class Decoder {
    */
   pushBorrowed(chunk: Buffer): Problem | undefined {
     if (this.#problem !== undefined) return this.#problem;
-    const at = this.#body === undefined ? 0 : this.#continueBody(chunk, 0);
+    const at = this.#body.begun ? this.#continueBody(chunk, 0) : 0;
     if (at < chunk.length) {
       if (this.#headerBytes > 0 || this.#endsWithin(chunk, at)) return this.push(Buffer.from(chunk.subarray(at)));
       this.#frame(chunk, at);
     }
+    this.#tell();
+    return this.#problem;
+  }
+
+  /** Where the bytes that come next may be put, instead of being pushed, for `placed` to be told of: the rest of a large body, or a part of it. */
+  place(): Buffer | undefined {
+    return this.#body.place();
+  }
+
+  /** Of the body that `place` gives the rest of: what has come. */
+  get bodyBytes(): number {
+    return this.#body.filledBytes;
+  }
+
+  /** As `push`, of so many bytes (one at least) that were put into what `place` gave. */
+  placed(bytes: number): Problem | undefined {
+    if (!this.#body.begun) return this.#problem;
+    this.#body.placed(bytes);
+    this.#completeBody();
     this.#tell();
     return this.#problem;
   }
@@ -127,21 +145,18 @@ export class Decoder {
 
   /** Memory held for a frame or message that is not complete. */
   get heldBytes(): number {
-    return this.#messageBytes + this.#frameCount * limits.frameHeldBytes + (this.#body?.length ?? 0);
+    return this.#messageBytes + this.#frameCount * limits.frameHeldBytes + this.#body.heldBytes;
   }
 
   #tell(): void {
     const bytes = this.heldBytes;
     if (bytes === 0 && this.#told === 0) return;
-    this.#told = bytes;
-    this.#onHeld?.(bytes);
+    this.#tellOf(bytes);
   }
 
-  /** Memory for a body, of which `moved` is what it replaces. */
-  #allocate(bytes: number, moved: number): Buffer {
-    this.#told = this.heldBytes - moved + bytes;
-    this.#onHeld?.(this.#told);
-    return Buffer.allocUnsafe(bytes);
+  #tellOf(bytes: number): void {
+    this.#told = bytes;
+    this.#onHeld?.(bytes);
   }
 
   /** Few small frames that wait for the rest of their message must not keep the whole chunk: they get a place of their own. */
@@ -178,9 +193,7 @@ export class Decoder {
       return this.#complete(flags, size === 0 ? emptyFrame : chunk.subarray(bodyAt, end)) ? end : chunk.length;
     }
     this.#flags = flags;
-    this.#bodySize = size;
-    this.#bodyFilled = 0;
-    this.#body = this.#allocate(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - bodyAt)), 0);
+    this.#body.begin(size, chunk.length - bodyAt);
     return this.#continueBody(chunk, bodyAt);
   }
 
@@ -207,27 +220,19 @@ export class Decoder {
       return this.#complete(flags, frame) ? taken + size : chunk.length;
     }
     this.#flags = flags;
-    this.#bodySize = size;
-    this.#bodyFilled = 0;
-    this.#body = this.#allocate(Math.min(size, Math.max(limits.bodyFirstBytes, chunk.length - taken)), 0);
+    this.#body.begin(size, chunk.length - taken);
     return this.#continueBody(chunk, taken);
   }
 
   #continueBody(chunk: Buffer, at: number): number {
-    let body = this.#body ?? emptyFrame;
-    const taken = Math.min(this.#bodySize - this.#bodyFilled, chunk.length - at);
-    if (this.#bodyFilled + taken > body.length) {
-      const grownBytes = Math.min(this.#bodySize, Math.max(body.length * 4, this.#bodyFilled + taken));
-      const grown = this.#allocate(grownBytes, body.length);
-      body.copy(grown, 0, 0, this.#bodyFilled);
-      body = grown;
-      this.#body = grown;
-    }
-    chunk.copy(body, this.#bodyFilled, at, at + taken);
-    this.#bodyFilled += taken;
-    if (this.#bodyFilled < this.#bodySize) return chunk.length;
-    this.#body = undefined;
-    return this.#complete(this.#flags, body) ? at + taken : chunk.length;
+    const end = at + this.#body.fill(chunk, at);
+    return this.#completeBody() ? end : chunk.length;
+  }
+
+  /** @returns false when it is not whole, or the frame is a problem. */
+  #completeBody(): boolean {
+    const body = this.#body.takeWhole();
+    return body !== undefined && this.#complete(this.#flags, body);
   }
 
   /** Judges a header before anything is allocated for the body. */
