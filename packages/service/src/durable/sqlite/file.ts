@@ -1,6 +1,6 @@
 // Opens the file that the pods of one machine share: WAL, every commit synced. Several processes have it open at once, and any
 // may be killed at any moment. Refuses what is not ours or is broken; never repairs, never deletes.
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { asError, WherryError } from "@wherry/core";
@@ -61,6 +61,8 @@ export async function openBrokerFile(path: string, bytesMax: number): Promise<Da
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Its owner's alone; SQLite gives its side files the same mode.
+    closeSync(openSync(path, "a", 0o600));
     database = new sqlite.DatabaseSync(path, { timeout: sqliteBusyMs });
     prepare(database, path);
     database.exec(`PRAGMA synchronous = FULL; PRAGMA max_page_count = ${Math.floor(bytesMax / pageBytes)}`);
