@@ -1,4 +1,5 @@
 // The programs of the guides run, and do what it says.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,9 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "wherry-guide-"));
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const pages = ["composing.md", "keyed-calls.md"].map((name) => readFileSync(join(root, "docs/guides", name), "utf8"));
+const pages = ["composing.md", "keyed-calls.md", "testing.md"].map((name) =>
+  readFileSync(join(root, "docs/guides", name), "utf8"),
+);
 for (const [, text = ""] of pages.join("\n").matchAll(/```ts\n(.*?)```/gs)) {
   const name = /^\/\/ (\S+\.ts)\n/.exec(text)?.[1];
   if (name !== undefined) writeFileSync(join(folder, name), text);
@@ -38,4 +41,10 @@ test("an order is placed once, by any of its pods, however often it is asked for
     await using client = connect("orders", { endpoints: [endpoint] });
     expect(await client.call("place", { item: "book" }, { key: "cart-17" })).toEqual({ order: 1 });
   }
+});
+
+test("the tests of the testing guide pass", () => {
+  const tests = spawnSync(process.execPath, ["--test", join(folder, "stock.test.ts")], { encoding: "utf8" });
+  expect(tests.stdout).toContain("pass 3");
+  expect(tests.status).toBe(0);
 });

@@ -274,10 +274,10 @@ export type TopicsOf<S> = S extends Contract
  */
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got> & Durable,
-): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>> & Durable;
+): MethodDefinition<NoInfer<Input>, NoInfer<Output>, NoInfer<Sent>, NoInfer<Got>> & Durable;
 export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
   definition: MethodDefinition<Input, Output, Sent, Got>,
-): MethodDefinition<Input, Output, NoInfer<Sent>, NoInfer<Got>>;
+): MethodDefinition<NoInfer<Input>, NoInfer<Output>, NoInfer<Sent>, NoInfer<Got>>;
 export function method<Input, Item, Reply, Sent = Input, Got = Item>(
   definition: OutDefinition<Input, Item, Reply, Sent, Got>,
 ): OutDefinition<Input, Item, Reply, NoInfer<Sent>, NoInfer<Got>>;

@@ -9,6 +9,7 @@ import { DurableCalls } from "./durable.ts";
 import { type Discovery, fixedTargets } from "./discovery.ts";
 import { dnsTargets } from "./dns.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
+import type { ClientSocket } from "./endpoint.ts";
 import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import type { Service } from "../service.ts";
@@ -26,6 +27,14 @@ import type { Service } from "../service.ts";
 export function connect<const C extends Contract>(service: C, options?: ConnectOptions<C>): Client<C>;
 export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions<S>): Client<S>;
 export function connect(of: string | Contract, options: ConnectOptions = {}): object {
+  const { clock = new SystemClock(), random = new SystemRandom() } = options;
+  const socket = (): ClientSocket =>
+    dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax });
+  return connectOver(socket, of, options);
+}
+
+/** `connect` over sockets of any kind. */
+export function connectOver(socket: () => ClientSocket, of: string | Contract, options: ConnectOptions): object {
   const { clock = new SystemClock(), random = new SystemRandom(), log = silentLogger } = options;
   checkOptions(options);
   const service = typeof of === "string" ? of : of.name;
@@ -34,8 +43,7 @@ export function connect(of: string | Contract, options: ConnectOptions = {}): ob
     service: options.service ?? service.split(".", 1)[0] ?? service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
     discovery: discoveryOf(service, { ...options, clock, random, log }),
-    socket: () => dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax }),
-    ...{ clock, random, log },
+    ...{ socket, clock, random, log },
   });
   const durable = durableOf(of, { ...options, clock, random, log });
   return clientOf(core, durable, sendOf(core, durable, of, options));
