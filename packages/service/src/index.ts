@@ -19,6 +19,33 @@ export type {
   OutlierOptions,
   RetryOptions,
 } from "./client/types.ts";
+export type {
+  ItemsOut,
+  ItemStream,
+  OutDefinition,
+  InDefinition,
+  BothDefinition,
+  StreamContext,
+  StreamHandle,
+  StreamKind,
+  StreamOptions,
+} from "./stream/types.ts";
+export {
+  type PublishOptions,
+  type Published,
+  type SubscribeOptions,
+  type Subscription,
+  type TopicEvent,
+  type Topics,
+  unchecked,
+} from "./topic.ts";
+export type {
+  MethodDescription,
+  MethodStats,
+  SchemaDescription,
+  ServiceDescription,
+  ServiceStats,
+} from "./server/introspect.ts";
 export { configure, override } from "./config/configure.ts";
 export type {
   BooleanSetting,

@@ -1,7 +1,10 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
+import type { Contract } from "./contract.ts";
 import type { Client } from "./client/types.ts";
 import type { Schema } from "./schema.ts";
 import { method, type RequestContext, service } from "./service.ts";
+import type { ItemStream, StreamHandle } from "./stream/types.ts";
+import { unchecked } from "./topic.ts";
 
 const numberSchema: Schema<number> = {
   "~standard": {
@@ -76,5 +79,132 @@ describe("a client's types", () => {
       client.call("price", { item: "x" }, { deadlineMs: 5 }),
     ];
     expect(misuse).toBeTypeOf("function");
+  });
+});
+
+describe("a client's types of streams and topics", () => {
+  const feed = service("feed", {
+    topics: { sold: unchecked<{ item: string }>(), price: unchecked<number>() },
+    methods: {
+      count: method({
+        stream: "out",
+        async *handler({ from }: { from: number }) {
+          yield from;
+          return "done" as const;
+        },
+      }),
+      now: { stream: "out", handler: () => [1, 2, 3] },
+      sum: method({
+        stream: "in",
+        input: numberSchema,
+        handler: async (items) => {
+          let total = 0;
+          for await (const item of items) total += item;
+          return { total };
+        },
+      }),
+      shout: method({
+        stream: "both",
+        async *handler(items: AsyncIterable<string>) {
+          let count = 0;
+          for await (const item of items) {
+            count++;
+            yield item.toUpperCase();
+          }
+          return count;
+        },
+      }),
+      echo: (body: string) => body,
+    },
+  });
+  type FeedClient = Client<typeof feed>;
+
+  test("are those of its handlers: what goes in, what comes out, what it ends with", () => {
+    expect(feed.methods.get("count")).toMatchObject({ stream: "out", endless: false });
+    const use = (client: FeedClient): void => {
+      const count = client.stream("count", { from: 1 });
+      expectTypeOf(count).toEqualTypeOf<ItemStream<number, "done">>();
+      expectTypeOf(client.stream("now").next()).resolves.toEqualTypeOf<IteratorResult<number, undefined>>();
+      const sum = client.stream("sum", [1, 2]);
+      expectTypeOf(sum).toEqualTypeOf<StreamHandle<{ total: number }>>();
+      const shout = client.stream("shout", ["a"], { deadlineMs: 5 });
+      expectTypeOf(shout).toEqualTypeOf<ItemStream<string, number>>();
+      expectTypeOf(client.call("echo", "x")).resolves.toEqualTypeOf<string>();
+    };
+    expect(use).toBeTypeOf("function");
+  });
+
+  test("refuse a call of a stream, a stream of a call, and wrong items", () => {
+    const misuse = (client: FeedClient): unknown[] => [
+      // @ts-expect-error count is a stream
+      client.call("count", { from: 1 }),
+      // @ts-expect-error count is a stream
+      client.count,
+      // @ts-expect-error echo is no stream
+      client.stream("echo", "x"),
+      // @ts-expect-error sum takes numbers
+      client.stream("sum", ["x"]),
+      // @ts-expect-error sum takes items
+      client.stream("sum", 1),
+      // @ts-expect-error count takes { from }
+      client.stream("count", {}),
+      // @ts-expect-error no such topic
+      client.subscribe("slod"),
+    ];
+    expect(misuse).toBeTypeOf("function");
+  });
+
+  test("of events are those of the topics, told apart by `topic`", () => {
+    const use = async (client: FeedClient): Promise<void> => {
+      for await (const message of client.subscribe(["sold", "price"])) {
+        if (message.topic === "sold") expectTypeOf(message.event).toEqualTypeOf<{ item: string }>();
+        else expectTypeOf(message.event).toEqualTypeOf<number>();
+      }
+    };
+    expect(use).toBeTypeOf("function");
+  });
+
+  test("of a contract are the same on both sides", () => {
+    const contract = {
+      name: "feed",
+      topics: { price: unchecked<number>() },
+      methods: {
+        count: { stream: "out", input: unchecked<{ from: number }>(), output: numberSchema },
+        sum: { stream: "in", input: numberSchema, output: numberSchema },
+      },
+    } satisfies Contract;
+    const made = service(contract, {
+      async *count({ from }) {
+        yield from;
+      },
+      sum: async (items) => {
+        let total = 0;
+        for await (const item of items) total += item;
+        return total;
+      },
+    });
+    expect(made.methods.get("sum")).toMatchObject({ stream: "in", input: numberSchema });
+    expect([...made.topics.keys()]).toEqual(["price"]);
+    const use = (client: Client<typeof contract>): void => {
+      expectTypeOf(client.stream("count", { from: 1 })).toEqualTypeOf<ItemStream<number>>();
+      expectTypeOf(client.stream("sum", [1]).result).resolves.toEqualTypeOf<number>();
+      // @ts-expect-error sum is a stream
+      void client.call("sum", 1);
+      expectTypeOf(client.subscribe("price").missed).toEqualTypeOf<number>();
+    };
+    expect(use).toBeTypeOf("function");
+  });
+
+  test.each([
+    [
+      "a stream of an unknown kind",
+      () => service("a", { methods: { a: { stream: "up" as never, handler: () => 1 } } }),
+    ],
+    ["a method that begins with $", () => service("a", { methods: { $ping: () => 1 } })],
+    ["a topic without a schema", () => service("a", { topics: { a: true as never }, raw: (frames) => frames })],
+    ["a topic that begins with $", () => service("a", { topics: { $a: unchecked() }, raw: (frames) => frames })],
+    ["no room for a stream", () => service("a", { streamsMax: 0, raw: (frames) => frames })],
+  ])("%s is refused at once", (_name, define) => {
+    expect(define).toThrow(expect.objectContaining({ code: "SERVICE_DEFINITION_INVALID" }));
   });
 });

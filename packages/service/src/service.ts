@@ -49,7 +49,7 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
    * Publishes an event to all who are subscribed to this pod now, at most once.
    * @throws WherryError SERVICE_EVENT_INVALID for a topic that the service has not, or an event that it doesn't take: a bug.
    */
-  publish(topic: string, event: unknown, options?: PublishOptions): Published;
+  readonly publish: (topic: string, event: unknown, options?: PublishOptions) => Published;
 }
 
 /**

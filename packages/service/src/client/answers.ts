@@ -21,7 +21,8 @@ export function factsOf(content: Decoded["header"]["content"], body: Uint8Array 
   };
 }
 
-function parsed(
+/** A body that should be an object; what is none says nothing. */
+export function parsed(
   content: Decoded["header"]["content"],
   body: Uint8Array | undefined,
 ): Readonly<Record<string, unknown>> {

@@ -13,6 +13,8 @@ import type { ClientSocket } from "./endpoint.ts";
 import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import type { Service } from "../service.ts";
+import type { StreamOptions } from "../stream/types.ts";
+import type { SubscribeOptions } from "../topic.ts";
 
 /**
  * A client of a service; it connects in the background, and calls wait for that within their deadline.
@@ -137,6 +139,9 @@ function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Sen
   };
   const base: Record<PropertyKey, unknown> = {
     call: send,
+    stream: (method: string, given: unknown, options?: StreamOptions) => core.stream(method, given, options),
+    subscribe: (topics: string | readonly string[], options?: SubscribeOptions) =>
+      core.subscribe(typeof topics === "string" ? [topics] : topics, options),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -3,18 +3,24 @@
 // rules are in policy.ts and retry.ts.
 import type { Clock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
+import { deadlineMsDefault } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { Balancer } from "./balancer.ts";
 import { type Attempt, Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { fallBack, mayFallBack } from "./fallback.ts";
-import { closedError, fullError, hopelessError, lateError, poisonError } from "./late.ts";
+import { closedError, fullError, hopelessError, lateError, poisonError, situationOf } from "./late.ts";
 import { Line } from "./line.ts";
 import { Policies, type PolicyOptions } from "./policy.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { decide, RetryBudget } from "./retry.ts";
 import { Sender } from "./sender.ts";
+import type { ClientStream } from "./stream.ts";
+import { Streams, type StreamsOptions } from "./streams.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { currentContext } from "../current-context.ts";
+import type { StreamOptions } from "../stream/types.ts";
+import type { SubscribeOptions, Subscription, TopicEvent } from "../topic.ts";
 import type { Balance, CallOptions, ClientCounters } from "./types.ts";
 
 export interface ClientCoreOptions extends Omit<PoolOptions, "timed">, PolicyOptions {
@@ -35,6 +41,9 @@ export class ClientCore {
   readonly #budget: RetryBudget;
   readonly #stop: AbortController = new AbortController();
   readonly #counts = { calls: 0, succeeded: 0, failed: 0, hedgesWon: 0, fallbacks: 0, rejected: 0 };
+  /** Both are made when first asked for. */
+  #streams: Streams | undefined;
+  #subscriptions: Subscriptions | undefined;
 
   /** @throws WherryError SERVICE_OPTION_INVALID */
   constructor(options: ClientCoreOptions) {
@@ -47,7 +56,7 @@ export class ClientCore {
       { ...options, timed: balance === "latency" },
       {
         answered: (attempt, result) => this.#answered(attempt, result),
-        changed: () => this.#line.pump(),
+        changed: () => this.#changed(),
         troubled: () => this.#troubled(),
       },
     );
@@ -119,8 +128,37 @@ export class ClientCore {
     return undefined;
   }
 
+  /** See `ClientBase.stream`. */
+  stream(method: string, given: unknown, options?: StreamOptions): ClientStream {
+    const { random } = this.#options;
+    this.#streams ??= new Streams({ ...this.#forOthers(), random, best: (nowMs) => this.#pool.best(nowMs) });
+    return this.#streams.open(method, given, options);
+  }
+
+  /** See `ClientBase.subscribe`. */
+  subscribe(topics: readonly string[], options?: SubscribeOptions): Subscription<TopicEvent<unknown>> {
+    // Each pod publishes its own events: a subset of them is not enough.
+    this.#pool.useAll();
+    this.#subscriptions ??= new Subscriptions({ ...this.#forOthers(), endpoints: () => this.#pool.all() });
+    return this.#subscriptions.subscribe(topics, options);
+  }
+
+  /** What streams and subscriptions need to know of this client. */
+  #forOthers(): Pick<StreamsOptions, "service" | "deadlineMs" | "clock" | "situation"> {
+    const { service, deadlineMs = deadlineMsDefault, clock } = this.#options;
+    return { service, deadlineMs, clock, situation: () => situationOf({}, this.#pool) };
+  }
+
+  #changed(): void {
+    this.#line.pump();
+    this.#streams?.changed();
+    this.#subscriptions?.changed();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort(closedError());
+    this.#streams?.close();
+    this.#subscriptions?.close();
     this.#line.stop();
     for (const call of [...this.#live]) this.#fail(call, closedError());
     await this.#pool.close();

@@ -3,11 +3,12 @@
 import type { Clock, Logger } from "@wherry/core";
 import type { Message, Socket } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
-import { connectPatienceMs, pingSuspectMs } from "../limits.ts";
+import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import { errorOf, factsOf, valueOf } from "./answers.ts";
 import type { Attempt, Call } from "./call.ts";
+import { Channels } from "./channels.ts";
 import type { Target } from "./discovery.ts";
 import type { PeakEwma } from "./latency.ts";
 import { type Failure, Health } from "./outliers.ts";
@@ -58,6 +59,8 @@ export class Endpoint {
   readonly open: Map<number, Attempt> = new Map();
   readonly health: Health = new Health();
   readonly latency: PeakEwma | undefined;
+  /** Its streams and subscriptions. */
+  readonly channels: Channels;
   /** A connection stands, whatever the other end has said. */
   #linked = false;
   #credit = 0;
@@ -80,6 +83,10 @@ export class Endpoint {
     this.#clock = options.clock;
     this.#log = options.log;
     this.freshUntilMs = this.#clock.monotonic() + connectPatienceMs;
+    this.channels = new Channels(
+      (frames) => socket.send(frames) === "sent",
+      () => this.#leaveWhenIdle(),
+    );
     socket.onMessages((messages) => this.#take(messages));
     socket.on("connect", () => {
       this.#linked = true;
@@ -142,7 +149,11 @@ export class Endpoint {
 
   ping(): void {
     if (this.state !== "open" && this.state !== "leaving") return;
-    if (this.#pingMs !== undefined) return;
+    if (this.#pingMs !== undefined) {
+      if (this.#clock.monotonic() - this.#pingMs > streamSilenceMs)
+        this.channels.lost(`${this.target.address} has not answered for ${streamSilenceMs / 1000} s`);
+      return;
+    }
     if (this.#socket.send(encode(messageType.ping, {})) === "sent") this.#pingMs = this.#clock.monotonic();
   }
 
@@ -170,6 +181,7 @@ export class Endpoint {
   }
 
   #takeOne(message: Decoded): void {
+    if (this.channels.take(message)) return;
     const { header } = message;
     switch (header.type) {
       case messageType.reply:
@@ -180,6 +192,7 @@ export class Endpoint {
         else this.#log.warn({ address: this.target.address, code: header.texts[0] }, "refused by the service");
         break;
       case messageType.welcome:
+        this.channels.welcome(message);
         this.#welcome(message);
         break;
       case messageType.credit:
@@ -259,13 +272,14 @@ export class Endpoint {
     const message = `the connection to ${this.target.address} broke while the request was outstanding; it may have had its effect`;
     for (const attempt of attempts)
       this.#events.answered(attempt, new ServiceError("ABORTED", message, { fate: "maybe-executed" }));
+    this.channels.lost(`the connection to ${this.target.address} broke`);
     this.#leaveWhenIdle();
     this.#events.lost();
     this.#events.changed();
   }
 
   #leaveWhenIdle(): void {
-    if (this.open.size > 0) return;
+    if (this.open.size > 0 || this.channels.size > 0) return;
     if (this.retired) void this.close();
     else if (this.state === "leaving") this.#socket.send(encode(messageType.bye, {}));
   }

@@ -13,7 +13,7 @@ export function lateError(call: Call, withinMs: number, service: string, pool: P
   const fate = fateOfUnanswered(call);
   const options = { fate, retryable: true, details } as const;
   if (call.attempts === 0) {
-    const message = `no endpoint of ${service} took the call within ${withinMs} ms; ${situation(call, pool)}`;
+    const message = `no endpoint of ${service} took the call within ${withinMs} ms; ${situationOf(call, pool)}`;
     return new ServiceError("UNAVAILABLE", message, options);
   }
   const last = call.lastError?.message ?? "it was outstanding";
@@ -46,7 +46,8 @@ export function hopelessError(service: string, { error }: DiscoveryProblem): Ser
   return new ServiceError("UNAVAILABLE", message, { fate: "not-started", retryable: true, cause: error });
 }
 
-function situation({ to }: Call, { problem, counters, foreigner }: Pool): string {
+/** Why nothing takes it, in words. */
+export function situationOf({ to }: Partial<Pick<Call, "to">>, { problem, counters, foreigner }: Pool): string {
   const { endpoints, available } = counters;
   if (endpoints === 0 && problem !== undefined)
     return `no endpoint is known, for they can't be found out: ${problem.error.message}`;

@@ -43,6 +43,7 @@ export class Pool {
   readonly #clientHash: number;
   #targets: readonly Target[] = [];
   #isPartial = false;
+  #everyone = false;
   readonly #endpoints: Map<string, Endpoint> = new Map();
   /** When calls with `to` last used the endpoints that only they use. */
   readonly #extras: Map<Endpoint, number> = new Map();
@@ -107,6 +108,19 @@ export class Pool {
     return undefined;
   }
 
+  /** From now on every endpoint that is listed is connected to, however many there are, up to the limit. */
+  useAll(): void {
+    if (this.#everyone) return;
+    this.#everyone = true;
+    if (this.#told) this.#setTargets(this.#targets);
+  }
+
+  /** All of them, also those that are no longer listed and not closed yet. */
+  *all(): Generator<Endpoint> {
+    yield* this.#endpoints.values();
+    yield* this.#retired;
+  }
+
   /** The endpoints that calls go to now. */
   best(nowMs: number): readonly Endpoint[] {
     if (this.#best === undefined || nowMs >= this.#best.untilMs) this.#best = bestOf(this.#endpoints.values(), nowMs);
@@ -166,7 +180,8 @@ export class Pool {
     this.#problem = undefined;
     this.#told = true;
     this.#targets = targets;
-    const { subset = subsetSizeDefault, log } = this.#options;
+    const { log } = this.#options;
+    const subset = this.#everyone ? false : (this.#options.subset ?? subsetSizeDefault);
     const used = subsetOf(targets, subset, this.#clientHash, this.#isPartial);
     this.#isPartial = used.partial;
     if (used.targets.length > endpointsMax)

@@ -4,6 +4,7 @@ import type { Clock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { hedgesMaxDefault } from "../limits.ts";
 import { type Balancer, ownerOf } from "./balancer.ts";
+import { requestIdMax } from "./channels.ts";
 import { type Attempt, type Call, isAt } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { nobodyError } from "./late.ts";
@@ -65,7 +66,7 @@ export class Sender {
   }
 
   #send(call: Call, endpoint: Endpoint, nowMs: number, hedge: boolean): boolean {
-    this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
+    this.#lastId = this.#lastId === requestIdMax ? 1 : this.#lastId + 1;
     const id = this.#lastId;
     const number = call.attempts + 1;
     const attempt: Attempt = { id, number, call, endpoint, sentMs: nowMs, hedge, abandoned: false, timer: undefined };

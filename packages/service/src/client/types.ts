@@ -4,7 +4,9 @@ import type { KubeClient } from "@wherry/kube/client";
 import type { ServiceError } from "../errors.ts";
 import type { ClientMiddleware } from "./chain.ts";
 import type { Broker } from "../durable/types.ts";
-import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service } from "../service.ts";
+import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service, TopicsOf } from "../service.ts";
+import type { NamesOf, StreamArguments, StreamKind, StreamOf } from "../stream/types.ts";
+import type { EventsOf, SubscribeOptions, Subscription, Topics } from "../topic.ts";
 import type { Discovery } from "./discovery.ts";
 import type { DnsOptions } from "./dns.ts";
 
@@ -202,26 +204,41 @@ export interface ClientCounters {
 }
 
 /** What every client has, whatever its service. */
-export interface ClientBase<M extends Methods = Methods> extends AsyncDisposable {
+export interface ClientBase<M extends Methods = Methods, T extends Topics = Topics> extends AsyncDisposable {
   /**
    * Calls a method and resolves to its result.
    * @throws ServiceError: the method's own, or one of the framework's (docs/reference/protocol.md); TypeError for a body
    * that JSON cannot hold; WherryError SERVICE_OPTION_INVALID.
    */
-  call<Name extends keyof M & string>(
+  call<Name extends NamesOf<M, "call">>(
     method: Name,
     ...rest: undefined extends InputOf<M[Name]>
       ? [body?: InputOf<M[Name]>, options?: CallOptions<OutputOf<M[Name]>>]
       : [body: InputOf<M[Name]>, options?: CallOptions<OutputOf<M[Name]>>]
   ): Promise<OutputOf<M[Name]>>;
+  /**
+   * Opens a stream at one pod. It has no deadline unless it is given one, and is never sent twice: a pod that is lost in the midst of
+   * it is ABORTED, and the caller may open another.
+   * @throws ServiceError from its items and its `result`; TypeError there for what JSON cannot hold.
+   * @example for await (const change of client.stream("watch", { from: 1 })) console.log(change);
+   */
+  stream<Name extends NamesOf<M, StreamKind>>(method: Name, ...rest: StreamArguments<M[Name]>): StreamOf<M[Name]>;
+  /**
+   * Events of these topics from every pod, those that come later too: each at most once, and misses are told.
+   * @example for await (const { event, missed } of client.subscribe("sold")) console.log(event, missed);
+   */
+  subscribe<Name extends keyof T & string>(
+    topics: Name | readonly Name[],
+    options?: SubscribeOptions,
+  ): Subscription<EventsOf<T, Name>>;
   readonly counters: ClientCounters;
   /** Fails what is unanswered with CLOSED, says BYE and closes every connection. */
   close(): Promise<void>;
 }
 
 /** A client whose methods are those of its service: `client.echo(body)` is `client.call("echo", body)`. */
-export type Client<S = Service<AnyMethods>> = ClientBase<MethodsOf<S>> & {
-  readonly [Name in Exclude<keyof MethodsOf<S> & string, keyof ClientBase>]: (
+export type Client<S = Service<AnyMethods>> = ClientBase<MethodsOf<S>, TopicsOf<S>> & {
+  readonly [Name in Exclude<NamesOf<MethodsOf<S>, "call">, keyof ClientBase>]: (
     ...rest: undefined extends InputOf<MethodsOf<S>[Name]>
       ? [body?: InputOf<MethodsOf<S>[Name]>, options?: CallOptions<OutputOf<MethodsOf<S>[Name]>>]
       : [body: InputOf<MethodsOf<S>[Name]>, options?: CallOptions<OutputOf<MethodsOf<S>[Name]>>]

@@ -10,7 +10,7 @@ import type { HttpOptions } from "../http/source.ts";
 import type { Ending } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
 import type { Methods, Service } from "../service.ts";
-import type { EventOf, PublishOptions, Published, Topics } from "../topic.ts";
+import type { Publish, Topics } from "../topic.ts";
 import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
 import type { ProcessLog } from "./logging.ts";
 import { attachLog } from "./process-log.ts";
@@ -36,7 +36,7 @@ export interface Running<T extends Topics = Topics> {
   /** `http://127.0.0.1:9000` */
   readonly adminUrl: string;
   /** Publishes an event of the service, outside its handlers; see `RequestContext.publish`. */
-  publish<Name extends keyof T & string>(topic: Name, event: EventOf<T[Name]>, options?: PublishOptions): Published;
+  readonly publish: Publish<T>;
   /** `http://127.0.0.1:8080`; undefined when nothing asked for HTTP. */
   readonly httpUrl: string | undefined;
 }

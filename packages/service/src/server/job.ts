@@ -113,8 +113,8 @@ export class JobContext implements AmbientContext {
     return this.#log;
   }
 
-  publish(topic: string, event: unknown, options?: PublishOptions): Published {
-    return this.#host.publish(topic, event, options);
+  get publish(): RequestContext["publish"] {
+    return (topic, event, options) => this.#host.publish(topic, event, options);
   }
 
   abort(reason: Error): void {

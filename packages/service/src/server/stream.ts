@@ -171,20 +171,18 @@ export class ServerStream {
     this.#iterator = iterator;
     for (;;) {
       if (!this.#window.isOpen) await this.#window.opens();
-      if (this.#isStopping()) return await this.#ended();
+      if (this.#isStopping()) break;
       const next = iterator.next();
       const step = isThenable(next) ? await next : next;
-      if (this.#isStopping()) return await this.#ended();
+      if (this.#isStopping()) break;
       if (step.done === true) return step.value;
       const item = output(method, step.value);
       this.#sendItem(encodeResult(method, isThenable(item) ? await item : item));
     }
-  }
-
-  /** After `stop`: what its generator's `finally` threw is thrown. */
-  async #ended(): Promise<undefined> {
+    // What its `finally` throws is thrown here.
     this.#returned ??= this.#return();
     await this.#returned;
+    return undefined;
   }
 
   /** A generator that waits at a `yield` runs its `finally` now; one that is busy, at its next `yield`. */

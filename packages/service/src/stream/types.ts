@@ -120,14 +120,14 @@ export interface StreamOptions {
   /** W3C `traceparent`. Default: the parent's. */
   readonly trace?: string;
   /** The request in whose handler this stream is opened: its deadline, cancellation and trace hold here too. */
-  readonly parent?: RequestContext;
+  readonly parent?: RequestContext | null;
 }
 
 /** A stream without items to read: `in`. */
 export interface StreamHandle<Reply = unknown> extends AsyncDisposable {
   /**
    * The handler's reply. Rejects with a `ServiceError`: the handler's own, or one of the framework's; or with what the caller's own
-   * iterable threw. Of a stream with items, it settles when they have come, read or not; who reads no items waits for ever.
+   * iterable threw; never an unhandled rejection. Of a stream with items, it settles when the last has come: who reads none waits for ever.
    */
   readonly result: Promise<Reply>;
   /** Ends it at both sides: `result` and the reader of items reject with CANCELLED. After its end: nothing. */
@@ -143,13 +143,20 @@ export interface ItemStream<Item = unknown, Reply = unknown>
   return(): Promise<IteratorResult<Item, undefined>>;
 }
 
-/** What `client.stream(name)` gives. */
-export type StreamOf<T> = KindOf<T> extends "in" ? StreamHandle<ReplyOf<T>> : ItemStream<ItemOf<T>, ReplyOf<T>>;
+/** What `client.stream(name)` gives; of a service of which nothing is known, a stream of anything. */
+export type StreamOf<T> =
+  KindOf<T> extends "call"
+    ? ItemStream
+    : KindOf<T> extends "in"
+      ? StreamHandle<ReplyOf<T>>
+      : ItemStream<ItemOf<T>, ReplyOf<T>>;
 
 /** What `client.stream(name, …)` takes: the argument of `out`, or the items of `in` and `both`. */
 export type StreamArguments<T> =
-  KindOf<T> extends "out"
-    ? undefined extends SentTo<T>
-      ? [body?: SentTo<T>, options?: StreamOptions]
-      : [body: SentTo<T>, options?: StreamOptions]
-    : [items: AsyncIterable<SentTo<T>> | Iterable<SentTo<T>>, options?: StreamOptions];
+  KindOf<T> extends "call"
+    ? [given?: unknown, options?: StreamOptions]
+    : KindOf<T> extends "out"
+      ? undefined extends SentTo<T>
+        ? [body?: SentTo<T>, options?: StreamOptions]
+        : [body: SentTo<T>, options?: StreamOptions]
+      : [items: AsyncIterable<SentTo<T>> | Iterable<SentTo<T>>, options?: StreamOptions];

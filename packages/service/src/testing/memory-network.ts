@@ -67,7 +67,9 @@ class Connection {
     const close = (): void => void setImmediate(() => setImmediate(() => this.close("closed-here")));
     const facts = { address: `memory://${id}`, metadata: new Map<string, string>(), lastActivityMs: 0 };
     const writable = (): Promise<void> => Promise.resolve();
-    this.peer = { id, routingId, ...facts, ...idle, writable, close };
+    this.peer = Object.defineProperty({ id, routingId, ...facts, ...idle, writable, close }, "queuedMessages", {
+      get: () => server.slowness,
+    });
   }
 
   close(reason: DropReason): void {
@@ -84,6 +86,8 @@ class Connection {
 export class MemoryRouter implements ServerSocket {
   readonly connections: Map<number, Connection> = new Map();
   readonly listeners: Partial<SocketEvents> = {};
+  /** Messages that each peer seems to have queued. */
+  slowness = 0;
   readonly #network: MemoryNetwork;
   #endpoint: string | undefined;
   batch: Batch | undefined;
