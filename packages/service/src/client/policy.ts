@@ -69,6 +69,8 @@ export class Policies {
       fallback === undefined
     )
       return policy;
+    // What is left of some other deadline may well be nothing, but is a number.
+    check("deadlineMs", deadlineMs, -Infinity, Infinity);
     return {
       deadlineMs: deadlineMs ?? policy.deadlineMs,
       idempotent: idempotent ?? policy.idempotent,

@@ -134,6 +134,8 @@ export class Pool {
 
   /** When time alone next gives room: an endpoint that said BUSY or was ejected comes back; Infinity if none will. */
   soonestRoomMs(nowMs: number): number {
+    // Looked at anew: a time that has passed would wake at once, and again and again.
+    this.best(nowMs);
     let soonestMs = this.#best?.untilMs ?? Infinity;
     for (const { notBeforeMs, state } of this.#endpoints.values())
       if (state === "open" && notBeforeMs > nowMs) soonestMs = Math.min(soonestMs, notBeforeMs);

@@ -44,10 +44,12 @@ export function backoffMs(
 /** A token bucket filled by calls: repetitions of maybe-executed calls stay a fraction of them, so that they cannot amplify an outage. */
 export class RetryBudget {
   readonly #ratio: number;
-  #tokens: number = retryBudgetMax;
+  #tokens: number;
 
+  /** @param ratio of repetitions to calls; 0 allows none, not even those that are saved up at first. */
   constructor(ratio: number = retryBudgetRatio) {
     this.#ratio = ratio;
+    this.#tokens = ratio === 0 ? 0 : retryBudgetMax;
   }
 
   /** A call was made. */

@@ -106,7 +106,7 @@ export class Sender {
     if (hedge === undefined || call.hedges >= (hedge.max ?? hedgesMaxDefault)) return;
     // Somebody who may only go to one place has nowhere to be hedged.
     if (call.to !== undefined || call.affinity !== undefined || !endpoint.isRepeatable(call)) return;
-    const afterMs = "afterMs" in hedge ? hedge.afterMs : latencies.percentileMs(hedge.afterPercentile);
+    const afterMs = "afterMs" in hedge ? hedge.afterMs : longerThan(latencies.percentileMs(hedge.afterPercentile));
     if (afterMs === undefined) return;
     call.hedgeTimer?.cancel();
     call.hedgeTimer = this.#clock.timer(afterMs, () => {
@@ -141,7 +141,7 @@ export class Sender {
     const message = `an attempt was given up after ${call.policy.retry.attemptTimeoutMs ?? 0} ms; it may have had its effect`;
     call.lastError = new ServiceError("ABORTED", message, { fate: "maybe-executed" });
     if (!isLast) return;
-    call.avoid = endpoint;
+    if (this.isWelcomeElsewhere(call, endpoint)) call.avoid = endpoint;
     this.#options.again(call);
   }
 
@@ -152,4 +152,9 @@ export class Sender {
     this.#pool.lookAgain();
     return this.#pool.best(nowMs).some((other) => other !== than && other.hasRoom(nowMs) && !isAt(call, other));
   }
+}
+
+/** Where all answers take the same time, none is late. */
+function longerThan(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.floor(ms) + 1;
 }

@@ -37,12 +37,13 @@ export function world(options: Partial<ClientCoreOptions> = {}) {
     name: string,
     definition: ServiceDefinition<M>,
     podUid?: string,
+    serviceName = "test",
   ): Promise<{ router: MemoryRouter; server: Server; crashes: Ending[] }> {
     const router = network.router();
     const crashes: Ending[] = [];
     const onCrash = (ending: Ending): unknown => crashes.push(ending);
     const options = { clock, log: silentLogger, instance: name, pod: podUid, onCrash };
-    const server = new Server(router, service("test", definition), options);
+    const server = new Server(router, service(serviceName, definition), options);
     cleanups.push(() => server.close());
     await server.listen(`tcp://${name}`);
     return { router, server, crashes };
@@ -52,7 +53,7 @@ export function world(options: Partial<ClientCoreOptions> = {}) {
     tell(
       targets.map((target) => {
         const { name, ...rest } = typeof target === "string" ? { name: target } : target;
-        return { address: `tcp://${name}`, pod: undefined, ready: true, serving: true, ...rest };
+        return { address: `tcp://${name}`, pod: undefined, name, ready: true, serving: true, ...rest };
       }),
     );
   const available = (count: number): Promise<void> => expect.poll(() => client.counters.available).toBe(count);
