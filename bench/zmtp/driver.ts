@@ -37,7 +37,7 @@ export class EchoDriver {
     const elapsedMs = performance.now() - startMs;
     this.#until = 0;
     await drained;
-    return { messages, elapsedMs };
+    return { messages, elapsedMs, total: this.#replies };
   }
 
   async count(outstanding: number, messages: number): Promise<Count> {

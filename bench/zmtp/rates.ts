@@ -14,6 +14,16 @@ interface Pair {
   /** Binds, and sends in streams. */
   readonly first: Child;
   readonly second: Child;
+  /** A stream's messages since the pair was started. */
+  streamed: number;
+}
+
+/** What a run told. */
+interface Run {
+  /** Messages, or requests with their replies, a second. */
+  readonly rate: number;
+  /** Processor time of both processes for each of all the run's messages, microseconds. */
+  readonly cpuUs: number;
 }
 
 export async function measureGroup(group: Group, plan: Plan, children: Children, print: Print): Promise<Row[]> {
@@ -28,7 +38,8 @@ export async function measureGroup(group: Group, plan: Plan, children: Children,
   const rows: Row[] = [];
   for (const outstanding of group.outstanding) {
     const measured = new Map(pairs.map(({ library }) => [library, [] as number[]]));
-    const run = async (pair: Pair, warmupMs: number): Promise<number | undefined> =>
+    const cpuUs = new Map(pairs.map(({ library }) => [library, [] as number[]]));
+    const run = async (pair: Pair, warmupMs: number): Promise<Run | undefined> =>
       attempt(pair.library, print, () => rate(group, pair, outstanding, warmupMs, plan.measureMs, print));
     for (const pair of pairs) await run(pair, plan.firstWarmupMs);
     for (let turn = 0; turn < plan.runs; turn++) {
@@ -37,12 +48,17 @@ export async function measureGroup(group: Group, plan: Plan, children: Children,
       for (const pair of order) {
         const value = await run(pair, plan.warmupMs);
         if (value === undefined) pairs = pairs.filter((other) => other !== pair);
-        else measured.get(pair.library)?.push(value);
+        else {
+          measured.get(pair.library)?.push(value.rate);
+          if (!Number.isNaN(value.cpuUs)) cpuUs.get(pair.library)?.push(value.cpuUs);
+        }
       }
     }
     const name = rowName(group, outstanding);
     const row = rowOf({ name, unit: kind.unit, measured, goals: goalsOf(group, outstanding) });
     print(`  ${name}: ${spread(measured)}${isEcho(group.kind) ? "" : `; ours ${megabytes(row.ours * group.bytes)}`}`);
+    const cpu = spread(cpuUs);
+    if (cpu !== "") print(`    processor time of both sides for a message, µs: ${cpu}`);
     rows.push(row);
   }
   await Promise.all(started.flatMap((pair) => (pair === undefined ? [] : [pair.first.stop(), pair.second.stop()])));
@@ -60,21 +76,23 @@ async function startPair(
   const name = library === ours ? own : library;
   const first = await children.start(name, { role: roles[0], ...setup });
   const second = await children.start(name, { role: roles[1], endpoint: first.endpoint, ...setup });
-  return { library, first, second };
+  return { library, first, second, streamed: 0 };
 }
 
-/** Messages, or requests with their replies, a second. */
 async function rate(
   { kind }: Group,
-  { library, first, second }: Pair,
+  pair: Pair,
   outstanding: number,
   warmupMs: number,
   measureMs: number,
   print: Print,
-): Promise<number> {
+): Promise<Run> {
+  const { library, first, second } = pair;
+  const cpuMs = (): number => first.cpuMs() + second.cpuMs();
+  const beforeMs = cpuMs();
   if (isEcho(kind)) {
-    const { messages, elapsedMs } = await second.count({ op: "echo", outstanding, warmupMs, measureMs });
-    return (messages / elapsedMs) * 1_000;
+    const { messages, elapsedMs, total } = await second.count({ op: "echo", outstanding, warmupMs, measureMs });
+    return { rate: (messages / elapsedMs) * 1_000, cpuUs: ((cpuMs() - beforeMs) / (total ?? NaN)) * 1_000 };
   }
   await first.count({ op: "start" });
   const { messages, elapsedMs } = await second.count({ op: "window", warmupMs, measureMs });
@@ -82,7 +100,9 @@ async function rate(
   const received = await second.count({ op: "await", messages: sent.messages });
   if (received.messages !== sent.messages)
     print(`  ${library} ${kind}: ${sent.messages} messages were sent since the start, ${received.messages} have come`);
-  return (messages / elapsedMs) * 1_000;
+  const cpuUs = ((cpuMs() - beforeMs) / (sent.messages - pair.streamed)) * 1_000;
+  pair.streamed = sent.messages;
+  return { rate: (messages / elapsedMs) * 1_000, cpuUs };
 }
 
 /** A library that fails is left out, and that is said; but without ours there is nothing to compare. */

@@ -50,6 +50,8 @@ export interface Ready {
 export interface Count {
   readonly messages: number;
   readonly elapsedMs: number;
+  /** `echo`: all replies, those before and after the measured time too. */
+  readonly total?: number;
 }
 
 /** The answer to `memory`, bytes. */

@@ -83,10 +83,11 @@ def echo(outstanding, warmup, measure):
     recv, send = socket.recv, socket.send
     for _ in range(outstanding):
         send(body, copy=copy)
-    begin = now() + warmup
+    begin, before = now() + warmup, 0
     while now() < begin:
         recv(copy=copy)
         send(body, copy=copy)
+        before += 1
     start = now()
     end, messages = start + measure, 0
     while now() < end:
@@ -98,6 +99,7 @@ def echo(outstanding, warmup, measure):
         reply = recv()
         if len(reply) != size:
             raise ValueError(f"expected a body of {size} bytes, got {len(reply)}")
+    result["total"] = before + messages + outstanding
     return result
 
 
