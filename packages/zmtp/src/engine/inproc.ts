@@ -199,11 +199,17 @@ export class InprocLink implements Link {
     if (before === "ready") this.#owner.onLeaving(this, end.reason, end.detail);
   }
 
+  /** As with FIN: the other end is told when all has gone over to it, and then what it had accepted until now is still taken. */
   #finishWhenEmpty(): void {
     if (this.#state !== "closing" || this.writer.queuedMessages > 0) return;
-    // What the other end had accepted until now is still taken.
-    this.#other?.writer.flush();
-    this.#finish();
+    const other = this.#other;
+    if (other?.ready === true) {
+      other.leave(closedByPeer, defaults.lingerMs);
+      return;
+    }
+    other?.writer.flush();
+    // Else the reader here has fallen behind: when it goes on, or the linger's time is over.
+    if (other === undefined || other.writer.queuedMessages === 0) this.#finish();
   }
 
   /** Nothing comes or goes any more. Told a tick later, as a connection's end would be. */
@@ -218,7 +224,7 @@ export class InprocLink implements Link {
     this.#other = undefined;
     process.nextTick(() => {
       this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#met, wasReady });
-      other?.drop({ reason: "closed-by-peer", detail: "the other socket closed the connection" });
+      other?.drop(closedByPeer);
     });
   }
 
@@ -232,5 +238,6 @@ export class InprocLink implements Link {
   }
 }
 
+const closedByPeer: Problem = { reason: "closed-by-peer", detail: "the other socket closed the connection" };
 /** As a connection that was refused. */
 const noPartner: Problem = { reason: "connection-error", detail: "the other end left before they met" };
