@@ -155,7 +155,22 @@ export function noReceiving(type: SocketType): Turn {
   };
 }
 
-/** @throws WherryError `ZMTP_MESSAGE_INVALID` for a message without frames: the caller's mistake. */
+/**
+ * Before anything of it is written: half a message in the stream would take the next one with it.
+ * @throws WherryError `ZMTP_MESSAGE_INVALID` for a message without frames, or of what is none: the caller's mistake.
+ */
 export function requireFrames(message: readonly unknown[]): void {
+  if (!Array.isArray(message))
+    throw messageInvalid(`expected text, a Uint8Array or an array of them, got ${kindOf(message)}`);
   if (message.length === 0) throw messageInvalid("it has no frame");
+  for (let index = 0; index < message.length; index++) {
+    const frame: unknown = message[index];
+    // Not `instanceof`: an array of another realm (a test runner's, a vm's) is as good.
+    if (typeof frame !== "string" && (frame as Uint8Array | null | undefined)?.BYTES_PER_ELEMENT !== 1)
+      throw messageInvalid(`frame ${index}: expected text or a Uint8Array, got ${kindOf(frame)}`);
+  }
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === "object" && value !== null ? value.constructor.name : String(value);
 }

@@ -1,10 +1,23 @@
 // What each socket type lets its user do, and how it routes.
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it } from "vitest";
 import { echo, expectServed, RawPeer, text, until } from "../harness.suite.ts";
-import { dealer, reply, request, router, type Socket } from "../index.ts";
+import {
+  type AnySocket,
+  dealer,
+  pair,
+  publisher,
+  push,
+  reply,
+  request,
+  router,
+  type SendingSocket,
+  type Socket,
+  xsubscriber,
+} from "../index.ts";
 
-const open: Socket[] = [];
-const keep = <T extends Socket>(socket: T): T => {
+const open: AnySocket[] = [];
+const keep = <T extends AnySocket>(socket: T): T => {
   open.push(socket);
   return socket;
 };
@@ -284,5 +297,45 @@ describe("REP", () => {
     client.send(["", "proper"]);
     expect(text(await client.receive())).toEqual(["", "proper"]);
     expect(server.counters.discarded).toBe(2);
+  });
+});
+
+describe("what is no message", () => {
+  it.each<[string, () => SendingSocket]>([
+    ["DEALER", dealer],
+    ["ROUTER", router],
+    ["PUSH", push],
+    ["PUB", publisher],
+    ["XSUB", xsubscriber],
+    ["PAIR", pair],
+    ["REQ", request],
+    ["REP", reply],
+  ])("is refused by %s, and nothing of it is sent", async (type, make) => {
+    // Its first frame was once sent, and the next message was taken for the rest of it; or the queue was full for ever.
+    const socket = keep(make());
+    const wrong: unknown[] = [
+      ["a", 5],
+      ["a", null],
+      ["a", undefined],
+      ["a", ["b"]],
+      ["a", {}],
+      ["a", new DataView(new ArrayBuffer(2))],
+      ["a", Uint16Array.of(1, 2)],
+      5,
+      {},
+      [],
+    ];
+    for (const message of wrong)
+      expect(() => socket.send(message as string[])).toThrow(expect.objectContaining({ code: "ZMTP_MESSAGE_INVALID" }));
+    expect(() => socket.send(["a", 5] as unknown as string[])).toThrow(/frame 1: expected text or a Uint8Array, got 5/);
+    if (type !== "DEALER") return;
+    const server = keep(router());
+    socket.connect(await server.bind("tcp://127.0.0.1:*"));
+    await expect.poll(() => socket.peers.size).toBe(1);
+    expect(() => socket.send(["a", 5] as unknown as string[])).toThrow("frame 1");
+    // Of another realm, as in a test runner that runs each file in a context of its own.
+    const foreign = runInNewContext("Uint8Array.of(98)") as Uint8Array;
+    expect(socket.send(["good", foreign])).toBe("sent");
+    expect(text(await server.receive()).slice(1)).toEqual(["good", "b"]);
   });
 });

@@ -6,7 +6,7 @@ import type { Candidate } from "../engine/owner.ts";
 import type { Peer, RouterSocket, Sendable, SendResult, SocketOptions } from "../types.ts";
 import { readUint32 } from "../wire/frame.ts";
 import type { Problem } from "../wire/problem.ts";
-import { BaseSocket } from "./base.ts";
+import { BaseSocket, requireFrames } from "./base.ts";
 
 export class Router extends BaseSocket<"ROUTER"> implements RouterSocket {
   readonly #table: RoutingTable;
@@ -31,6 +31,7 @@ export class Router extends BaseSocket<"ROUTER"> implements RouterSocket {
   send(message: Sendable): SendResult {
     if (typeof message === "string" || message instanceof Uint8Array || message.length < 2)
       throw messageInvalid("a ROUTER sends the routing id and at least one more frame");
+    requireFrames(message);
     const [id] = message;
     const connection = this.#table.find(id ?? "");
     if (connection === undefined) return "no-peer";
