@@ -9,6 +9,7 @@ import { root } from "../support/session.ts";
 const pages = [
   "packages/service/README.md",
   "docs/guides/first-service.md",
+  "docs/guides/logging.md",
   "docs/guides/calling.md",
   "docs/guides/composing.md",
   "docs/guides/keyed-calls.md",

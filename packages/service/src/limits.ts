@@ -50,6 +50,8 @@ export const drainMinimumMsInCluster = 1000;
 export const rawQuietMs = 100;
 /** Milliseconds between two warnings that plain ZeroMQ peers were turned away: each comes back as often as it likes. */
 export const rawWarningIntervalMs = 60_000;
+/** Milliseconds between two looks at whether the shell that npm started the service with still lives. */
+export const parentPollMs = 250;
 /** Milliseconds between two looks at whether the drain is done. */
 export const drainPollMs = 10;
 /** Milliseconds that replies get to reach the kernel before the process ends: after a drain, and after a crash. */
@@ -165,6 +167,14 @@ export const secretFileBytesMax: number = 64 * 1024;
 
 /** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
 export const blockedMsDefault = 1000;
+/** Milliseconds of work after which a process's event loop is watched by a thread; before it, between two looks at that. */
+export const busyBeforeWatchedMs = 1000;
+export const idleBeatMs = 1000;
+/** Milliseconds between two records with the stack of a blocked event loop, and frames in one. */
+export const blockedRecordIntervalMs = 5000;
+export const blockedStackFramesMax = 30;
+/** Milliseconds until a main thread that doesn't pause is taken to be in native code. */
+export const pauseTimeoutMs = 1000;
 
 /** Bytes of an HTTP request's line and headers. */
 export const httpHeaderBytesMax: number = 16 * 1024;

@@ -195,7 +195,7 @@ test("libzmq's REQ, sent to a service without a raw handler, gets the reason ins
   cleanups.push(() => request.close());
   request.connect(endpoint);
   await request.send("hi");
-  expect(String((await request.receive())[1])).toContain("service test has no raw handler, only methods");
+  expect(String((await request.receive())[1])).toContain("service echo has no raw handler, only methods");
 });
 
 describe("crash-only", () => {
@@ -350,6 +350,22 @@ describe("signals", () => {
     },
   );
 
+  test.skipIf(!hasNamespaces)("SIGTERM to PID 1 drains: what runs is answered, and the code is 0", async () => {
+    const code = `import { run, service } from "@wherry/service";
+      await run(service("slow", { methods: { wait: () => new Promise((resolve) => setTimeout(() => resolve("done"), 500)) } }));`;
+    const child = startChild({ program: code, as: pidNamespace });
+    const client = connect("slow", { endpoints: [(await child.listening).endpoint] });
+    cleanups.push(() => client.close());
+    const call = client.call("wait");
+    const { admin } = await child.listening;
+    await expect.poll(async () => (await fetch(`${admin}/metrics`)).text()).toContain("wherry_requests_in_flight 1");
+    const [pid] = readFileSync(`/proc/${child.process.pid}/task/${child.process.pid}/children`, "utf8").split(" ");
+    process.kill(Number(pid), "SIGTERM");
+    expect(await call).toBe("done");
+    expect(await child.exit).toEqual({ code: 0, signal: null });
+    expect(child.records.at(-1)).toMatchObject({ msg: "drained; ending" });
+  });
+
   test("a program's own handler of a signal is not in competition", async () => {
     const own = `process.on("SIGTERM", () => setTimeout(() => process.exit(7), 100));`;
     const child = startChild({ program: startingProgram(own) });
@@ -373,7 +389,7 @@ describe("probe", () => {
   test("tells a service that answers from one that is stopped, blocked, or not there", async () => {
     const child = startChild({ program: program() });
     const { endpoint } = await child.listening;
-    expect(await probe(endpoint)).toMatchObject({ ok: true, state: "ready", service: "test" });
+    expect(await probe(endpoint)).toMatchObject({ ok: true, state: "ready", service: "echo" });
     expect(await probe(endpoint.replace("tcp://", ""))).toMatchObject({ ok: true });
 
     child.process.kill("SIGSTOP");
@@ -401,7 +417,7 @@ describe("probe", () => {
     const methodsOnly = await startChild({ program: program() }).listening;
     expect(await probe(methodsOnly.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({
       ok: false,
-      error: expect.stringMatching(/^service test has no raw handler, only methods/),
+      error: expect.stringMatching(/^service echo has no raw handler, only methods/),
     });
     const echo = await startChild().listening;
     expect(await probe(echo.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({ ok: true, state: "unknown" });

@@ -14,6 +14,7 @@ import type { Publish, Topics } from "../topic.ts";
 import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
 import type { ProcessLog } from "./logging.ts";
 import { attachLog } from "./process-log.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 export interface RunOptions {
   /** Command-line arguments. Default: the process's own. */
@@ -138,13 +139,40 @@ class Main {
     // From here on a signal drains: peers may be there already.
     this.#server = server;
     void server.ended.then((ending) => this.#end(ending));
-    const admin = await startAdmin(server, host, adminPort, { log: () => output.counters });
+    await this.#underNpm(log);
+    const watchdog = await this.#watch(log, output);
+    const blocked = watchdog === undefined ? {} : { blocked: () => watchdog.blocked };
+    const admin = await startAdmin(server, host, adminPort, { log: () => output.counters, ...blocked });
     const version = this.#service.version === "" ? {} : { version: this.#service.version };
     const startMs = Math.round(new SystemClock().monotonic());
     const where = { endpoint, admin: admin.url, ...(httpUrl === undefined ? {} : { http: httpUrl }) };
     log.info({ ...where, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
     const publish: Running["publish"] = (topic, event, options) => server.publish(topic, event, options);
     return { endpoint, adminUrl: admin.url, httpUrl, publish };
+  }
+
+  async #watch(log: ProcessLog["logger"], output: ProcessLog["output"]): Promise<Watchdog | undefined> {
+    const { blockedMs, podName } = this.#config;
+    if (blockedMs === 0) return undefined;
+    const { Watchdog } = await import("./watchdog.ts");
+    const base = { service: this.#service.name, ...(podName === undefined ? {} : { pod: podName }) };
+    const colour = (process.env["NO_COLOR"] ?? "") === "";
+    const onRecord = (line: string): void => output.takeWritten(line);
+    const shown = { base, terminal: isatty(1), colour };
+    const watchdog = new Watchdog({ blockedMs, ...shown, clock: new SystemClock(), log, onRecord });
+    watchdog.start();
+    return watchdog;
+  }
+
+  async #underNpm(log: ProcessLog["logger"]): Promise<void> {
+    if (process.env["npm_lifecycle_event"] === undefined) return;
+    const { npmWarning, onShellGone } = await import("./npm.ts");
+    const warning = npmWarning(process.env, process.ppid);
+    if (warning === undefined) return;
+    log.warn({ parent: process.ppid }, warning);
+    onShellGone(new SystemClock(), () => {
+      if (!this.#stopping) this.#signal("SIGTERM");
+    });
   }
 
   #signal(signal: keyof typeof signalNumbers): void {

@@ -1,6 +1,6 @@
 // Reads MessagePack, for tests of what writes it. Written from the specification's table of types, apart from the writer.
 
-export interface Extension {
+interface Extension {
   readonly type: number;
   readonly data: Buffer;
 }
