@@ -6,7 +6,7 @@ import type { AnyValue, Given, Setting, Settings } from "./types.ts";
 import { checkValue } from "./value.ts";
 
 /** The setting that names the file. Every schema here has it. */
-export const fileSetting = "config";
+const fileSetting = "config";
 
 export interface Resolution {
   /** What the program gets. */
