@@ -36,6 +36,8 @@ for (const name of readdirSync(join(root, "packages"))) {
   for (const path of globSync("**/*.{cjs,html}", { cwd: join(folder, "src") }))
     cpSync(join(folder, "src", path), join(stage, "dist", path));
   cpSync(join(root, "LICENSE"), join(stage, "LICENSE"));
+  // They are the repository's, and name files that are not packed.
+  delete manifest.scripts;
   if (manifest.exports !== undefined) manifest.exports = mapValues(manifest.exports, published);
   if (manifest.imports !== undefined)
     manifest.imports = mapValues(manifest.imports, (target) => published(target).default ?? target);

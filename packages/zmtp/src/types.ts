@@ -45,7 +45,9 @@ export interface Peer {
   close(reason?: string, options?: PeerCloseOptions): void;
 }
 
+/** How `Peer.close` ends a connection. */
 export interface PeerCloseOptions {
+  /** False: a connecting socket does not come back. Default true. */
   readonly reconnect?: boolean;
   /** How long the flush and the peer's closing may take. Default 1 s. */
   readonly lingerMs?: number;
@@ -79,6 +81,7 @@ export type DropReason =
   /** `receivePartialBytesMax` was reached, and no message in the making had been without progress for longer than its. */
   | "message-stalled";
 
+/** What happens to connections, with reasons. Listeners are called at once; what they throw is the application's own error. */
 export interface SocketEvents {
   /** The handshake is done; messages flow. */
   connect: (peer: Peer) => void;
@@ -113,6 +116,7 @@ export interface SocketCounters {
   readonly missed: number;
 }
 
+/** What every socket may be made with; all of it is optional. Defaults and fixed limits: `limits.ts`. A senseless value throws `ZMTP_OPTION_INVALID`. */
 export interface SocketOptions {
   /** Announced to peers as `Identity`; at most 255 bytes, first byte not 0. Default: none. */
   readonly routingId?: string | Uint8Array;
@@ -160,6 +164,7 @@ export interface SocketOptions {
   readonly random?: Random;
 }
 
+/** When a lost or refused connection is dialled again (exponential backoff, full jitter), and when no more. */
 export interface ReconnectOptions {
   /** The first delay's ceiling; it doubles with each failure, and the delay is anywhere below it (full jitter). Default 50 ms. */
   readonly firstMs?: number;
@@ -171,6 +176,7 @@ export interface ReconnectOptions {
   readonly stopOn?: readonly DropReason[];
 }
 
+/** Options of PUB (RFC 29). */
 export interface PublisherOptions extends SocketOptions {
   /**
    * What becomes of a message for a subscriber whose queue is full. `drop`, as RFC 29 says: that subscriber misses it, the others get it.
@@ -179,6 +185,7 @@ export interface PublisherOptions extends SocketOptions {
   readonly onSlow?: "drop" | "refuse";
 }
 
+/** Options of XPUB (RFC 29). */
 export interface XPublisherOptions extends PublisherOptions {
   /** Subscriptions given to the reader: a topic's first and last only, or each one. Default `changes`. */
   readonly report?: "changes" | "all";
@@ -193,6 +200,7 @@ export interface XPublisherOptions extends PublisherOptions {
  */
 export type SendResult = "sent" | "no-peer" | "full" | "state" | "partly";
 
+/** What `sendBatch` answers. */
 export interface BatchResult {
   /** Messages that were accepted, from the batch's start on. */
   readonly accepted: number;
@@ -200,6 +208,7 @@ export interface BatchResult {
   readonly result: SendResult;
 }
 
+/** RFC 28 to 31. */
 export type SocketType =
   | "REQ"
   | "REP"
@@ -268,6 +277,7 @@ export interface AnySocket extends AsyncDisposable, Disposable {
   }): Promise<{ readonly undelivered: number }>;
 }
 
+/** Sockets that send. `send` throws `ZMTP_MESSAGE_INVALID` for what is no message, and nothing for a peer's sake. */
 export interface SendingSocket extends AnySocket {
   send(message: Sendable): SendResult;
   /** Sends the messages in order until one is not accepted. A publisher goes on, and tells the worst answer. */
@@ -276,6 +286,7 @@ export interface SendingSocket extends AnySocket {
   writable(signal?: AbortSignal): Promise<void>;
 }
 
+/** Sockets that receive, fairly from all peers (RFC 28): in each peer's order, one message of each in turn. */
 export interface ReceivingSocket extends AnySocket, AsyncIterable<Message> {
   /** The next message. ROUTER: the first frame is the sender's routing id. Rejects when aborted, or `ZMTP_CLOSED`. */
   receive(signal?: AbortSignal): Promise<Message>;
@@ -296,6 +307,7 @@ export interface Socket extends SendingSocket, ReceivingSocket {
   readonly type: "REQ" | "REP" | "DEALER" | "ROUTER" | "PAIR" | "XPUB" | "XSUB";
 }
 
+/** RFC 28 §ROUTER. The first frame names whom a message is from, and whom it goes to. */
 export interface RouterSocket extends Socket {
   readonly type: "ROUTER";
   /** The peer with that routing id. */

@@ -5,6 +5,7 @@ import { type Clock, type Timer, WherryError } from "@wherry/core";
 import { optionInvalid } from "../errors.ts";
 import { defaults } from "../limits.ts";
 
+/** What a PLAIN client says of itself (RFC 24). */
 export interface PlainCredentials {
   readonly mechanism: "PLAIN";
   /** The peer's end of the connection, as an endpoint. */
@@ -17,6 +18,7 @@ export interface PlainCredentials {
   readonly signal: AbortSignal;
 }
 
+/** What a CURVE client has proven (RFC 26). */
 export interface CurveCredentials {
   readonly mechanism: "CURVE";
   /** The peer's end of the connection, as an endpoint. */
@@ -37,6 +39,7 @@ export type Verdict = boolean | { readonly userId: string };
 /** Called once for each connection. Throwing, rejecting and not answering in time mean no. */
 export type Authenticate<C = PlainCredentials | CurveCredentials> = (credentials: C) => Verdict | Promise<Verdict>;
 
+/** What makes a server of PLAIN or CURVE. */
 export interface AuthenticateOptions<C> {
   /** Who may come in. There is no default: without it nobody could. */
   readonly authenticate: Authenticate<C>;

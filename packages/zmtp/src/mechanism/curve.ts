@@ -19,6 +19,7 @@ import { z85Decode, z85Encode } from "./z85.ts";
 /** A key: 40 characters of Z85 (RFC 32), or 32 bytes. */
 export type CurveKey = string | Uint8Array;
 
+/** A long-term key pair (RFC 26). */
 export interface CurveKeyPair {
   /** Z85, 40 characters. */
   readonly publicKey: string;
@@ -26,6 +27,7 @@ export interface CurveKeyPair {
   readonly secretKey: string;
 }
 
+/** Whom a CURVE client talks to, and by which key it is known. */
 export interface CurveClientOptions {
   /** The public key of the server: the only one that is talked to. */
   readonly serverKey: CurveKey;
@@ -34,6 +36,7 @@ export interface CurveClientOptions {
   readonly publicKey?: CurveKey;
 }
 
+/** A CURVE server's key, and whom it admits. */
 export interface CurveServerOptions extends AuthenticateOptions<CurveCredentials> {
   readonly secretKey: CurveKey;
   /** Follows from the secret key; if given, it is checked. */

@@ -24,6 +24,7 @@ import type { Mechanism, MechanismContext, Security, Step } from "./mechanism.ts
 /** RFC 24: each has a one-byte length. */
 const credentialBytesMax = 255;
 
+/** Who a PLAIN client says that it is (RFC 24). */
 export interface PlainClientOptions {
   /** At most 255 bytes of UTF-8, as the password. */
   readonly username: string;
