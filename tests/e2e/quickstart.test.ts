@@ -55,6 +55,24 @@ describe("while `wherry up examples/echo --replicas 3` runs", () => {
     expect(stdout).toMatch(/p99/);
   });
 
+  test("`wherry describe echo` shows its methods, and how each of its pods is", async () => {
+    const { code, stdout } = await session.run("describe", "echo");
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^echo.* 3 of 3 pods answer\n/) });
+    expect(stdout).toMatch(/\n {2}echo +any → any/);
+    for (const { metadata } of await readyEchoPods()) expect(stdout).toMatch(new RegExp(`${metadata.name} +ready `));
+    const json = JSON.parse((await session.run("describe", "echo.default", "--output", "json")).stdout) as object;
+    expect(json).toMatchObject({
+      name: "echo",
+      methods: { echo: {} },
+      instances: [{ stats: { state: "ready" } }, {}, {}],
+    });
+    expect(await session.run("describe", "ecko")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/there is no service "ecko".*There are: echo/),
+    });
+    expect((await session.run("describe", "echo", "--all")).stdout).toMatch(/method +calls +p50/);
+  });
+
   test("kubectl shows every kind of the slice, wide", async () => {
     const output = await session.kubectl("get", "pods,deployments,replicasets,services,endpointslices", "-o", "wide");
     for (const text of ["pod/echo-", "deployment.apps/echo", "replicaset.apps/echo-", "service/echo", "endpointslice"])

@@ -35,6 +35,12 @@ export const cliLimits = {
   progressMs: 200,
   /** Pods that a refused call names the trouble of. */
   podReasonsMax: 5,
+  /** Pods that `wherry describe` shows without --all. */
+  describedPodsShown: 10,
+  /** Pods that are asked at once. */
+  describedPodsMax: 200,
+  /** A type's text; what is longer ends in `…`. --output json has it all. */
+  typeCharsMax: 100,
   /** A body from stdin; what a service takes is less, and its own business. */
   bodyCharsMax: 67_108_864,
   replicasMax: 500,

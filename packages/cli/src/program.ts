@@ -2,6 +2,7 @@
 // `wherry --help` and `wherry probe` stay quick.
 import { Command, CommanderError, Option } from "commander";
 import type { CallCommandOptions } from "./commands/call.ts";
+import type { DescribeOptions } from "./commands/describe.ts";
 import type { DownOptions } from "./commands/down.ts";
 import type { ListOptions } from "./commands/list.ts";
 import type { LogsOptions } from "./commands/logs.ts";
@@ -135,6 +136,19 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {
       const { call } = await import("./commands/call.ts");
       done(await call(service, method, body, options, context));
+    });
+
+  command("describe <service>", "what a service has: methods, topics, types; and how its pods are", [
+    "wherry describe echo",
+    "wherry describe echo.shop --all            what each pod has done, method by method",
+    "wherry describe echo --output json         schemas in full",
+  ])
+    .option("--all", "every pod, and each method's counts and latencies in it")
+    .option("--deadline <time>", `for the answers: ${times}`, "5s")
+    .addOption(output("json", "yaml"))
+    .action(async (service: string, options: DescribeOptions) => {
+      const { describe } = await import("./commands/describe.ts");
+      done(await describe(service, options, context));
     });
 
   command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [

@@ -1,18 +1,13 @@
 // `wherry call`: requests through discovery and balancing, as any client of the service framework makes them.
 import { readFileSync } from "node:fs";
 import { asError, type Clock } from "@wherry/core";
-import { resources, StatusError } from "@wherry/kube";
-import type { KubeClient } from "@wherry/kube/client";
-import type { Service, Stored } from "@wherry/kube/types";
 import { type Client, connect, ServiceError } from "@wherry/service";
-import { connectApi } from "../client.ts";
 import type { Context } from "../context.ts";
-import { requireDaemon } from "../daemon-process.ts";
-import { CliError, exitCodes, nameOption, usageError } from "../errors.ts";
+import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
-import { isPodReady, troubles } from "../up/readiness.ts";
+import { findService } from "../service-target.ts";
 import { duration, wholeNumber } from "../values.ts";
 
 export interface CallCommandOptions extends CommonOptions {
@@ -43,13 +38,7 @@ export async function call(
   const deadlineMs = duration("--deadline", options.deadline);
   const count = wholeNumber("--count", options.count, 1, cliLimits.callCountMax);
   const concurrency = wholeNumber("--concurrency", options.concurrency, 1, cliLimits.callConcurrencyMax);
-  const [name = "", namespace = "default", ...more] = target.split(".");
-  if (name === "" || namespace === "" || more.length > 0)
-    throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
-  const { paths, info } = requireDaemon(options.name, context);
-  const { client: kube } = connectApi(paths, info);
-  const service = await requireService(kube, name, namespace);
-  await requireLivePods(kube, service, options.name);
+  const { kube, name, namespace } = await findService(target, options.name, context);
   const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-call" });
   try {
     const body = bodyOf(text === "-" ? readInput() : text);
@@ -58,51 +47,6 @@ export async function call(
   } finally {
     await client.close();
   }
-}
-
-/** A service that isn't there is told at once, rather than after the deadline. */
-async function requireService(kube: KubeClient, name: string, namespace: string): Promise<Stored<Service>> {
-  try {
-    return await kube.get(resources.services, name, namespace);
-  } catch (error) {
-    if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
-    const { items } = await kube.list(resources.services);
-    const elsewhere = items
-      .filter(({ metadata }) => metadata.name === name)
-      .map(({ metadata }) => metadata.namespace ?? "");
-    if (elsewhere.length > 0)
-      throw new CliError(
-        `there is no service "${name}" in namespace "${namespace}": ${name} is in ${elsewhere.join(", ")}. Call it as ${elsewhere.map((other) => `${name}.${other}`).join(", ")}`,
-      );
-    const names = items
-      .filter(({ metadata }) => metadata.name !== "kubernetes")
-      .map(({ metadata }) =>
-        metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
-      );
-    throw new CliError(
-      `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
-    );
-  }
-}
-
-/** When no pod can answer, and none is about to, that is told at once, with the reason, rather than after the deadline. */
-async function requireLivePods(kube: KubeClient, service: Stored<Service>, cluster: string): Promise<void> {
-  const selector = Object.entries(service.spec?.selector ?? {});
-  if (selector.length === 0) return;
-  const { name, namespace = "default" } = service.metadata;
-  const labelSelector = selector.map(([key, value]) => `${key}=${value}`).join(",");
-  const { items } = await kube.list(resources.pods, { namespace, labelSelector });
-  // One that ends may answer still.
-  if (items.length === 0 || items.some((pod) => isPodReady(pod) || pod.metadata.deletionTimestamp !== undefined))
-    return;
-  const found = troubles(items);
-  if (items.some((pod) => !found.some((trouble) => trouble.pod === pod))) return;
-  const reasons = new Set(
-    found.map((trouble) => `${trouble.pod.metadata.name}: ${trouble.reason}: ${trouble.message}`),
-  );
-  const shown = [...reasons].slice(0, cliLimits.podReasonsMax).map((reason) => `  ${reason}`);
-  const logs = `wherry logs${nameOption(cluster)} -n ${namespace} service/${name}`;
-  throw new CliError(`no pod of service "${name}" can answer:\n${shown.join("\n")}\nSee "${logs}"`);
 }
 
 /** Standard input, without the newline that ends it. */

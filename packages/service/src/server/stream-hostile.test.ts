@@ -27,7 +27,7 @@ const feed = service("feed", {
       stream: "in",
       handler: async (items: AsyncIterableIterator<number>) => {
         let total = 0;
-        for await (const item of items) total += Number(item);
+        for await (const item of items) total += item;
         return total;
       },
     }),

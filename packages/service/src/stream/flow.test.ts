@@ -111,7 +111,7 @@ test("an error comes after the items before it, once; a break comes at once", as
     for (let index = 0; index < 4; index++)
       got.push(
         await inbox.next().then(
-          ({ value }) => value as unknown,
+          ({ value }) => value,
           (error: unknown) => (error as Error).message,
         ),
       );

@@ -1,0 +1,153 @@
+// `wherry describe`: what a service says of itself, and how each of its pods is. It asks the pods themselves, through the messaging port.
+import {
+  type Client,
+  connect,
+  type MethodDescription,
+  type ServiceDescription,
+  ServiceError,
+  type ServiceStats,
+} from "@wherry/service";
+import type { CommonOptions } from "../common-options.ts";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { cliLimits } from "../limits.ts";
+import { printData } from "../output.ts";
+import { schemaText } from "../schema-text.ts";
+import { findService, type FoundService } from "../service-target.ts";
+import { table, type Terminal } from "../terminal.ts";
+import { duration } from "../values.ts";
+
+export interface DescribeOptions extends CommonOptions {
+  readonly all?: boolean;
+  readonly deadline: string;
+  readonly output?: "json" | "yaml";
+}
+
+/** A pod's answer to `$stats`, or why there is none. */
+interface Instance {
+  readonly pod: string;
+  readonly stats?: ServiceStats;
+  readonly error?: string;
+}
+
+export async function describe(target: string, options: DescribeOptions, context: Context): Promise<number> {
+  const deadlineMs = duration("--deadline", options.deadline);
+  const found = await findService(target, options.name, context);
+  const { kube, name, namespace } = found;
+  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-describe", subset: false });
+  try {
+    const description = await ask(client, name);
+    const instances = await askAll(client, found);
+    const data = { ...description, instances };
+    if (options.output === undefined) print(description, instances, options.all === true, context.terminal);
+    else await printData(data, [name], options.output, context.terminal);
+    return 0;
+  } finally {
+    await client.close();
+  }
+}
+
+/** @throws CliError that says what the service is, if it cannot be asked. */
+async function ask(client: Client, name: string): Promise<ServiceDescription> {
+  try {
+    return (await client.call("$describe")) as ServiceDescription;
+  } catch (error) {
+    if (!ServiceError.is(error)) throw error;
+    if (error.code === "NOT_FOUND")
+      throw new CliError(`service "${name}" can't describe itself: its @wherry/service is older than this command`);
+    const hint = "only services of @wherry/service can be described; others answer their own protocol";
+    throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message}); ${hint}`);
+  }
+}
+
+async function askAll(client: Client, { pods }: FoundService): Promise<Instance[]> {
+  const asked = pods.slice(0, cliLimits.describedPodsMax).map(({ metadata: { name: pod } }) =>
+    client.call("$stats", undefined, { to: pod }).then(
+      (stats): Instance => ({ pod, stats: stats as ServiceStats }),
+      (error: unknown): Instance => {
+        if (!ServiceError.is(error)) throw error;
+        return { pod, error: error.code };
+      },
+    ),
+  );
+  return Promise.all(asked);
+}
+
+function print(about: ServiceDescription, instances: readonly Instance[], all: boolean, terminal: Terminal): void {
+  const answering = instances.filter(({ stats }) => stats !== undefined).length;
+  const version = about.version === "" ? "" : ` ${about.version}`;
+  const out = (line: string): void => terminal.out(terminal.clean(line));
+  out(`${about.name}${version}  protocol ${about.protocol}, ${answering} of ${instances.length} pods answer`);
+  section("methods", Object.entries(about.methods).map(methodRow), terminal);
+  section(
+    "topics",
+    Object.entries(about.topics).map(([name, { event }]) => [name, schemaText(event)]),
+    terminal,
+  );
+  const { concurrency, queueMax, streamsMax } = about.limits;
+  const raw = about.raw ? "; plain ZeroMQ sockets are served" : "";
+  out(`\nlimits  concurrency ${concurrency}, queueMax ${queueMax}, streamsMax ${streamsMax}${raw}`);
+  const shown = all ? instances : instances.slice(0, cliLimits.describedPodsShown);
+  const heads = ["pod", "state", "up", "calls", "failed", "p99", "queued", "running", "streams", "credit", "peers"];
+  section("pods", [heads, ...shown.map(instanceRow)], terminal);
+  if (shown.length < instances.length) out(`  and ${instances.length - shown.length} more: --all`);
+  if (all) for (const instance of instances) printMethods(instance, terminal);
+}
+
+function section(title: string, rows: readonly (readonly string[])[], terminal: Terminal): void {
+  if (rows.length === 0) return;
+  terminal.out(`\n${title}`);
+  for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`.trimEnd()));
+}
+
+/** `buy  { count: number } → number  keyed` */
+function methodRow([name, method]: readonly [string, MethodDescription]): string[] {
+  const { stream, input, output } = method;
+  const taken = input === undefined ? "any" : schemaText(input);
+  const given = output === undefined ? "any" : schemaText(output);
+  const into = stream === "in" || stream === "both" ? `${taken}, …` : taken;
+  const out = stream === "out" || stream === "both" ? `${given}, …` : given;
+  const flags = [
+    ...(stream === undefined ? [] : [`stream ${stream}`]),
+    ...(["endless", "idempotent", "keyed"] as const).filter((flag) => method[flag] === true),
+    ...(method.trust === "internal" ? ["internal"] : []),
+  ];
+  return [name, `${into} → ${out}`, flags.join(", ")];
+}
+
+function instanceRow({ pod, stats, error = "" }: Instance): string[] {
+  if (stats === undefined) return [pod, `no answer: ${error}`];
+  const methods = Object.values(stats.methods);
+  const calls = methods.reduce((sum, { count }) => sum + count, 0);
+  const good = methods.reduce((sum, { codes }) => sum + (codes["OK"] ?? 0), 0);
+  const slowest = methods.map(({ p99Ms }) => p99Ms).filter((p99Ms) => p99Ms !== undefined);
+  const p99 =
+    slowest.length === 0 ? "-" : milliseconds(slowest.includes(null) ? null : Math.max(...slowest.map(Number)));
+  const counts = [stats.queued, stats.running, stats.streams, stats.credit, stats.peers].map(String);
+  return [pod, stats.state, age(stats.uptimeMs), String(calls), String(calls - good), p99, ...counts];
+}
+
+function printMethods({ pod, stats }: Instance, terminal: Terminal): void {
+  if (stats === undefined) return;
+  const rows = Object.entries(stats.methods).map(([name, { count, codes, p50Ms, p90Ms, p99Ms, itemsIn, itemsOut }]) => [
+    ...[
+      name,
+      String(count),
+      ...[p50Ms, p90Ms, p99Ms].map((value) => (value === undefined ? "-" : milliseconds(value))),
+    ],
+    itemsIn === undefined ? "-" : `${itemsIn} in, ${itemsOut ?? 0} out`,
+    Object.entries(codes)
+      .map(([code, times]) => `${code} ${times}`)
+      .join(", "),
+  ]);
+  section(pod, [["method", "calls", "p50", "p90", "p99", "items", "codes"], ...rows], terminal);
+}
+
+/** The upper bound of a histogram's bucket; null: above the last. */
+const milliseconds = (value: number | null): string => (value === null ? "> 10 s" : `≤ ${value} ms`);
+
+function age(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 120) return `${seconds}s`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)}m` : `${Math.floor(seconds / 3600)}h`;
+}

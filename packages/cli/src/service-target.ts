@@ -1,0 +1,82 @@
+// The service that a command names, with its pods: told at once, and with what to do, when it is not there or cannot answer.
+import { resources, StatusError } from "@wherry/kube";
+import type { KubeClient } from "@wherry/kube/client";
+import type { Pod, Service, Stored } from "@wherry/kube/types";
+import { connectApi } from "./client.ts";
+import type { Context } from "./context.ts";
+import { requireDaemon } from "./daemon-process.ts";
+import { CliError, nameOption, usageError } from "./errors.ts";
+import { cliLimits } from "./limits.ts";
+import { isPodReady, troubles } from "./up/readiness.ts";
+
+export interface FoundService {
+  readonly kube: KubeClient;
+  readonly name: string;
+  readonly namespace: string;
+  readonly pods: readonly Stored<Pod>[];
+}
+
+/**
+ * @param target NAME or NAME.NAMESPACE
+ * @throws CliError when there is no such service, or no pod of it can answer and none is about to.
+ */
+export async function findService(target: string, cluster: string, context: Context): Promise<FoundService> {
+  const [name = "", namespace = "default", ...more] = target.split(".");
+  if (name === "" || namespace === "" || more.length > 0)
+    throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
+  const { paths, info } = requireDaemon(cluster, context);
+  const { client: kube } = connectApi(paths, info);
+  const service = await requireService(kube, name, namespace);
+  const pods = await podsOf(kube, service);
+  requireLivePods(service, pods, cluster);
+  return { kube, name, namespace, pods };
+}
+
+async function podsOf(kube: KubeClient, service: Stored<Service>): Promise<readonly Stored<Pod>[]> {
+  const selector = Object.entries(service.spec?.selector ?? {});
+  if (selector.length === 0) return [];
+  const { namespace = "default" } = service.metadata;
+  const labelSelector = selector.map(([key, value]) => `${key}=${value}`).join(",");
+  return (await kube.list(resources.pods, { namespace, labelSelector })).items;
+}
+
+/** A service that isn't there is told at once, rather than after the deadline. */
+async function requireService(kube: KubeClient, name: string, namespace: string): Promise<Stored<Service>> {
+  try {
+    return await kube.get(resources.services, name, namespace);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
+    const { items } = await kube.list(resources.services);
+    const elsewhere = items
+      .filter(({ metadata }) => metadata.name === name)
+      .map(({ metadata }) => metadata.namespace ?? "");
+    if (elsewhere.length > 0)
+      throw new CliError(
+        `there is no service "${name}" in namespace "${namespace}": ${name} is in ${elsewhere.join(", ")}. Call it as ${elsewhere.map((other) => `${name}.${other}`).join(", ")}`,
+      );
+    const names = items
+      .filter(({ metadata }) => metadata.name !== "kubernetes")
+      .map(({ metadata }) =>
+        metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
+      );
+    throw new CliError(
+      `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
+    );
+  }
+}
+
+/** When no pod can answer, and none is about to, that is told at once, with the reason, rather than after the deadline. */
+function requireLivePods(service: Stored<Service>, items: readonly Stored<Pod>[], cluster: string): void {
+  const { name, namespace = "default" } = service.metadata;
+  // One that ends may answer still.
+  if (items.length === 0 || items.some((pod) => isPodReady(pod) || pod.metadata.deletionTimestamp !== undefined))
+    return;
+  const found = troubles(items);
+  if (items.some((pod) => !found.some((trouble) => trouble.pod === pod))) return;
+  const reasons = new Set(
+    found.map((trouble) => `${trouble.pod.metadata.name}: ${trouble.reason}: ${trouble.message}`),
+  );
+  const shown = [...reasons].slice(0, cliLimits.podReasonsMax).map((reason) => `  ${reason}`);
+  const logs = `wherry logs${nameOption(cluster)} -n ${namespace} service/${name}`;
+  throw new CliError(`no pod of service "${name}" can answer:\n${shown.join("\n")}\nSee "${logs}"`);
+}
