@@ -102,6 +102,8 @@ export const sqliteSettleRetryMs = 1000;
 export const deadlineMsDefault = 5000;
 /** Calls that wait in one client for an endpoint with credit; the next one fails with BUSY. */
 export const waitingCallsMax = 10_000;
+/** A call that waits in line is not sent any more when what is left of its time is less than answers take now, at most this share of it. */
+export const tooLateShareMax = 0.25;
 /** Attempts of one call, the first included. It travels in one byte. */
 export const attemptsMax = 255;
 /** Milliseconds: first and longest pause before an attempt that did not find another endpoint at once. */

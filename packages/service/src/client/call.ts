@@ -40,6 +40,8 @@ export interface CallFacts {
   readonly policy: MethodPolicy;
   /** By `Clock.monotonic`, over all attempts. */
   readonly deadlineMs: number;
+  /** Milliseconds from its beginning to its deadline. */
+  readonly withinMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -54,6 +56,7 @@ export class Call {
   readonly to: string | undefined;
   readonly policy: MethodPolicy;
   readonly deadlineMs: number;
+  readonly withinMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   settled = false;
@@ -87,6 +90,7 @@ export class Call {
     this.to = facts.to;
     this.policy = facts.policy;
     this.deadlineMs = facts.deadlineMs;
+    this.withinMs = facts.withinMs;
     this.resolve = facts.resolve;
     this.reject = facts.reject;
   }

@@ -4,11 +4,13 @@
 import type { Clock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { deadlineMsDefault } from "../limits.ts";
+import { tooLateShareMax } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { Balancer } from "./balancer.ts";
 import { type Attempt, Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { fallBack, mayFallBack } from "./fallback.ts";
+import { PeakEwma } from "./latency.ts";
 import { closedError, fullError, hopelessError, lateError, poisonError, situationOf } from "./late.ts";
 import { Line } from "./line.ts";
 import { Policies, type PolicyOptions } from "./policy.ts";
@@ -39,6 +41,8 @@ export class ClientCore {
   readonly #sender: Sender;
   readonly #live: Set<Call> = new Set();
   readonly #budget: RetryBudget;
+  /** From sending to the answer, while calls wait in line. */
+  readonly #answerTime: PeakEwma = new PeakEwma();
   readonly #stop: AbortController = new AbortController();
   readonly #counts = { calls: 0, succeeded: 0, failed: 0, hedgesWon: 0, fallbacks: 0, rejected: 0 };
   /** Both are made when first asked for. */
@@ -69,6 +73,7 @@ export class ClientCore {
     this.#line = new Line({
       clock,
       place: (call) => this.#sender.place(call),
+      isTooLate: (call, nowMs) => this.#isTooLate(call, nowMs),
       soonestRoomMs: (nowMs) => pool.soonestRoomMs(nowMs),
     });
     pool.start(this.#stop.signal);
@@ -92,32 +97,28 @@ export class ClientCore {
       const policy = this.#policies.of(method, options);
       const withinMs = Math.min(policy.deadlineMs, parent?.remainingMs ?? Infinity);
       const deadlineMs = this.#clock.monotonic() + withinMs;
-      this.#begin(
-        new Call({ method, content, body, key, trace, affinity, to, policy, deadlineMs, resolve, reject }),
-        withinMs,
-        signal,
-        parent?.signal,
-      );
+      const facts = { method, content, body, key, trace, affinity, to, policy, deadlineMs, withinMs, resolve, reject };
+      this.#begin(new Call(facts), signal, parent?.signal);
     });
   }
 
-  #begin(call: Call, withinMs: number, ...signals: readonly (AbortSignal | undefined)[]): void {
+  #begin(call: Call, ...signals: readonly (AbortSignal | undefined)[]): void {
     this.#counts.calls++;
     this.#budget.deposit();
     this.#live.add(call);
-    const refusal = this.#stop.signal.aborted ? closedError() : this.#refusal(call, withinMs);
+    const refusal = this.#stop.signal.aborted ? closedError() : this.#refusal(call);
     if (refusal !== undefined) {
       this.#fail(call, refusal);
       return;
     }
-    call.timer = this.#clock.timer(withinMs, () => this.#late(call, withinMs));
+    call.timer = this.#clock.timer(call.withinMs, () => this.#late(call));
     for (const signal of signals) this.#listen(call, signal);
     if (!call.settled) this.#dispatch(call);
   }
 
   /** Of the method's circuit breaker. */
-  #refusal(call: Call, withinMs: number): ServiceError | undefined {
-    const { method, policy, deadlineMs } = call;
+  #refusal(call: Call): ServiceError | undefined {
+    const { method, policy, deadlineMs, withinMs } = call;
     if (policy.breaker === undefined) return undefined;
     const admission = policy.breaker.admit(method, deadlineMs - withinMs);
     if (admission instanceof ServiceError) {
@@ -243,9 +244,18 @@ export class ClientCore {
     });
   }
 
-  #late(call: Call, withinMs: number): void {
+  /**
+   * Under overload whoever is first in line is closest to its deadline: sent now, it would be answered when nobody waits any more, and
+   * so would all behind it. It is left to its deadline instead, and the pods do what is still of use.
+   */
+  #isTooLate({ deadlineMs, withinMs }: Call, nowMs: number): boolean {
+    const answerMs = this.#answerTime.valueMs(nowMs) ?? 0;
+    return deadlineMs - nowMs < Math.min(answerMs, withinMs * tooLateShareMax);
+  }
+
+  #late(call: Call): void {
     for (const { endpoint } of call.open) this.#pool.failed(endpoint, "slow");
-    this.#fail(call, lateError(call, withinMs, this.#options.service, this.#pool));
+    this.#fail(call, lateError(call, this.#options.service, this.#pool));
   }
 
   #succeed(attempt: Attempt, value: unknown): void {
@@ -253,6 +263,10 @@ export class ClientCore {
     const { hedge, latencies, breaker } = call.policy;
     if (attempt.hedge) this.#counts.hedgesWon++;
     if (hedge !== undefined && "afterPercentile" in hedge) latencies.observe(this.#clock.monotonic() - attempt.sentMs);
+    if (this.#line.size > 0) {
+      const nowMs = this.#clock.monotonic();
+      this.#answerTime.observe(nowMs - attempt.sentMs, nowMs);
+    }
     this.#settle(call);
     if (breaker !== undefined && call.admission !== undefined)
       breaker.ended(call.admission, undefined, this.#clock.monotonic());

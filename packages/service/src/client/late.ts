@@ -8,7 +8,8 @@ import type { Endpoint } from "./endpoint.ts";
 import type { Pool } from "./pool.ts";
 
 /** UNAVAILABLE when no endpoint ever took the call, else DEADLINE_EXCEEDED. */
-export function lateError(call: Call, withinMs: number, service: string, pool: Pool): ServiceError {
+export function lateError(call: Call, service: string, pool: Pool): ServiceError {
+  const { withinMs } = call;
   const details = { attempts: call.attempts, lastCode: call.lastError?.code };
   const fate = fateOfUnanswered(call);
   const options = { fate, retryable: true, details } as const;

@@ -12,6 +12,8 @@ export interface LineOptions {
   readonly clock: Clock;
   /** Sends the call if it can be sent now. */
   readonly place: (call: Call) => Placement;
+  /** Its answer would not come in time: it is not sent any more. */
+  readonly isTooLate: (call: Call, nowMs: number) => boolean;
   /** When an endpoint gets room by time alone; Infinity if none does. */
   readonly soonestRoomMs: (nowMs: number) => number;
 }
@@ -42,7 +44,7 @@ export class Line {
   pump(): void {
     if (this.#pinnedCount > 0) for (const [endpoint, calls] of this.#pinned) this.#pumpPinned(endpoint, calls);
     for (let call = this.#calls.peek(); call !== undefined; call = this.#calls.peek()) {
-      const placement = call.settled ? "gone" : this.#options.place(call);
+      const placement = this.#isOver(call) ? "gone" : this.#options.place(call);
       if (placement === "waits") {
         this.#wakeWhenRoom();
         return;
@@ -86,9 +88,13 @@ export class Line {
     return true;
   }
 
+  #isOver(call: Call): boolean {
+    return call.settled || this.#options.isTooLate(call, this.#options.clock.monotonic());
+  }
+
   #pumpPinned(endpoint: Endpoint, calls: BoundedQueue<Call>): void {
     for (let call = calls.peek(); call !== undefined; call = calls.peek()) {
-      const placement = call.settled ? "gone" : this.#options.place(call);
+      const placement = this.#isOver(call) ? "gone" : this.#options.place(call);
       if (placement === endpoint) {
         this.#wakeWhenRoom();
         return;
