@@ -2,6 +2,6 @@
 import { describe, vi } from "vitest";
 import { largeBodies } from "./large-bodies.suite.ts";
 
-vi.mock("./engine/shared-read.ts", () => ({ readShared: (): boolean => false }));
+vi.mock("./engine/shared-read.ts", () => ({ readShared: (): boolean => false, letGo: (): void => undefined }));
 
 describe("large bodies, without reading into buffers of ours", largeBodies);

@@ -14,14 +14,14 @@ import { Heartbeat } from "./heartbeat.ts";
 import { Idle } from "./idle.ts";
 import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
-import { Reader } from "./reader.ts";
+import { Reader, type ReaderOwner } from "./reader.ts";
 import { Unread } from "./unread.ts";
 import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
 
 type State = "handshake" | "ready" | "closing" | "gone";
 
-export class Connection implements Link {
+export class Connection implements Link, ReaderOwner {
   readonly id: number;
   readonly address: string;
   routingId: Uint8Array = new Uint8Array(0);
@@ -67,12 +67,7 @@ export class Connection implements Link {
       const detail = `no READY within ${settings.handshakeTimeoutMs} ms`;
       this.drop({ reason: "handshake-timeout", detail });
     });
-    this.#reader = new Reader(socket, clock, settings, {
-      greet: (chunk) => this.#greet(chunk),
-      onCommand: (body) => this.#onCommand(body),
-      onHeld: (bytes) => owner.partials.hold(this, bytes),
-      onDecoded: (problem) => this.#onDecoded(problem),
-    });
+    this.#reader = new Reader(socket, clock, settings, this);
     socket.on("end", () => this.#onRemoteEnd());
     socket.on("error", (error) => this.#onError(error));
     socket.on("close", () => this.#onClose());
@@ -230,7 +225,7 @@ export class Connection implements Link {
     this.#socket.end();
   }
 
-  #greet(chunk: Buffer): Buffer | undefined {
+  greet(chunk: Buffer): Buffer | undefined {
     if (this.#state !== "handshake") return undefined;
     const rest = this.#handshake.greet(chunk);
     if (rest === undefined || Buffer.isBuffer(rest)) return rest;
@@ -238,8 +233,12 @@ export class Connection implements Link {
     return undefined;
   }
 
+  onHeld(bytes: number): void {
+    this.#owner.partials.hold(this, bytes);
+  }
+
   /** While closing too: what the peer sent before it noticed is not thrown away. */
-  #onDecoded(problem: Problem | undefined): void {
+  onDecoded(problem: Problem | undefined): void {
     if (!this.#wasReady && this.#reader.decoder.messagesAllowed) this.#becomeReady();
     const messages = this.#reader.takeMessages();
     if (problem !== undefined) this.#refuse(problem);
@@ -275,7 +274,7 @@ export class Connection implements Link {
     this.#owner.onReady(this);
   }
 
-  #onCommand(body: Buffer): Problem | undefined {
+  onCommand(body: Buffer): Problem | undefined {
     const command = parseCommand(body);
     if (isProblem(command)) return command;
     if (this.#handshake.introduction === undefined) {
@@ -350,6 +349,7 @@ export class Connection implements Link {
     this.#deadline?.cancel();
     this.#state = "gone";
     this.#letGo();
+    this.#reader.close();
     this.#writer.stop();
     const undelivered = this.#writer.queuedMessages;
     this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#wasOpen, wasReady: this.#wasReady });

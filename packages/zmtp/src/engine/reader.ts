@@ -7,7 +7,7 @@ import type { Message } from "../types.ts";
 import { Decoder, type DecoderLimits } from "../wire/decoder.ts";
 import { longHeaderBytes } from "../wire/frame.ts";
 import type { Problem } from "../wire/problem.ts";
-import { readShared, type Sink } from "./shared-read.ts";
+import { letGo, readShared, type Sink } from "./shared-read.ts";
 
 export interface ReaderOwner {
   /** What comes before the first frame is the owner's. @returns the rest, for the decoder; undefined: nothing, or it is over. */
@@ -20,7 +20,7 @@ export interface ReaderOwner {
   onDecoded(problem: Problem | undefined): void;
 }
 
-export class Reader {
+export class Reader implements Sink {
   readonly decoder: Decoder;
   bytesIn = 0;
   messagesIn = 0;
@@ -76,14 +76,15 @@ export class Reader {
     this.decoder.stop();
   }
 
+  /** The socket is closed. */
+  close(): void {
+    this.stop();
+    letGo(this.#socket);
+  }
+
   #start(): void {
     const socket = this.#socket;
-    const sink: Sink = {
-      take: (bytes) => this.#onBorrowed(bytes),
-      placed: (bytes) => this.#onPlaced(bytes),
-      next: () => this.#nextRead(),
-    };
-    if (!readShared(socket, sink)) socket.on("data", (chunk) => this.#onData(chunk));
+    if (!readShared(socket, this)) socket.on("data", (chunk) => this.#onData(chunk));
     socket.resume();
   }
 
@@ -91,7 +92,7 @@ export class Reader {
    * Where the next bytes go. After a large body they are what comes before the next one, if the peer goes on as before: then that
    * one is read to its place from its first byte on. A wrong guess costs one short read, or a copy.
    */
-  #nextRead(): Buffer | number {
+  next(): Buffer | number {
     const place = this.decoder.place();
     const wasPlacing = this.#placing;
     this.#placing = place !== undefined;
@@ -104,13 +105,12 @@ export class Reader {
     return place;
   }
 
-  #onPlaced(bytes: number): void {
+  placed(bytes: number): void {
     this.#count(bytes);
     this.#owner.onDecoded(this.decoder.placed(bytes));
   }
 
-  /** Bytes that somebody else's come after. */
-  #onBorrowed(bytes: Buffer): void {
+  take(bytes: Buffer): void {
     this.#sharedBytes += bytes.length;
     if (!this.#greeted) {
       this.#onData(Buffer.from(bytes));

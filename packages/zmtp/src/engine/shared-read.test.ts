@@ -2,7 +2,7 @@
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { until } from "../harness.suite.ts";
-import { readShared, type Sink } from "./shared-read.ts";
+import { letGo, readShared, type Sink } from "./shared-read.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(() => {
@@ -96,6 +96,16 @@ it.skipIf(skipped)(
     await until(() => sink.text === "abcd(e)");
     other.write("fghij");
     await until(() => sink.text === "abcd(e)[fg][hi][j]");
+    sink.where = place;
+    other.write("k");
+    await until(() => sink.text.endsWith("[k]"));
+    const holds = (): boolean =>
+      Object.getOwnPropertySymbols(accepted).some((at) => Reflect.get(accepted, at) === place);
+    expect(holds()).toBe(true);
+    accepted.destroy();
+    await until(() => accepted.closed);
+    letGo(accepted);
+    expect(holds()).toBe(false);
   },
 );
 

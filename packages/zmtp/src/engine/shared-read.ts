@@ -54,12 +54,14 @@ export function readShared(socket: NetSocket, sink: Sink): boolean {
     if (typeof next !== "number") return next;
     return next < shared.length ? shared.subarray(0, next) : shared;
   };
-  // Nothing is read any more: a body that was begun is not held by a socket that somebody remembers.
-  socket.once("close", () => {
-    internals[buffer] = shared;
-  });
   handle.useUserBuffer(shared);
   return true;
+}
+
+/** Of a socket that is closed: it does not hold the place of its last read any more, for whoever remembers the socket. */
+export function letGo(socket: NetSocket): void {
+  const internals = socket as unknown as Internals;
+  if (switches !== undefined && switches.buffer in internals) internals[switches.buffer] = shared;
 }
 
 interface Switches {

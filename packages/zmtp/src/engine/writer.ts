@@ -7,12 +7,12 @@ import { flagCommand, flagMore, longHeaderBytes, shortBodyBytesMax, shortHeaderB
 import type { EncodedMessage } from "../wire/encoded.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
 import type { Output } from "./link.ts";
-import { type Batch, Outbox, type OutboxLimits } from "./outbox.ts";
+import { type Batch, Outbox, type OutboxLimits, type OutboxOwner } from "./outbox.ts";
 import type { Tally } from "./tally.ts";
 
 const nothing = new Uint8Array(0);
 
-export class Writer implements Flushable, Output {
+export class Writer implements Flushable, Output, OutboxOwner {
   /** Taken by the kernel. */
   messagesOut = 0;
   bytesOut = 0;
@@ -33,12 +33,7 @@ export class Writer implements Flushable, Output {
   constructor(socket: Writable, flusher: Flusher, outboxLimits: OutboxLimits, tally: Tally, onProgress: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;
-    this.#outbox = new Outbox(flusher, outboxLimits, tally, {
-      onFull: () => {
-        if (this.#writing === undefined) this.flush();
-      },
-      onBroken: (error) => socket.destroy(asError(error)),
-    });
+    this.#outbox = new Outbox(flusher, outboxLimits, tally, this);
     this.#onProgress = onProgress;
   }
 
@@ -118,6 +113,14 @@ export class Writer implements Flushable, Output {
     this.#dirty = false;
     if (this.#dead || this.#writing !== undefined) return;
     while (this.#writeBatch());
+  }
+
+  onFull(): void {
+    if (this.#writing === undefined) this.flush();
+  }
+
+  onBroken(error: unknown): void {
+    this.#socket.destroy(asError(error));
   }
 
   /** The connection is gone: nothing more is written, and what is queued stays counted. */
