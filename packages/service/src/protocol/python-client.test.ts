@@ -54,6 +54,12 @@ describe.skipIf(!hasZmq)("Python with pyzmq", () => {
     });
   });
 
+  test("and asks a service to describe itself", async () => {
+    const { endpoint } = await startChild().listening;
+    const { stdout } = await run(python, [client, endpoint, "$describe", "null"]);
+    expect(JSON.parse(stdout)).toMatchObject({ name: "echo", protocol: 1, methods: { echo: { trust: "external" } } });
+  });
+
   test("a bare REQ socket is echoed", async () => {
     const { endpoint } = await startChild().listening;
     const script = `import sys, zmq
