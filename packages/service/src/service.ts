@@ -36,8 +36,10 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   readonly key: string | undefined;
   /** 1 for the first attempt of this call. */
   readonly attempt: number;
-  /** W3C `traceparent` of the caller. */
-  readonly trace: string | undefined;
+  /** W3C `traceparent` of this request itself: calls that carry it are its children. There always is one. */
+  readonly trace: string;
+  /** W3C `tracestate` of the caller; empty for none. */
+  readonly traceState: string;
   /** Where the request came from: `tcp://127.0.0.1:53211`. */
   readonly peer: string;
   readonly log: Log;

@@ -4,6 +4,7 @@ import type { Timer } from "@wherry/core";
 import { type RequestFate, ServiceError } from "../errors.ts";
 import { textBytesMax } from "../limits.ts";
 import type { ContentType } from "../protocol/codes.ts";
+import type { CallSpan } from "../tracing/open-telemetry.ts";
 import type { Admission } from "./breaker.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { MethodPolicy } from "./policy.ts";
@@ -33,6 +34,9 @@ export interface CallFacts {
   readonly body: Uint8Array | undefined;
   readonly key: string;
   readonly trace: string;
+  readonly traceState: string;
+  /** Records it, where somebody wants that. */
+  readonly span: CallSpan | undefined;
   /** Equal ones go to the same pod. */
   readonly affinity: string | undefined;
   /** The one instance that it is for. */
@@ -42,16 +46,16 @@ export interface CallFacts {
   readonly deadlineMs: number;
   /** Milliseconds from its beginning to its deadline. */
   readonly withinMs: number;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
 
-export class Call {
+export class Call implements CallFacts {
   readonly method: string;
   readonly content: ContentType;
   readonly body: Uint8Array | undefined;
   readonly key: string;
   readonly trace: string;
+  readonly traceState: string;
+  readonly span: CallSpan | undefined;
   readonly affinity: string | undefined;
   readonly to: string | undefined;
   readonly policy: MethodPolicy;
@@ -80,19 +84,21 @@ export class Call {
   /** Stops listening to the caller's signal. */
   unlisten: (() => void) | undefined = undefined;
 
-  constructor(facts: CallFacts) {
+  constructor(facts: CallFacts, resolve: Call["resolve"], reject: Call["reject"]) {
     this.method = facts.method;
     this.content = facts.content;
     this.body = facts.body;
     this.key = facts.key;
     this.trace = facts.trace;
+    this.traceState = facts.traceState;
+    this.span = facts.span;
     this.affinity = facts.affinity;
     this.to = facts.to;
     this.policy = facts.policy;
     this.deadlineMs = facts.deadlineMs;
     this.withinMs = facts.withinMs;
-    this.resolve = facts.resolve;
-    this.reject = facts.reject;
+    this.resolve = resolve;
+    this.reject = reject;
   }
 }
 

@@ -23,6 +23,7 @@ import { Subscriptions } from "./subscriptions.ts";
 import { currentContext } from "../current-context.ts";
 import type { StreamOptions } from "../stream/types.ts";
 import type { SubscribeOptions, Subscription, TopicEvent } from "../topic.ts";
+import { openTelemetry } from "../tracing/open-telemetry.ts";
 import type { Balance, CallOptions, ClientCounters } from "./types.ts";
 
 export interface ClientCoreOptions extends Omit<PoolOptions, "timed">, PolicyOptions {
@@ -90,15 +91,21 @@ export class ClientCore {
       const { signal, affinity, to } = options;
       const parent = options.parent === undefined ? currentContext() : options.parent;
       const { content, body } = encodeContent(value);
-      const [key, trace] = [options.key ?? "", options.trace ?? parent?.trace ?? ""];
+      const { key = "" } = options;
       checkText("method", method);
       checkText("key", key);
+      // Without a parent the trace begins at the service, with the first who asks for it: most calls need not carry one.
+      const given = options.trace ?? parent?.trace ?? "";
+      const givenState = options.trace === undefined ? (parent?.traceState ?? "") : "";
+      const span = openTelemetry()?.call(this.#options.service, method, given, givenState);
+      const trace = span?.traceparent ?? given;
+      const traceState = span?.tracestate ?? givenState;
       checkText("trace", trace);
       const policy = this.#policies.of(method, options);
       const withinMs = Math.min(policy.deadlineMs, parent?.remainingMs ?? Infinity);
       const deadlineMs = this.#clock.monotonic() + withinMs;
-      const facts = { method, content, body, key, trace, affinity, to, policy, deadlineMs, withinMs, resolve, reject };
-      this.#begin(new Call(facts), signal, parent?.signal);
+      const facts = { method, content, body, key, trace, traceState, span, affinity, to, policy, deadlineMs, withinMs };
+      this.#begin(new Call(facts, resolve, reject), signal, parent?.signal);
     });
   }
 
@@ -211,6 +218,7 @@ export class ClientCore {
 
   #failed({ call, endpoint }: Attempt, error: ServiceError): void {
     call.lastError = error;
+    call.span?.attemptFailed(error);
     if (error.fate === "maybe-executed") call.maybeExecuted = true;
     if (error.code === "ABORTED") call.crashes += error.details["crashed"] === true ? 1 : 0.5;
     if (error.fate === "answered") this.#fail(call, error);
@@ -268,6 +276,7 @@ export class ClientCore {
       this.#answerTime.observe(nowMs - attempt.sentMs, nowMs);
     }
     this.#settle(call);
+    call.span?.end();
     if (breaker !== undefined && call.admission !== undefined)
       breaker.ended(call.admission, undefined, this.#clock.monotonic());
     this.#counts.succeeded++;
@@ -277,6 +286,7 @@ export class ClientCore {
   #fail(call: Call, error: ServiceError): void {
     if (call.settled) return;
     this.#settle(call);
+    call.span?.end(error);
     const { breaker, fallback } = call.policy;
     if (breaker !== undefined && call.admission !== undefined)
       breaker.ended(call.admission, error, this.#clock.monotonic());

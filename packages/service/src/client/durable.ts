@@ -4,6 +4,7 @@ import type { Publisher } from "../durable/publisher.ts";
 import { type RequestFate, ServiceError } from "../errors.ts";
 import { deadlineMsDefault } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
+import { currentContext } from "../current-context.ts";
 import { checkText } from "./call.ts";
 import type { Send } from "./chain.ts";
 import type { CallOptions, ConnectOptions } from "./types.ts";
@@ -34,7 +35,8 @@ export class DurableCalls {
   }
 
   async #call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { key, parent } = options;
+    const { key } = options;
+    const parent = options.parent === undefined ? currentContext() : options.parent;
     const trace = options.trace ?? parent?.trace;
     checkText("key", key ?? "");
     checkText("trace", trace ?? "");

@@ -134,7 +134,8 @@ export class Endpoint {
     const { id, number: mark, call, sentMs } = attempt;
     const { content, body } = call;
     const number = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
-    const texts = [call.method, call.key, call.trace];
+    const { method, key, trace, traceState } = call;
+    const texts = traceState === "" ? [method, key, trace] : [method, key, trace, traceState];
     if (this.#socket.send(encode(messageType.request, { id, mark, number, texts, content }, body)) !== "sent")
       return false;
     this.open.set(id, attempt);

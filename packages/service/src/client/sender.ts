@@ -72,6 +72,7 @@ export class Sender {
     const attempt: Attempt = { id, number, call, endpoint, sentMs: nowMs, hedge, abandoned: false, timer: undefined };
     if (!endpoint.send(attempt)) return false;
     call.attempts = number;
+    call.span?.attempt(number, endpoint.target.address);
     call.open.push(attempt);
     call.avoid = undefined;
     if (hedge) this.counts.hedges++;

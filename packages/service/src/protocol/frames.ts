@@ -30,7 +30,7 @@ export interface Decoded {
   readonly body: Uint8Array | undefined;
 }
 
-/** How many texts each type carries, by its number. */
+/** How many texts each type carries, by its number; a REQUEST may have one more. */
 const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 1, 1, 1, 1];
 /** Which types may have a body. */
 const mayHaveBody: ReadonlySet<number> = new Set([
@@ -100,17 +100,17 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
   if (content > contentType.bytes || (content === contentType.none) !== (body === undefined)) return "malformed";
   if (frames.length > from + 2 || (body !== undefined && !mayHaveBody.has(type))) return "malformed";
   const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  const texts = readTexts(view, count);
+  const texts = readTexts(view, count, type === messageType.request);
   if (texts === undefined) return "malformed";
   const header = { type, content, mark: view[7] ?? 0, id: view.readUInt32BE(8), number: view.readUInt32BE(12), texts };
   return { header, body };
 }
 
-/** Exactly `count` texts up to the end of the frame, or undefined. */
-function readTexts(frame: Buffer, count: number): string[] | undefined {
+/** Exactly `count` texts up to the end of the frame, or one more, or undefined. */
+function readTexts(frame: Buffer, least: number, orMore: boolean): string[] | undefined {
   const texts: string[] = [];
   let at = fixedBytes;
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < least || (orMore && index === least && at < frame.length); index++) {
     const length = frame[at];
     if (length === undefined || at + 1 + length > frame.length) return undefined;
     texts.push(length === 0 ? "" : frame.toString("utf8", at + 1, at + 1 + length));

@@ -24,6 +24,8 @@ export interface Incoming {
   readonly key: string;
   /** W3C `traceparent`; empty for none. */
   readonly trace: string;
+  /** W3C `tracestate`; empty or absent for none. */
+  readonly traceState?: string | undefined;
   /** 1 for the first. */
   readonly attempt: number;
   readonly content: ContentType;

@@ -125,9 +125,9 @@ export class Intake {
       server.drop(session, "protocol-violation");
       return;
     }
-    const [method = "", key = "", trace = ""] = texts;
+    const [method = "", key = "", trace = "", traceState] = texts;
     const { content, mark: attempt, number: withinMs } = header;
-    const incoming = { id, method, key, trace, attempt, content, body, withinMs };
+    const incoming = { id, method, key, trace, traceState, attempt, content, body, withinMs };
     const job = server.requests.accept(incoming, session, nowMs, session.hasRoom);
     if (job !== undefined) session.open.set(id, job);
   }

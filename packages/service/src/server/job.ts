@@ -8,6 +8,8 @@ import type { AmbientContext } from "../current-context.ts";
 import type { Method, RequestContext, RequestState } from "../service.ts";
 import type { StreamContext } from "../stream/types.ts";
 import type { PublishOptions, Published } from "../topic.ts";
+import type { CallSpan } from "../tracing/open-telemetry.ts";
+import { parseTraceParent, type TraceIds } from "../tracing/trace-context.ts";
 import type { Caller } from "./caller.ts";
 import type { Session } from "./session.ts";
 
@@ -29,6 +31,8 @@ export interface RequestJob extends JobCommon {
   readonly content: ContentType;
   readonly body: Uint8Array | undefined;
   readonly context: JobContext;
+  /** Records it, where somebody wants that. */
+  span: CallSpan | undefined;
 }
 
 export interface RawJob extends JobCommon {
@@ -47,6 +51,7 @@ export type Job = RequestJob | RawJob;
 interface Host {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly traceIds: TraceIds;
   publish(topic: string, event: unknown, options?: PublishOptions): Published;
 }
 
@@ -55,7 +60,9 @@ export class JobContext implements AmbientContext {
   readonly method: string;
   readonly key: string | undefined;
   readonly attempt: number;
-  readonly trace: string | undefined;
+  readonly traceState: string;
+  /** `traceparent` of the caller; empty for none. */
+  readonly callerTrace: string;
   readonly peer: string;
   readonly #deadlineMs: number;
   readonly #host: Host;
@@ -64,18 +71,20 @@ export class JobContext implements AmbientContext {
   #timer: { cancel(): void } | undefined;
   #aborted: Error | undefined;
   #state: RequestState | undefined;
+  #trace: string | undefined;
   /** The request is answered. */
   finished = false;
 
   constructor(
-    facts: Pick<RequestContext, "method" | "key" | "attempt" | "trace" | "peer">,
+    facts: Pick<JobContext, "method" | "key" | "attempt" | "callerTrace" | "traceState" | "peer">,
     deadlineMs: number,
     host: Host,
   ) {
     this.method = facts.method;
     this.key = facts.key;
     this.attempt = facts.attempt;
-    this.trace = facts.trace;
+    this.traceState = facts.traceState;
+    this.callerTrace = facts.callerTrace;
     this.peer = facts.peer;
     this.#deadlineMs = deadlineMs;
     this.#host = host;
@@ -83,6 +92,15 @@ export class JobContext implements AmbientContext {
 
   get state(): RequestState {
     return (this.#state ??= {});
+  }
+
+  get trace(): string {
+    return (this.#trace ??= this.#host.traceIds.childOf(this.callerTrace));
+  }
+
+  /** Of the span that records this request. */
+  set trace(traceparent: string) {
+    this.#trace = traceparent;
   }
 
   get error(): RequestContext["error"] {
@@ -107,8 +125,9 @@ export class JobContext implements AmbientContext {
 
   get log(): Log {
     if (this.#log === undefined) {
-      const fields = { method: this.method, peer: this.peer };
-      this.#log = templated(this.#host.log.child(this.trace === undefined ? fields : { ...fields, trace: this.trace }));
+      const { traceId, spanId } = parseTraceParent(this.trace) ?? {};
+      const fields = { method: this.method, peer: this.peer, trace_id: traceId, span_id: spanId };
+      this.#log = templated(this.#host.log.child(fields));
     }
     return this.#log;
   }

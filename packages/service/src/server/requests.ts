@@ -8,6 +8,7 @@ import { refusal } from "./hand-back.ts";
 import { answerOf, invoker, isThenable } from "./invoke.ts";
 import { JobContext, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn } from "./own-methods.ts";
+import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
 import type { Server } from "./server.ts";
 
 export class Requests {
@@ -26,7 +27,7 @@ export class Requests {
    */
   accept(incoming: Incoming, caller: Caller, nowMs: number, room = true): RequestJob | undefined {
     const server = this.#server;
-    const { id, method: name, key, trace, attempt, content, body } = incoming;
+    const { id, method: name, key, attempt, content, body } = incoming;
     if (isOwn(name)) {
       answerOwn(server, caller, id, name);
       return undefined;
@@ -46,13 +47,25 @@ export class Requests {
       method: name,
       key: key === "" ? undefined : key,
       attempt,
-      trace: trace === "" ? undefined : trace,
+      callerTrace: incoming.trace,
+      traceState: incoming.traceState ?? "",
       peer: caller.address,
     };
     const deadlineMs = nowMs + incoming.withinMs;
     const context = new JobContext(facts, deadlineMs, server);
     const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
-    const job: RequestJob = { kind: "request", caller, id, method, content, body, context, ...times, state: "queued" };
+    const job: RequestJob = {
+      kind: "request",
+      caller,
+      id,
+      method,
+      content,
+      body,
+      context,
+      ...times,
+      state: "queued",
+      span: undefined,
+    };
     if (method.durable !== undefined && caller.delivers !== true) return this.#store(job);
     if (room && server.state !== "ended" && server.executor.submit(job)) return job;
     this.refuse(job, this.#noRoom());
@@ -84,6 +97,7 @@ export class Requests {
   refuse(job: RequestJob, error: ServiceError): void {
     if (job.state === "answered") return;
     this.#settle(job, error.code);
+    job.span?.end(error, error.fate !== "answered");
     job.caller.fail(job.id, error);
   }
 
@@ -94,8 +108,9 @@ export class Requests {
       this.refuse(job, new ServiceError("DEADLINE_EXCEEDED", message, { fate: "not-started" }));
       return undefined;
     }
+    const tracing = openTelemetry();
     try {
-      const result = this.#invoke(job);
+      const result = tracing === undefined ? this.#invoke(job) : this.#traced(job, tracing);
       if (isThenable(result))
         return result.then(
           (content) => this.#reply(job, content),
@@ -108,9 +123,18 @@ export class Requests {
     return undefined;
   }
 
+  /** In a span of its own: what the handler calls is that one's child. */
+  #traced(job: RequestJob, tracing: Tracing): Content | Promise<Content> {
+    const span = tracing.request(this.#server.service.name, job.context);
+    job.span = span;
+    job.context.trace = span.traceparent;
+    return span.within(() => this.#invoke(job));
+  }
+
   #reply(job: RequestJob, content: Content): void {
     if (job.state === "answered") return;
     this.#settle(job, "OK");
+    job.span?.end();
     job.caller.reply(job.id, content);
   }
 

@@ -1,6 +1,6 @@
 // A service on a socket: its life from starting to ended. Messages are taken apart by intake.ts, requests accepted and answered by
 // requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
-import { asError, type Clock, type Logger, type Timer, WherryError } from "@wherry/core";
+import { asError, type Clock, type Logger, type Random, SystemRandom, type Timer, WherryError } from "@wherry/core";
 import type { RouterSocket, Sendable } from "@wherry/zmtp";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
 import { templated } from "../log/logger.ts";
@@ -18,6 +18,7 @@ import { type Culprit, type Ending, handBack } from "./hand-back.ts";
 import { Health, type HealthState, type Life } from "./health.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RequestJob } from "./job.ts";
+import { TraceIds } from "../tracing/trace-context.ts";
 import { Requests } from "./requests.ts";
 import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
@@ -33,6 +34,8 @@ export type ServerSocket = Pick<
 
 export interface ServerOptions {
   readonly clock: Clock;
+  /** Of trace ids. Default: the machine's. */
+  readonly random?: Random;
   readonly log: Logger;
   /** Tells this process from the one that had its address before: the pod's UID. */
   readonly instance: string;
@@ -54,6 +57,7 @@ export class Server {
   readonly sessions: Map<number, Session> = new Map();
   readonly clock: Clock;
   readonly log: Logger;
+  readonly traceIds: TraceIds;
   /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
   store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
   /** When it was made, by `Clock.monotonic`. */
@@ -83,6 +87,7 @@ export class Server {
     this.pod = options.pod;
     this.clock = options.clock;
     this.startedMs = this.clock.monotonic();
+    this.traceIds = new TraceIds(options.random ?? new SystemRandom());
     this.requests = new Requests(this);
     this.log = options.log;
     this.userLog = templated(options.log);

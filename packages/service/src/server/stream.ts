@@ -55,7 +55,7 @@ export class ServerStream {
     const facts = {
       ...{ method: method.name, attempt, peer: session.address },
       key: key === "" ? undefined : key,
-      trace: trace === "" ? undefined : trace,
+      ...{ callerTrace: trace, traceState: "" },
     };
     const deadlineMs = withinMs === 0 ? Number.POSITIVE_INFINITY : this.startedMs + withinMs;
     this.context = new StreamJobContext(facts, deadlineMs, server);
