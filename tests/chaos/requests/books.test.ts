@@ -2,13 +2,21 @@ import { describe, expect, test } from "vitest";
 import { audit, isClean, summary } from "./books.ts";
 import type { Executed, Severity, Told } from "./types.ts";
 
-const call = (fields: Partial<Told>): Told => ({ id: "a", kind: "plain", outcome: "answered", ms: 1, ...fields });
+const call = (fields: Partial<Told>): Told => ({
+  id: "a",
+  kind: "plain",
+  outcome: "answered",
+  atMs: 100,
+  ms: 1,
+  ...fields,
+});
 const failed = (code: string, fate: NonNullable<Told["fate"]>, kind: Told["kind"] = "plain"): Told =>
   call({ kind, outcome: "failed", code, fate });
 
 function verdict(told: Told, executed: Executed | undefined, severity: Severity = "planned", effects = 0) {
   const executions = new Map(executed === undefined ? [] : [["a", executed]]);
-  return audit([told], executions, new Map([["a", effects]]), severity);
+  const before = { severity: "stall", fromMs: 0, toMs: 99 } as const;
+  return audit([told], executions, new Map([["a", effects]]), [before, { severity, fromMs: 50, toMs: 200 }]);
 }
 
 const once = { began: 1, ended: 1 };
@@ -61,6 +69,6 @@ describe("the books tell", () => {
   });
 
   test("as not clean when there were no calls at all", () => {
-    expect(isClean(audit([], new Map(), new Map(), "planned"))).toBe(false);
+    expect(isClean(audit([], new Map(), new Map(), []))).toBe(false);
   });
 });

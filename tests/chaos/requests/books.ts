@@ -1,5 +1,5 @@
 // Holds what callers were told against what the service did. Pure: the books come as data.
-import type { Executed, Severity, Told } from "./types.ts";
+import type { Episode, Executed, Severity, Told } from "./types.ts";
 
 export interface Verdict {
   readonly calls: number;
@@ -32,7 +32,7 @@ export function audit(
   told: readonly Told[],
   executed: ReadonlyMap<string, Executed>,
   effects: ReadonlyMap<string, number>,
-  severity: Severity,
+  episodes: readonly Episode[],
 ): Verdict {
   const failed = new Map<string, number>();
   const findings: string[] = [];
@@ -55,11 +55,19 @@ export function audit(
       const name = `${call.kind} ${call.code ?? "?"} (${call.fate ?? "?"})`;
       failed.set(name, (failed.get(name) ?? 0) + 1);
       if (call.fate === "not-started" && began > 0) find("untrue", call, "it was told as not started, but was begun");
-      if (!mayFail(call, severity))
+      if (!mayFail(call, severityOf(call, episodes)))
         find("lost", call, `${call.code ?? "?"} (${call.fate ?? "?"}): ${call.message ?? ""}`);
     }
   }
   return { calls: told.length, ...counts, failed, findings, latencyMs: latencies(told) };
+}
+
+/** The worst that happened while the call was under way. */
+function severityOf({ atMs, ms }: Told, episodes: readonly Episode[]): Severity {
+  const severities = episodes
+    .filter(({ fromMs, toMs }) => fromMs <= atMs + ms && toMs >= atMs)
+    .map(({ severity }) => severity);
+  return severities.includes("stall") ? "stall" : severities.includes("death") ? "death" : "planned";
 }
 
 function mayFail({ kind, code = "", fate }: Told, severity: Severity): boolean {

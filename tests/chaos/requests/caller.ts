@@ -34,14 +34,16 @@ async function callOnce(): Promise<void> {
   open.set(id, kind);
   const body = { id, ms: random.below(setup.workMsMax + 1) };
   const started = performance.now();
+  const atMs = Date.now();
   try {
     const value = await client.call(kind, body, kind === "keyed" ? { key: id } : {});
-    tell({ id, kind, outcome: value === id ? "answered" : "wrong-answer", ms: performance.now() - started });
+    tell({ id, kind, atMs, outcome: value === id ? "answered" : "wrong-answer", ms: performance.now() - started });
   } catch (error) {
     const ms = performance.now() - started;
     if (ServiceError.is(error))
-      tell({ id, kind, outcome: "failed", code: error.code, fate: error.fate, message: error.message, ms });
-    else tell({ id, kind, outcome: "failed", code: "THROWN", fate: "maybe-executed", message: String(error), ms });
+      tell({ id, kind, atMs, outcome: "failed", code: error.code, fate: error.fate, message: error.message, ms });
+    else
+      tell({ id, kind, atMs, outcome: "failed", code: "THROWN", fate: "maybe-executed", message: String(error), ms });
   }
 }
 
@@ -74,7 +76,7 @@ await Promise.race([
     await pause(setup.deadlineMs + overdueMs);
   })(),
 ]);
-for (const [id, kind] of open) tell({ id, kind, outcome: "unsettled", ms: 0 });
+for (const [id, kind] of open) tell({ id, kind, outcome: "unsettled", atMs: 0, ms: 0 });
 book.end();
 await once(book, "close");
 process.exit(0);

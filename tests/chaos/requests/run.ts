@@ -3,7 +3,7 @@ import { SeededRandom } from "@wherry/core/testing";
 import { audit, type Verdict } from "./books.ts";
 import { readEffects, readExecuted, readTold } from "./read-books.ts";
 import type { Scenario } from "./scenarios.ts";
-import type { Severity } from "./types.ts";
+import type { Episode } from "./types.ts";
 import { pause, World } from "./world.ts";
 
 export interface RunOptions {
@@ -16,8 +16,6 @@ export interface RunOptions {
   readonly concurrency: number;
   readonly say: (line: string) => void;
 }
-
-const severities: readonly Severity[] = ["planned", "death", "stall"];
 
 export async function runChaos(options: RunOptions): Promise<Verdict> {
   const { seed, scenarios, durationMs, brief, callers, concurrency, say } = options;
@@ -37,16 +35,17 @@ export async function runChaos(options: RunOptions): Promise<Verdict> {
     await pause(500);
     const startMs = performance.now();
     const plan = durationMs === undefined ? scenarios.values() : endless(scenarios, random);
-    let worst: Severity = "planned";
+    const episodes: Episode[] = [];
     for (const { name, act, severity } of plan) {
       if (durationMs !== undefined && performance.now() - startMs > durationMs) break;
       say(`${((performance.now() - startMs) / 1000).toFixed(1).padStart(6)} s  ${name}`);
-      worst = severities[Math.max(severities.indexOf(worst), severities.indexOf(severity))] ?? "stall";
+      const fromMs = Date.now();
       await act(world, random, brief);
+      episodes.push({ severity, fromMs, toMs: Date.now() });
     }
     await pause(500);
     const files = await world.stopCallers();
-    return audit(await readTold(files), await readExecuted(world.folder), readEffects(world.folder), worst);
+    return audit(await readTold(files), await readExecuted(world.folder), readEffects(world.folder), episodes);
   } finally {
     delete process.env["KUBECONFIG"];
     await world.close();

@@ -212,8 +212,9 @@ export const scenarios: readonly Scenario[] = [
           newcomerEveryMs: 0,
         }),
       );
-      await Promise.all(burst);
+      const callers = await Promise.all(burst);
       await pause(brief ? 2_000 : 10_000);
+      await Promise.all(callers.map((caller) => caller.stop()));
     },
   },
   {

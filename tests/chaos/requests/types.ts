@@ -25,6 +25,8 @@ export interface Told {
   readonly code?: string;
   readonly fate?: RequestFate;
   readonly message?: string;
+  /** When it was made, milliseconds since the epoch, and how long until its outcome. */
+  readonly atMs: number;
   readonly ms: number;
 }
 
@@ -34,11 +36,17 @@ export interface Executed {
   ended: number;
 }
 
-/** What befell the pods, which decides what may fail. */
-export type Severity =
-  /** Planned: nothing at all may fail. */
-  | "planned"
-  /** A process died: what is neither idempotent nor keyed may fail, as maybe executed. */
-  | "death"
-  /** A process stopped working for longer than a deadline, or more was asked than can be done: calls may fail, definitely. */
-  | "stall";
+/**
+ * What befell the pods, which decides what may fail meanwhile.
+ *
+ * `planned`: nothing at all. `death`, of a process: what is neither idempotent nor keyed, as maybe executed. `stall`, where a process stood
+ * still for longer than a deadline, or more was asked than can be done: any call, definitely.
+ */
+export type Severity = "planned" | "death" | "stall";
+
+/** From the beginning of what befell them until they had recovered, milliseconds since the epoch. */
+export interface Episode {
+  readonly severity: Severity;
+  readonly fromMs: number;
+  readonly toMs: number;
+}

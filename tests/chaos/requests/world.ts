@@ -69,8 +69,8 @@ export class World {
     return pid;
   }
 
-  /** Starts a process that calls until `stopCallers`. */
-  async startCaller(setup: Omit<CallerSetup, "file" | "name">): Promise<void> {
+  /** Starts a process that calls until it is stopped, or `stopCallers`. */
+  async startCaller(setup: Omit<CallerSetup, "file" | "name">): Promise<Pick<Caller, "stop">> {
     const name = `c${this.#callers.length + 1}`;
     const caller = new Caller(
       { ...setup, name, file: join(this.folder, `told-${name}.jsonl`) },
@@ -79,6 +79,7 @@ export class World {
     );
     this.#callers.push(caller);
     await caller.calling;
+    return caller;
   }
 
   /** Every call has settled, or is overdue, when it resolves. @returns the callers' files. */
