@@ -33,7 +33,20 @@ const file = (name: string, text: string): string => {
 };
 
 describe("help", () => {
-  const commands = ["up", "down", "status", "list", "call", "describe", "probe", "kubeconfig", "kubectl", "logs"];
+  const commands = [
+    "up",
+    "init",
+    "manifest",
+    "down",
+    "status",
+    "list",
+    "call",
+    "describe",
+    "probe",
+    "kubeconfig",
+    "kubectl",
+    "logs",
+  ];
   test("lists every command and every exit code", async () => {
     const { code, stdout } = await wherry("--help");
     expect(code).toBe(0);

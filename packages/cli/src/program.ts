@@ -4,8 +4,10 @@ import { Command, CommanderError, Option } from "commander";
 import type { CallCommandOptions } from "./commands/call.ts";
 import type { DescribeOptions } from "./commands/describe.ts";
 import type { DownOptions } from "./commands/down.ts";
+import type { InitOptions } from "./commands/init.ts";
 import type { ListOptions } from "./commands/list.ts";
 import type { LogsOptions } from "./commands/logs.ts";
+import type { ManifestOptions } from "./commands/manifest.ts";
 import type { ProbeCommandOptions } from "./commands/probe.ts";
 import type { StatusOptions } from "./commands/status.ts";
 import type { UpOptions } from "./commands/up.ts";
@@ -98,6 +100,28 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .action(async (paths: string[], options: UpOptions) => {
       const { up } = await import("./commands/up.ts");
       done(await up(paths, options, context));
+    });
+
+  command("init <service>", "a new service in a folder of its own: program, test, Dockerfile, manifest, CI", [
+    "wherry init shop          makes ./shop, and says what to do next",
+    "wherry init shop --http   that answers HTTP as well",
+  ])
+    .option("--http", "answer HTTP as well as ZeroMQ")
+    .action(async (service: string, options: InitOptions) => {
+      const { init } = await import("./commands/init.ts");
+      done(init(service, options, context));
+    });
+
+  command("manifest <path...>", 'print the objects that "wherry up" would apply, as YAML', [
+    "wherry manifest examples/echo --replicas 3",
+    "wherry manifest shop --production --image ghcr.io/acme/shop:1.4.0 | kubectl apply -f -",
+  ])
+    .option("--replicas <n>", "pods of each service that is given as a file or package")
+    .option("--image <image>", "the service's image (default: NAME:dev)")
+    .option("--production", "with what a shared cluster wants: security context, resources, a PodDisruptionBudget")
+    .action(async (paths: string[], options: ManifestOptions) => {
+      const { manifest } = await import("./commands/manifest.ts");
+      done(await manifest(paths, options, context));
     });
 
   command("down", "drain and stop the cluster", [

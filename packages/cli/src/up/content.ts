@@ -12,21 +12,28 @@ export interface Content {
   readonly hash: string;
   /** Packages that any of the files imports: `@wherry/service`, `zod`. */
   readonly packages: ReadonlySet<string>;
+  /** It asks for HTTP: `run(shop, { http: true })`, or a method with an `http` address. */
+  readonly http: boolean;
 }
 
 /** `from "x"`, `import "x"`, `import("x")`, `require("x")`, `new URL("x", import.meta.url)`. */
 const specifiers = /(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\(|\bnew\s+URL\s*\()\s*["']([^"'\n]+)["']/g;
 const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts", "/index.js"] as const;
 
+/** `http: true`, `http: { … }`, `http: "GET /stock"`, `http: ["GET …"]`; not in a comment's line. */
+const asksForHttp = /^(?!\s*(?:\/\/|\*)).*\bhttp\s*:\s*(?:true\b|\{|\[?\s*["'`](?:GET|POST|PUT|PATCH|DELETE) )/m;
+
 /** @param script an absolute path. A file that can't be read is left out: the pod says what is wrong with it. */
 export function contentOf(script: string): Content {
   const texts = new Map<string, string>();
   const packages = new Set<string>();
   const open = [script];
+  let http = false;
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (texts.has(path) || texts.size >= cliLimits.contentFilesMax) continue;
     const text = readText(path);
     texts.set(path, text);
+    http ||= asksForHttp.test(text);
     for (const [, specifier = ""] of text.matchAll(specifiers)) {
       if (!/^\.{1,2}\//.test(specifier)) packages.add(packageName(specifier));
       else open.push(...found(resolve(dirname(path), specifier)));
@@ -35,7 +42,7 @@ export function contentOf(script: string): Content {
   const hash = createHash("sha256");
   for (const path of [...texts.keys()].sort())
     hash.update(`${relative(dirname(script), path)}\0${texts.get(path) ?? ""}\0`);
-  return { hash: hash.digest("hex").slice(0, 16), packages };
+  return { hash: hash.digest("hex").slice(0, 16), packages, http };
 }
 
 /** Whether Node would find the package from there, by the folders that it looks in. */

@@ -40,6 +40,25 @@ describe("a service", () => {
     expect(services).toEqual(["echo"]);
   });
 
+  test.each([
+    ["run(shop, { http: true })", true],
+    ['run(shop, { http: { cors: "*" } })', true],
+    ['method({ http: "GET /stock/{item}", handler })', true],
+    ['method({ http: ["POST /a", "PUT /a"], handler })', true],
+    ["run(shop, { http: false })", false],
+    ["method({ http: false, handler })", false],
+    ["// run(shop, { http: true })", false],
+    ["const options = { https: true };", false],
+  ])("that says %s has an HTTP port: %s", async (text, http) => {
+    write("shop.ts", 'import "./methods.ts";\n');
+    write("methods.ts", `${text}\n`);
+    const { objects } = await plan("shop.ts");
+    const [container] = (objects[0]?.object as Deployment).spec?.template.spec?.containers ?? [];
+    expect(container?.ports?.map(({ name }) => name)).toEqual(["messaging", "admin", ...(http ? ["http"] : [])]);
+    const said = container?.env?.filter(({ name }) => name === "HTTP_PORT");
+    expect(said).toEqual(http ? [{ name: "HTTP_PORT", value: "8080" }] : []);
+  });
+
   test("called index or main takes its folder's name, in a DNS label's letters", async () => {
     write("My_Shop/index.ts", "");
     expect((await plan("My_Shop/index.ts")).services).toEqual(["my-shop"]);

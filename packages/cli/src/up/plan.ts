@@ -7,7 +7,7 @@ import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } fro
 import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
 import { type Content, contentOf, isInstalled } from "./content.ts";
-import { serviceObjects } from "./service-file.ts";
+import { type ServiceFile, serviceObjects } from "./service-file.ts";
 
 export interface PlannedObject {
   readonly object: KubeObject;
@@ -20,6 +20,8 @@ export interface Plan {
   readonly images: ImageRegistry;
   /** Names of the services that were given as a file or package. */
   readonly services: readonly string[];
+  /** What those were made of. */
+  readonly files: readonly ServiceFile[];
 }
 
 const scripts = new Set([".ts", ".mts", ".js", ".mjs"]);
@@ -28,11 +30,17 @@ const manifests = new Set([".yaml", ".yml", ".json"]);
 /** @throws CliError usage: nothing at PATH, or nothing in it that can be run */
 export async function planPaths(
   paths: readonly string[],
-  options: { readonly cwd: string; readonly replicas?: number; readonly env: NodeJS.ProcessEnv },
+  options: {
+    readonly cwd: string;
+    readonly replicas?: number;
+    readonly image?: string;
+    readonly env: NodeJS.ProcessEnv;
+  },
 ): Promise<Plan> {
   const objects: PlannedObject[] = [];
   const images: Record<string, RegisteredImage> = {};
   const services: string[] = [];
+  const files: ServiceFile[] = [];
   const roots = new Set<string>([options.cwd]);
   for (const path of paths) {
     const absolute = resolve(options.cwd, path);
@@ -50,15 +58,24 @@ export async function planPaths(
     services.push(name);
     const content = contentOf(script);
     images[`${name}:dev`] = withCompileCache(serviceImage(script, content), options.env);
-    for (const object of serviceObjects(name, options.replicas ?? 1, content.hash))
-      objects.push({ object, source: path });
+    const file = {
+      name,
+      replicas: options.replicas ?? 1,
+      content: content.hash,
+      http: content.http,
+      ...imageOf(options),
+    };
+    files.push(file);
+    for (const object of serviceObjects(file)) objects.push({ object, source: path });
   }
   if (options.replicas !== undefined && services.length === 0)
     throw usageError(
       "--replicas is for services given as a file or package: manifests say their own number of replicas",
     );
-  return { objects, images: { images, roots: [...roots] }, services };
+  return { objects, images: { images, roots: [...roots] }, services, files };
 }
+
+const imageOf = ({ image }: { readonly image?: string }): { image?: string } => (image === undefined ? {} : { image });
 
 /** The script to run when PATH is a service file or package; undefined when it holds manifests. */
 function serviceScript(path: string): string | undefined {

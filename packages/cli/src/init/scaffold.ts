@@ -1,0 +1,191 @@
+// The files of a new service, by their paths. Pure: writes nothing. The manifest is the one that `wherry manifest --production`
+// prints; what the Dockerfile says is kept in step with it (user, ports).
+import { yamlOf } from "../commands/manifest.ts";
+import { nonRootUser, productionObjects } from "../up/production.ts";
+import { ports } from "../up/service-file.ts";
+
+export interface ScaffoldOptions {
+  /** It answers HTTP as well. */
+  readonly http: boolean;
+  /** Of the packages. */
+  readonly version: string;
+}
+
+export function scaffold(name: string, options: ScaffoldOptions): ReadonlyMap<string, string> {
+  return new Map([
+    ["package.json", packageJson(name, options)],
+    ["main.ts", main(options)],
+    ["service.ts", service(name, options)],
+    ["service.test.ts", test],
+    ["tsconfig.json", tsconfig],
+    ["Dockerfile", dockerfile(options)],
+    [".dockerignore", "*\n!package.json\n!package-lock.json\n!*.ts\n*.test.ts\n"],
+    [".gitignore", "node_modules/\n"],
+    [`k8s/${name}.yaml`, manifest(name, options)],
+    [".github/workflows/ci.yml", workflow],
+    ["README.md", readme(name, options)],
+  ]);
+}
+
+function packageJson(name: string, { version }: ScaffoldOptions): string {
+  const content = {
+    name,
+    version: "0.1.0",
+    private: true,
+    type: "module",
+    engines: { node: ">=22.18" },
+    wherry: "main.ts",
+    scripts: { start: "node main.ts", test: "node --test", check: "tsc" },
+    dependencies: { "@wherry/service": `^${version}` },
+    devDependencies: { "@types/node": "^24.0.0", typescript: "^6.0.0", wherry: `^${version}` },
+  };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+const main = ({ http }: ScaffoldOptions): string => `// The program: runs the service as this process.
+import { run } from "@wherry/service";
+import { service } from "./service.ts";
+
+await run(service${http ? ", { http: true }" : ""});
+`;
+
+function service(name: string, { http }: ScaffoldOptions): string {
+  const rest = http ? '\n      http: "POST /greet",' : "";
+  return `// The service: plain functions. What a caller must handle is a ServiceError; anything else that is thrown ends the process, and the
+// cluster starts it again.
+import { method, service as define, ServiceError } from "@wherry/service";
+
+interface Greeting {
+  readonly name: string;
+}
+
+export const service = define("${name}", {
+  version: "0.1.0",
+  methods: {
+    // Give methods that outsiders call an \`input\` schema (zod, valibot, arktype, …): then no wrong body reaches the handler.
+    greet: method({${rest}
+      idempotent: true,
+      handler: (body: Greeting | undefined) => {
+        if (typeof body?.name !== "string" || body.name === "")
+          throw new ServiceError("NAME_MISSING", 'expected { "name": "…" }, got none');
+        return { text: \`Hello, \${body.name}.\` };
+      },
+    }),
+  },
+});
+`;
+}
+
+const test = `// The service as its clients see it: it runs in this process, on a free port.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type Client, connect, serve, type Serving } from "@wherry/service";
+import { service } from "./service.ts";
+
+let serving: Serving;
+let client: Client<typeof service>;
+before(async () => {
+  serving = await serve(service);
+  client = connect<typeof service>(service.name, { endpoints: [serving.endpoint] });
+});
+after(async () => {
+  await client.close();
+  await serving.server.close();
+});
+
+test("greets by name", async () => {
+  assert.deepEqual(await client.greet({ name: "you" }), { text: "Hello, you." });
+});
+
+test("says what is missing", async () => {
+  await assert.rejects(client.greet({ name: "" }), { code: "NAME_MISSING" });
+});
+`;
+
+const tsconfig = `${JSON.stringify(
+  {
+    compilerOptions: {
+      target: "es2024",
+      module: "nodenext",
+      types: ["node"],
+      strict: true,
+      noUncheckedIndexedAccess: true,
+      exactOptionalPropertyTypes: true,
+      erasableSyntaxOnly: true,
+      verbatimModuleSyntax: true,
+      allowImportingTsExtensions: true,
+      noEmit: true,
+      skipLibCheck: true,
+    },
+    include: ["*.ts"],
+  },
+  null,
+  2,
+)}\n`;
+
+const dockerfile = ({
+  http,
+}: ScaffoldOptions): string => `# Two stages: what installs is not what runs. The last one has Node and the service, no shell and no npm.
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
+COPY . .
+
+FROM gcr.io/distroless/cc-debian12
+WORKDIR /app
+COPY --from=build /usr/local/bin/node /usr/local/bin/node
+COPY --from=build /app /app
+ENV NODE_ENV=production
+# A number: Kubernetes can't check a name for runAsNonRoot.
+USER ${nonRootUser}
+EXPOSE ${[ports.messaging, ports.admin, ...(http ? [ports.http] : [])].join(" ")}
+STOPSIGNAL SIGTERM
+# The exec form: node gets the signal itself, and drains.
+ENTRYPOINT ["node", "main.ts"]
+`;
+
+const manifest = (name: string, { http }: ScaffoldOptions): string =>
+  `# As "wherry manifest . --production --replicas 2 --image ${name}:0.1.0" prints it: put your registry before the image's name.\n${yamlOf(
+    productionObjects({ name, replicas: 2, http, image: `${name}:0.1.0` }),
+  )}`;
+
+const workflow = `name: ci
+on:
+  push:
+    branches: [main]
+  pull_request:
+permissions:
+  contents: read
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    timeout-minutes: 10
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-node@v4
+        with:
+          node-version: 24
+          cache: npm
+      - run: npm ci
+      - run: npm run check
+      - run: npm test
+`;
+
+function readme(name: string, { http }: ScaffoldOptions): string {
+  const curl = http ? `\ncurl --json '{"name":"you"}' http://127.0.0.1:8080/greet    # when run by npm start` : "";
+  return `# ${name}
+
+\`\`\`sh
+npm install
+npm test                                  # node's own runner, no cluster
+npm run check                             # types
+npx wherry up . --detach                  # as a pod of a cluster on this machine
+npx wherry call ${name} greet '{"name":"you"}'
+npx wherry down${curl}
+\`\`\`
+
+\`service.ts\` is the service, \`main.ts\` the program, \`k8s/${name}.yaml\` what a shared cluster gets. The image:
+\`docker build -t ${name}:0.1.0 .\`
+`;
+}

@@ -1,0 +1,69 @@
+// `wherry init`, then the commands that it names: the new service runs as a pod, and answers over ZeroMQ and HTTP.
+import { mkdirSync, symlinkSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root, Session } from "../support/session.ts";
+
+const session = new Session();
+const folder = join(session.home, "work");
+const wherry = (...args: string[]) =>
+  session.start("bash", [
+    "-c",
+    `cd "$0" && exec "$@"`,
+    folder,
+    process.execPath,
+    join(root, "packages/cli/bin/wherry.js"),
+    ...args,
+  ]).finished;
+
+beforeAll(() => {
+  mkdirSync(folder);
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+});
+afterAll(() => session.close());
+
+/** The answer's status and text. Asks the pod itself, as a Service's proxy does. */
+function post(host: string, body: string): Promise<[number | undefined, string]> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const asking = request({ host, port: 8080, path: "/greet", method: "POST", headers, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => (text += part));
+      response.on("end", () => resolve([response.statusCode, text]));
+    });
+    asking.on("error", reject).end(body);
+  });
+}
+
+test("a new service is up with one command, and answers", { timeout: 120_000 }, async () => {
+  const made = await wherry("init", "shop", "--http");
+  expect(made.code, made.stderr).toBe(0);
+  const up = await wherry("up", "shop", "--detach");
+  expect(up.code, up.stdout + up.stderr).toBe(0);
+  const called = await wherry("call", "shop", "greet", '{"name":"you"}');
+  expect(called.stdout).toContain("Hello, you.");
+  const { items } = await session.get<{ items: { status: { podIP: string } }[] }>(
+    "pods",
+    "-l",
+    "app.kubernetes.io/name=shop",
+  );
+  expect(await post(items[0]?.status.podIP ?? "", '{"name":"you"}')).toEqual([200, '{"text":"Hello, you."}']);
+  const service = await session.get<{ spec: { ports: { name: string; port: number }[] } }>("service", "shop");
+  expect(service.spec.ports.map(({ name, port }) => [name, port])).toEqual([
+    ["messaging", 5555],
+    ["http", 80],
+  ]);
+});
+
+test("its image is found by the folder with its Dockerfile", { timeout: 60_000 }, async () => {
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "by-image" },
+    spec: { containers: [{ name: "main", image: "shop:0.1.0" }] },
+  };
+  await session.start("bash", ["-c", `cd "$0" && printf %s "$1" > pod.json`, folder, JSON.stringify(pod)]).finished;
+  const up = await wherry("up", "pod.json", "--detach");
+  expect(up.code, up.stdout + up.stderr).toBe(0);
+});
