@@ -11,6 +11,9 @@ export interface ScaffoldOptions {
   readonly version: string;
 }
 
+/** An error of the new service's own, and none of ours. */
+const ownCode = "NAME_MISSING";
+
 export function scaffold(name: string, options: ScaffoldOptions): ReadonlyMap<string, string> {
   return new Map([
     ["package.json", packageJson(name, options)],
@@ -33,7 +36,7 @@ function packageJson(name: string, { version }: ScaffoldOptions): string {
     version: "0.1.0",
     private: true,
     type: "module",
-    engines: { node: ">=22.18" },
+    engines: { node: ">=24" },
     wherry: "main.ts",
     scripts: { start: "node main.ts", test: "node --test", check: "tsc" },
     dependencies: { "@wherry/service": `^${version}` },
@@ -67,7 +70,7 @@ export const service = define("${name}", {
       idempotent: true,
       handler: (body: Greeting | undefined) => {
         if (typeof body?.name !== "string" || body.name === "")
-          throw new ServiceError("NAME_MISSING", 'expected { "name": "…" }, got none');
+          throw new ServiceError("${ownCode}", 'expected { "name": "…" }, got none');
         return { text: \`Hello, \${body.name}.\` };
       },
     }),
@@ -76,29 +79,20 @@ export const service = define("${name}", {
 `;
 }
 
-const test = `// The service as its clients see it: it runs in this process, on a free port.
+const test = `// The service as its clients see it, in memory: no port, no process.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { type Client, connect, serve, type Serving } from "@wherry/service";
+import { test } from "node:test";
+import { testClient } from "@wherry/service/testing";
 import { service } from "./service.ts";
 
-let serving: Serving;
-let client: Client<typeof service>;
-before(async () => {
-  serving = await serve(service);
-  client = connect<typeof service>(service.name, { endpoints: [serving.endpoint] });
-});
-after(async () => {
-  await client.close();
-  await serving.server.close();
-});
-
 test("greets by name", async () => {
+  await using client = await testClient(service);
   assert.deepEqual(await client.greet({ name: "you" }), { text: "Hello, you." });
 });
 
 test("says what is missing", async () => {
-  await assert.rejects(client.greet({ name: "" }), { code: "NAME_MISSING" });
+  await using client = await testClient(service);
+  await assert.rejects(client.greet({ name: "" }), { code: "${ownCode}" });
 });
 `;
 
@@ -106,6 +100,7 @@ const tsconfig = `${JSON.stringify(
   {
     compilerOptions: {
       target: "es2024",
+      lib: ["es2024", "esnext.disposable"],
       module: "nodenext",
       types: ["node"],
       strict: true,

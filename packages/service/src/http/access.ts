@@ -18,7 +18,7 @@ export interface AccessOptions {
  * Without a list of hosts: every one where other machines can reach the port, since nobody knows the names that lead to it; on a
  * loopback address only names that no outsider can own: IP addresses, `localhost`, `*.localhost`, the service's own.
  */
-export function hostIsAllowed(host: string, { hosts, address, names }: AccessOptions): boolean {
+function hostIsAllowed(host: string, { hosts, address, names }: AccessOptions): boolean {
   const name = hostName(host);
   if (hosts !== undefined) return hosts.includes(name);
   if (!isLoopback(address)) return true;

@@ -25,7 +25,7 @@ export function bodyFromPath(
 }
 
 /** A text as the first of its schema's types that it can be; a schema that takes texts gets the text. */
-export function typed(text: string, schema: JsonSchema | undefined): unknown {
+function typed(text: string, schema: JsonSchema | undefined): unknown {
   const types = typesOf(schema);
   if (types.includes("string")) return text;
   if ((types.includes("number") || types.includes("integer")) && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text))
@@ -36,7 +36,7 @@ export function typed(text: string, schema: JsonSchema | undefined): unknown {
 }
 
 /** The schema of one property, looked for in the parts of an `allOf`, too. */
-export function propertyOf(schema: JsonSchema | undefined, name: string): JsonSchema | undefined {
+function propertyOf(schema: JsonSchema | undefined, name: string): JsonSchema | undefined {
   const properties = asSchema(schema?.["properties"]);
   const own = properties !== undefined && Object.hasOwn(properties, name) ? asSchema(properties[name]) : undefined;
   return (

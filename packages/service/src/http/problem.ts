@@ -36,7 +36,7 @@ const passedOn: ReadonlySet<string> = new Set<FrameworkCode>([
   "VERSION",
 ]);
 
-export function statusOf({ code, status, fate }: ServiceError): number {
+function statusOf({ code, status, fate }: ServiceError): number {
   if (status !== undefined) return status;
   if (fate === "answered" && passedOn.has(code)) return passedOnStatus;
   return Object.hasOwn(statuses, code) ? statuses[code as FrameworkCode] : ownStatus;

@@ -4,7 +4,7 @@
 /** `"GET /stock/{item}"`, several of them, or nowhere. */
 export type HttpRoutes = string | readonly string[] | false;
 
-export const httpVerbs = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+const httpVerbs = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type HttpVerb = (typeof httpVerbs)[number];
 
 /** What routing needs of a method. */
@@ -40,7 +40,7 @@ export function addressesOf({ name, trust, http, stream }: Routed): readonly str
 }
 
 /** @returns undefined for what is no address. */
-export function parseRoute<M>(address: string, method: M): Route<M> | undefined {
+function parseRoute<M>(address: string, method: M): Route<M> | undefined {
   const [, verb, path] = form.exec(address) ?? [];
   if (verb === undefined || path === undefined) return undefined;
   const segments = path
