@@ -85,6 +85,21 @@ export const brokerReconnectFirstMs = 100;
 export const brokerReconnectMaxMs = 5000;
 /** Milliseconds without a sign of life after which NATS gives a message to another pod. */
 export const brokerAckWaitMs = 30_000;
+/** Partitions of a durable method's topics in Kafka: as many of its messages run at a time, at most. Default of `?partitions=`. */
+export const kafkaPartitionsDefault = 6;
+/** Messages fetched ahead for each partition, bytes of one fetch, and milliseconds that Kafka waits for the first of them. */
+export const kafkaBufferMax = 64;
+export const kafkaFetchBytesMax: number = 16 * 1024 * 1024;
+export const kafkaFetchMs = 500;
+/** Milliseconds until a consumer in Kafka looks again whether it has room, or partitions. */
+export const kafkaIdleMs = 20;
+/** Milliseconds: a member of a Kafka group shows life, is taken for dead, and may take to join again. */
+export const kafkaHeartbeatMs = 2000;
+export const kafkaSessionMs = 30_000;
+export const kafkaRebalanceMs = 60_000;
+/** Keys remembered for each partition, and commits after which what is done is deleted. */
+export const kafkaKeysMax = 100_000;
+export const kafkaTrimEvery = 1000;
 /** The embedded broker's file: its bytes at most, and writes that share one commit. */
 export const sqliteBytesMaxDefault: number = 1024 * 1024 * 1024;
 export const sqliteBatchMax = 256;

@@ -1,5 +1,5 @@
 // Opens the broker that a URL names. Each adapter, and the client library under it, is loaded when it is first asked for.
-import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
+import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
 import { dedupeWindowMs } from "../limits.ts";
 import type { Broker, BrokerOptions } from "./types.ts";
 import { brokerUrlOf, parseBrokerUrl } from "./url.ts";
@@ -33,7 +33,7 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Broke
     case "rabbitmq":
       return (await import("./rabbitmq/broker.ts")).openRabbitBroker(target.url, common);
     case "kafka":
-      throw new WherryError(`no adapter for ${target.kind}`, { code: "BROKER_LIBRARY_MISSING" });
+      return (await import("./kafka/broker.ts")).openKafkaBroker(target.url, common);
   }
 }
 

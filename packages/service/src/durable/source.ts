@@ -16,7 +16,7 @@ import type { Broker, BrokerConsumer, DeadReason, Delivery } from "./types.ts";
 /** A durable method, as `service()` made it. */
 type DurableMethod = Method & { readonly durable: NonNullable<Method["durable"]> };
 
-export function isDurable(method: Method): method is DurableMethod {
+function isDurable(method: Method): method is DurableMethod {
   return method.durable !== undefined;
 }
 

@@ -86,7 +86,7 @@ export type DeadSelection = "all" | readonly string[];
 
 /** What is in a queue. `undefined`: this broker doesn't tell. */
 export interface Depth {
-  /** Waiting, those of a retry's pause included. */
+  /** Waiting, those of a retry's pause included (to NATS those are in flight; Kafka's are all that is not done). */
   readonly ready: number;
   readonly inFlight: number | undefined;
   readonly dead: number;

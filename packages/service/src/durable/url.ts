@@ -9,7 +9,7 @@ export type BrokerUrl =
   | { readonly kind: "sqlite"; readonly path: string }
   | { readonly kind: "rabbitmq" | "nats" | "kafka"; readonly url: string };
 
-const schemes = { amqp: "rabbitmq", amqps: "rabbitmq", nats: "nats", tls: "nats", kafka: "kafka" } as const;
+const schemes = { amqp: "rabbitmq", amqps: "rabbitmq", nats: "nats", tls: "nats" } as const;
 
 /** @throws WherryError BROKER_URL_INVALID */
 export function parseBrokerUrl(url: string): BrokerUrl {
@@ -17,7 +17,8 @@ export function parseBrokerUrl(url: string): BrokerUrl {
   if (scheme === "sqlite") {
     const path = decodeURIComponent(url.slice("sqlite://".length));
     if (isAbsolute(path)) return { kind: "sqlite", path };
-  } else if (Object.hasOwn(schemes, scheme) && URL.canParse(url))
+  } else if (scheme === "kafka") return { kind: "kafka", url };
+  else if (Object.hasOwn(schemes, scheme) && URL.canParse(url))
     return { kind: schemes[scheme as keyof typeof schemes], url };
   // A URL may hold a password: it is not repeated.
   throw new WherryError(
