@@ -3,6 +3,7 @@ import type { Clock, Logger } from "@wherry/core";
 import { makeError } from "../contract.ts";
 import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
+import { ServiceError } from "../errors.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { AmbientContext } from "../current-context.ts";
 import type { Method, RequestContext, RequestState } from "../service.ts";
@@ -142,11 +143,25 @@ export class JobContext implements AmbientContext {
     this.#timer?.cancel();
   }
 
+  /** What the caller is told when all that the handler threw is that its signal was aborted: that is no bug of the handler. */
+  answerOfAbort(thrown: unknown): ServiceError | undefined {
+    const reason = this.#aborted;
+    if (reason === undefined || !isEchoOf(reason, thrown)) return undefined;
+    const code = ServiceError.is(reason) ? reason.code : "DEADLINE_EXCEEDED";
+    const message = `${reason.message}; the handler stopped, and may have had its effect`;
+    return new ServiceError(code, message, { fate: "maybe-executed", cause: thrown });
+  }
+
   /** It is answered: the deadline's timer ends, and nothing inherits from it any more. */
   finish(): void {
     this.finished = true;
     this.#timer?.cancel();
   }
+}
+
+/** Functions that take a signal throw its reason, or an `AbortError` of their own. */
+export function isEchoOf(reason: Error, thrown: unknown): boolean {
+  return thrown === reason || (thrown instanceof Error && (thrown.name === "AbortError" || thrown.cause === reason));
 }
 
 /** The context of a stream's handler. */

@@ -140,7 +140,7 @@ export class Requests {
 
   #fail(job: RequestJob, thrown: unknown): void {
     try {
-      this.refuse(job, answerOf(job.method, thrown));
+      this.refuse(job, job.context.answerOfAbort(thrown) ?? answerOf(job.method, thrown));
     } catch (bug) {
       this.#server.crashIn(job, bug);
     }

@@ -6,7 +6,7 @@ import { drainPollMs } from "../limits.ts";
 import { contentType, fate, messageType, serverState } from "../protocol/codes.ts";
 import { type Content, decodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
-import { type Methods, type ServiceDefinition, service } from "../service.ts";
+import { type Methods, type RequestContext, type ServiceDefinition, service } from "../service.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
 import type { Ending } from "./hand-back.ts";
 import { Server } from "./server.ts";
@@ -250,6 +250,47 @@ describe("serving", () => {
     client.request(3, "inside", -1);
     await expect.poll(() => client.answers.at(-1)).toEqual([3, "ABORTED", fate.maybeExecuted]);
     expect(crashes[0]?.error?.message).toMatch(/trusted as internal, got an invalid body/);
+  });
+});
+
+describe("a handler that stops because its signal aborts", () => {
+  const ways: readonly [string, (signal: AbortSignal) => Error][] = [
+    ["throws the signal's reason", (signal) => signal.reason as Error],
+    ["throws an AbortError, as Node's functions do", () => new DOMException("aborted", "AbortError")],
+    ["throws an error whose cause is the reason", ({ reason }) => new Error("the query failed", { cause: reason })],
+  ];
+  const stopping = (how: (signal: AbortSignal) => Error) => ({
+    methods: {
+      wait: (_body: unknown, { signal }: RequestContext) =>
+        new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(how(signal)))),
+    },
+  });
+
+  test.each(ways)("%s: at the deadline that is DEADLINE_EXCEEDED, no crash", async (_what, how) => {
+    const { peer, clock, server, crashes } = await start(stopping(how));
+    const client = (await peer()).hello().request(1, "wait", null, 100);
+    await expect.poll(() => server.executor.running.size).toBe(1);
+    await clock.advance(101);
+    await expect.poll(() => client.answers).toEqual([[1, "DEADLINE_EXCEEDED", fate.maybeExecuted]]);
+    expect(crashes).toEqual([]);
+  });
+
+  test.each(ways)("%s: after a cancellation that is CANCELLED, no crash", async (_what, how) => {
+    const { peer, server, crashes } = await start(stopping(how));
+    const client = (await peer()).hello().request(1, "wait", null);
+    await expect.poll(() => server.executor.running.size).toBe(1);
+    client.socket.send(encode(messageType.cancel, { id: 1 }));
+    await expect.poll(() => client.answers).toEqual([[1, "CANCELLED", fate.maybeExecuted]]);
+    expect(crashes).toEqual([]);
+  });
+
+  test("an AbortError of something else is a bug like any other", async () => {
+    const fail = (): never => {
+      throw new DOMException("aborted", "AbortError");
+    };
+    const { peer, crashes } = await start({ methods: { fail } });
+    (await peer()).hello().request(1, "fail", null);
+    await expect.poll(() => crashes).toMatchObject([{ reason: "crashed", method: "fail" }]);
   });
 });
 

@@ -11,7 +11,7 @@ import type { Method } from "../service.ts";
 import { Inbox } from "../stream/inbox.ts";
 import { SendWindow } from "../stream/window.ts";
 import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
-import { StreamJobContext } from "./job.ts";
+import { isEchoOf, StreamJobContext } from "./job.ts";
 import type { Server } from "./server.ts";
 import type { Session } from "./session.ts";
 
@@ -212,7 +212,7 @@ export class ServerStream {
 
   #threw(thrown: unknown): void {
     if (this.#over) return;
-    if (this.#stopping !== undefined && (ServiceError.is(thrown) || isAbort(thrown, this.#stopping)))
+    if (this.#stopping !== undefined && (ServiceError.is(thrown) || isEchoOf(this.#stopping, thrown)))
       this.#fail(this.#stopping);
     else
       try {
@@ -241,11 +241,6 @@ export class ServerStream {
     this.#events.over(this, code);
     return true;
   }
-}
-
-/** What Node's own functions throw when the signal that they were given aborts. */
-function isAbort(thrown: unknown, reason: unknown): boolean {
-  return thrown instanceof Error && (thrown.name === "AbortError" || thrown.cause === reason);
 }
 
 async function argumentOf(method: Method, value: unknown): Promise<unknown> {

@@ -67,10 +67,10 @@ export interface AnyStreamDefinition extends StreamPromises {
 }
 
 /** `call` for a method that answers once. */
-export type KindOf<T> = T extends { readonly stream: infer Kind extends StreamKind } ? Kind : "call";
+type KindOf<T> = T extends { readonly stream: infer Kind extends StreamKind } ? Kind : "call";
 
 /** What a stream's client sends: the argument of `out`, each item of `in` and `both`. */
-export type SentTo<T> =
+type SentTo<T> =
   KindOf<T> extends "out"
     ? InputOf<T>
     : T extends { readonly input?: infer S extends Schema }
@@ -83,7 +83,7 @@ export type SentTo<T> =
 type MadeBy<T> = T extends { readonly handler: (...args: never[]) => infer Made } ? Made : never;
 
 /** The items that come out of a stream; `never` for `in`. */
-export type ItemOf<T> =
+type ItemOf<T> =
   KindOf<T> extends "in"
     ? never
     : T extends { readonly output?: infer S extends Schema }
@@ -93,7 +93,7 @@ export type ItemOf<T> =
         : never;
 
 /** What a stream ends with: its handler's return value. */
-export type ReplyOf<T> =
+type ReplyOf<T> =
   KindOf<T> extends "in"
     ? T extends { readonly output?: infer S extends Schema }
       ? SchemaOutput<S>
