@@ -70,4 +70,5 @@ await run(
       large: ({ bytes }: { readonly bytes: number }) => Buffer.alloc(bytes, "x"),
     },
   }),
+  { http: true },
 );

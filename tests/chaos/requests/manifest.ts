@@ -46,6 +46,7 @@ export function ledgerObjects({ replicas, folder, command, env = {} }: LedgerOpt
               ports: [
                 { name: "messaging", containerPort: 5555 },
                 { name: "admin", containerPort: 9000 },
+                { name: "http", containerPort: 8080 },
               ],
               env: [
                 { name: "LEDGER_FOLDER", value: folder },
@@ -67,7 +68,13 @@ export function ledgerObjects({ replicas, folder, command, env = {} }: LedgerOpt
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: "ledger", namespace: "default" },
-    spec: { selector: labels, ports: [{ name: "messaging", port: 5555, targetPort: "messaging" }] },
+    spec: {
+      selector: labels,
+      ports: [
+        { name: "messaging", port: 5555, targetPort: "messaging" },
+        { name: "http", port: 8080, targetPort: "http" },
+      ],
+    },
   };
   return [deployment, service];
 }

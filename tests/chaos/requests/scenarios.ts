@@ -154,6 +154,18 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: "keep-alive HTTP clients",
+    severity: "planned",
+    act: async (world) => {
+      const { spec } = await world.client.get(resources.services, "ledger", "default");
+      const clients = new HttpClients(`http://${spec?.clusterIP ?? ""}:8080/plain`, 4);
+      await world.restart(nextMark());
+      await world.settled();
+      const failures = await clients.stop();
+      if (failures.length > 0) throw new Error(`${failures.length} HTTP requests failed: ${failures.join("; ")}`);
+    },
+  },
+  {
     name: "the watch is cut",
     severity: "planned",
     act: async (world, random, brief) => {
@@ -259,6 +271,36 @@ function isReady(pod: {
   readonly status?: { readonly conditions?: readonly { type: string; status: string }[] };
 }): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+/** Ask without a break over connections that they keep. */
+class HttpClients {
+  #stopping = false;
+  readonly #failures: string[] = [];
+  readonly #lanes: Promise<unknown>;
+
+  constructor(url: string, count: number) {
+    this.#lanes = Promise.all(Array.from({ length: count }, () => this.#lane(url)));
+  }
+
+  async stop(): Promise<readonly string[]> {
+    this.#stopping = true;
+    await this.#lanes;
+    return this.#failures;
+  }
+
+  async #lane(url: string): Promise<void> {
+    while (!this.#stopping) {
+      const body = JSON.stringify({ id: `http-${nextMark()}`, ms: 2 });
+      try {
+        const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+        const text = await answer.text();
+        if (answer.status !== 200) this.#failures.push(`${answer.status} ${text}`);
+      } catch (error) {
+        this.#failures.push(`${String(error)} ${String((error as Error).cause)}`);
+      }
+    }
+  }
 }
 
 /** The fixed part of a header (docs/reference/protocol.md). */
