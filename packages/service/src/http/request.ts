@@ -9,6 +9,7 @@ import { contentType } from "../protocol/codes.ts";
 import { decodeContent, encodeContent } from "../protocol/content.ts";
 import type { Incoming } from "../server/caller.ts";
 import type { Method } from "../service.ts";
+import { fittingTraceState } from "../tracing/trace-context.ts";
 import { contentOf, hasBody, type BodyShare, readBody } from "./body.ts";
 import { bodyFromPath, bodyFromQuery } from "./parameters.ts";
 import type { Match } from "./route.ts";
@@ -36,6 +37,7 @@ export async function incomingOf(
     method: method.name,
     key: keyOf(headers),
     trace: traceOf(headers),
+    traceState: fittingTraceState(String(headers["tracestate"] ?? "")),
     attempt: 1,
     withinMs: withinMsOf(headers),
   };
