@@ -1,11 +1,17 @@
 // The process's log: pino, JSON on stdout, for people on a terminal, and to aggregators. Loaded after the signal handlers stand.
-import { type Clock, type Random, SystemClock, SystemRandom } from "@wherry/core";
-import { pino, type Logger as PinoLogger } from "pino";
+import { type Clock, type Logger, type Random, SystemClock, SystemRandom } from "@wherry/core";
+import { pino } from "pino";
 import { LogOutput } from "../log/output.ts";
 import type { ProcessConfig } from "./config.ts";
 
+/** What of pino's logger is used. */
+interface ProcessLogger extends Logger {
+  readonly fatal: Logger["error"];
+  isLevelEnabled(level: string): boolean;
+}
+
 export interface ProcessLog {
-  readonly logger: PinoLogger;
+  readonly logger: ProcessLogger;
   readonly output: LogOutput;
   /** Records that are written inside `write` get this time: they were logged before there was a log. */
   at(timeMs: number, write: () => void): void;
