@@ -65,7 +65,17 @@ describe("a durable call", () => {
     expect(await caller.call("order", { item: "boat" }, { key: "order-7" })).toEqual({ ...receipt, duplicate: true });
     expect(seen).toEqual([]);
     const { server } = await start();
-    await expect.poll(() => seen).toEqual([[{ item: "boat" }, "order-7", 1, trace, "broker:orders"]]);
+    await expect
+      .poll(() => seen)
+      .toEqual([
+        [
+          { item: "boat" },
+          "order-7",
+          1,
+          expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-/),
+          "broker:orders",
+        ],
+      ]);
     await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 0 });
     expect(server.metrics.methods.get("order")?.outcomes.get("OK")).toBe(1);
     expect(server.metrics.deliveries.get("order")?.get("acknowledged")).toBe(1);
@@ -79,6 +89,21 @@ describe("a durable call", () => {
     expect(await caller.order("boat", { key: "k" })).toMatchObject({ duplicate: true });
     expect(await caller.plain("hi")).toBe("hi");
     await expect.poll(() => seen).toEqual(["boat"]);
+  });
+
+  test("made in a handler carries on its caller's trace, without being told", async () => {
+    const traces: unknown[] = [];
+    const { start, client } = orders((_body, { trace }) => void traces.push(trace));
+    const caller = client();
+    const outer = service("outer", { methods: { outer: () => caller.order("boat") } });
+    const { endpoint, server } = await serve(outer);
+    closing.push(() => server.close());
+    const outside = connect("outer", { endpoints: [endpoint] });
+    closing.push(() => outside.close());
+    const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    expect(await outside.call("outer", undefined, { trace })).toMatchObject({ duplicate: false });
+    await start();
+    await expect.poll(() => traces).toEqual([expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-/)]);
   });
 
   test("of a contract that says so needs no option, and has the receipt's type", async () => {
