@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "wherry-guide-"));
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const pages = ["composing.md", "keyed-calls.md", "testing.md"].map((name) =>
+const pages = ["composing.md", "keyed-calls.md", "testing.md", "encryption.md"].map((name) =>
   readFileSync(join(root, "docs/guides", name), "utf8"),
 );
 for (const [, text = ""] of pages.join("\n").matchAll(/```ts\n(.*?)```/gs)) {
@@ -41,6 +41,21 @@ test("an order is placed once, by any of its pods, however often it is asked for
     await using client = connect("orders", { endpoints: [endpoint] });
     expect(await client.call("place", { item: "book" }, { key: "cart-17" })).toEqual({ order: 1 });
   }
+});
+
+test("keys are made, and a service with keys serves the client that it knows", async () => {
+  const keygen = (name: string): string =>
+    spawnSync(process.execPath, [join(folder, "keygen.ts"), name], { cwd: folder, encoding: "utf8" }).stdout.trim();
+  const [shop, alice] = [keygen("shop"), keygen("alice")];
+  const keys = ["--curve-secret-key-file", join(folder, "shop.secret"), "--curve-allow", alice];
+  const args = ["--port", "0", "--admin-port", "0", ...keys];
+  const { endpoint } = await startChild({ program: program("shop-service.ts"), args }).listening;
+  const client = startChild({
+    program: program("sealed-client.ts"),
+    args: [endpoint, shop, join(folder, "alice.secret")],
+  });
+  expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
+  expect(client.other).toEqual(["2"]);
 });
 
 test("the tests of the testing guide pass", () => {

@@ -57,6 +57,7 @@ export type {
   SettingValues,
   StringSetting,
 } from "./config/types.ts";
+export type { ClientCurve, ServiceCurve } from "./curve/types.ts";
 export {
   type Contract,
   type ContractHandler,
@@ -97,6 +98,7 @@ export type { Server } from "./server/server.ts";
 export {
   type AnyMethod,
   type AnyMethodDefinition,
+  type Authorize,
   type Durable,
   type DurableOptions,
   type DurableReceipt,

@@ -36,6 +36,8 @@ export interface RequestContext<Errors extends ErrorContracts = ErrorContracts> 
   readonly key: string | undefined;
   /** 1 for the first attempt of this call. */
   readonly attempt: number;
+  /** Who the caller has proven to be, with `curve`: its public key, 40 characters of Z85. Undefined: it has proven nothing. */
+  readonly userId: string | undefined;
   /** W3C `traceparent` of this request itself: calls that carry it are its children. There always is one. */
   readonly trace: string;
   /** W3C `tracestate` of the caller; empty for none. */
@@ -79,6 +81,9 @@ export type Middleware = (
   request: IncomingRequest,
   next: (changed?: Partial<Pick<IncomingRequest, "body">>) => Promise<unknown>,
 ) => unknown;
+
+/** May this caller call `context.method`? A text is a no that says why. */
+export type Authorize = (context: RequestContext) => boolean | string | Promise<boolean | string>;
 
 /** What a raw handler is told beside the frames. */
 export interface RawContext {
@@ -174,6 +179,11 @@ export interface ServiceOptions {
   readonly concurrency?: number;
   /** Requests that wait for a slot before the next is answered BUSY. Default 1000. */
   readonly queueMax?: number;
+  /**
+   * Asked before every method, middleware and all. False is answered FORBIDDEN, or UNAUTHORIZED to a caller that has not proven who it is;
+   * so is a text, which says why. A durable call is asked about when it is stored, not when it is run. Default: everyone may.
+   */
+  readonly authorize?: Authorize;
   /** Around every handler, its schemas included; the first is the outermost. Default: none. */
   readonly use?: readonly Middleware[];
   /**
@@ -222,6 +232,7 @@ export interface Service<M extends Methods = Methods, T extends Topics = Topics>
   readonly raw: RawHandler | undefined;
   readonly concurrency: number;
   readonly queueMax: number;
+  readonly authorize: Authorize | undefined;
   readonly use: readonly Middleware[];
   readonly dedupe: KeyStore | undefined;
   readonly ambient: boolean;
@@ -348,6 +359,7 @@ function define(
     version = "",
     raw,
     streamsMax = streamsMaxDefault,
+    authorize,
     use = [],
     dedupe,
     ambient = true,
@@ -363,7 +375,7 @@ function define(
   check(routing === undefined, `methods.${routing?.method}.http`, routing?.expected ?? "", routing?.got);
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
   const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
-  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, use, dedupe, ambient };
+  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, authorize, use, dedupe, ambient };
 }
 
 function toTopic(name: string, schema: Schema): Schema {

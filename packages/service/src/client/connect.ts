@@ -1,18 +1,21 @@
 // `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
 import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
-import { dealer } from "@wherry/zmtp";
+import { dealer, type SocketOptions } from "@wherry/zmtp";
 import { attemptsMax, endpointsMax, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Contract } from "../contract.ts";
 import { checkingBodies, type Send, throughMiddleware } from "./chain.ts";
 import { ClientCore } from "./core.ts";
 import { DurableCalls } from "./durable.ts";
-import { type Discovery, fixedTargets } from "./discovery.ts";
+import { type ClientCurve, keyPattern } from "../curve/types.ts";
+import { type Discovery, fixedTargets, startingAfter } from "./discovery.ts";
 import { dnsTargets } from "./dns.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
 import type { ClientSocket } from "./endpoint.ts";
 import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import type { Service } from "../service.ts";
+
+type Security = NonNullable<SocketOptions["security"]>;
 import type { StreamOptions } from "../stream/types.ts";
 import type { SubscribeOptions } from "../topic.ts";
 
@@ -30,13 +33,38 @@ export function connect<const C extends Contract>(service: C, options?: ConnectO
 export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions<S>): Client<S>;
 export function connect(of: string | Contract, options: ConnectOptions = {}): object {
   const { clock = new SystemClock(), random = new SystemRandom() } = options;
-  const socket = (): ClientSocket =>
-    dealer({ clock, random, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax });
-  return connectOver(socket, of, options);
+  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
+  const { curve } = options;
+  if (curve === undefined) return connectOver(() => dealer({ clock, random, ...limits }), of, options);
+  const security = securityOf(curve);
+  // Nothing is connected before its security is there.
+  const socket = (): ClientSocket => dealer({ clock, random, ...limits, security: security.loaded });
+  return connectOver(socket, of, options, security.ready);
+}
+
+/** Loads what encrypts. */
+function securityOf(curve: ClientCurve): { readonly ready: Promise<unknown>; readonly loaded: Security } {
+  for (const [name, key] of Object.entries(curve))
+    if (key !== undefined && !keyPattern.test(String(key)))
+      throw new WherryError(`curve.${name}: expected 40 characters of Z85`, { code: "SERVICE_OPTION_INVALID" });
+  let loaded: Security | undefined;
+  const ready = import("../curve/dialling.ts").then(({ clientSecurity }) => (loaded = clientSecurity(curve)));
+  return {
+    ready,
+    get loaded(): Security {
+      if (loaded === undefined) throw new Error("expected the security to be loaded before a connection is made");
+      return loaded;
+    },
+  };
 }
 
 /** `connect` over sockets of any kind. */
-export function connectOver(socket: () => ClientSocket, of: string | Contract, options: ConnectOptions): object {
+export function connectOver(
+  socket: () => ClientSocket,
+  of: string | Contract,
+  options: ConnectOptions,
+  ready?: Promise<unknown>,
+): object {
   const { clock = new SystemClock(), random = new SystemRandom(), log = silentLogger } = options;
   checkOptions(options);
   const service = typeof of === "string" ? of : of.name;
@@ -44,7 +72,7 @@ export function connectOver(socket: () => ClientSocket, of: string | Contract, o
     ...options,
     service: options.service ?? service.split(".", 1)[0] ?? service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
-    discovery: discoveryOf(service, { ...options, clock, random, log }),
+    discovery: startingAfter(ready, discoveryOf(service, { ...options, clock, random, log })),
     ...{ socket, clock, random, log },
   });
   const durable = durableOf(of, { ...options, clock, random, log });

@@ -1,5 +1,5 @@
 // Where a service's pods are: the contract between the client and what finds them, and the simplest finder, a fixed list.
-import { WherryError } from "@wherry/core";
+import { asError, WherryError } from "@wherry/core";
 
 /** One pod of a service, as it was last seen. */
 export interface Target {
@@ -49,4 +49,19 @@ export function fixedTargets(endpoints: readonly string[]): Discovery {
     return { address, pod: undefined, ready: true, serving: true };
   });
   return { start: (tell) => tell(targets) };
+}
+
+/** The same endpoints, told when `ready` is. What fails before that is a lasting problem. */
+export function startingAfter(ready: Promise<unknown> | undefined, discovery: Discovery): Discovery {
+  if (ready === undefined) return discovery;
+  return {
+    start: (tell, signal, problem) => {
+      void ready.then(
+        () => {
+          if (!signal.aborted) discovery.start(tell, signal, problem);
+        },
+        (error: unknown) => problem({ error: asError(error), lasting: true }),
+      );
+    },
+  };
 }

@@ -2,6 +2,7 @@
 import type { Clock, Logger, Random } from "@wherry/core";
 import type { KubeClient } from "@wherry/kube/client";
 import type { ServiceError } from "../errors.ts";
+import type { ClientCurve } from "../curve/types.ts";
 import type { ClientMiddleware } from "./chain.ts";
 import type { Broker } from "../durable/types.ts";
 import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service, TopicsOf } from "../service.ts";
@@ -53,6 +54,8 @@ export interface ConnectOptions<S = Service<AnyMethods>> {
   readonly methods?: { readonly [Name in keyof MethodsOf<S>]?: MethodOptions<OutputOf<MethodsOf<S>[Name]>> };
   /** What this client calls itself, for the service's log. Default: the pod's name. */
   readonly name?: string;
+  /** Encrypts every connection, talks to the owner of `serverKey` only, and proves who this client is. Default: neither. */
+  readonly curve?: ClientCurve;
   /** Around every call; the first is the outermost. Default: none. */
   readonly use?: readonly ClientMiddleware[];
   /**

@@ -9,6 +9,8 @@ import type { FrameworkCode } from "../protocol/codes.ts";
  */
 const statuses: Readonly<Record<FrameworkCode, number>> = {
   INVALID: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
   NOT_FOUND: 404,
   TOO_LARGE: 500,
   DEADLINE_EXCEEDED: 504,

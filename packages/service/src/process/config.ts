@@ -6,6 +6,7 @@ import { readTextFile } from "../config/read-file.ts";
 import { Resolver } from "../config/resolve.ts";
 import type { Environment, Sources } from "../config/sources.ts";
 import type { Settings } from "../config/types.ts";
+import type { ServiceCurve } from "../curve/types.ts";
 import { blockedMsDefault } from "../limits.ts";
 
 export const messagingPortDefault = 5555;
@@ -47,6 +48,14 @@ export const frameworkSettings: Settings = {
     optional: true,
     help: "the methods over HTTP; without one, as the program says; 0: any free port",
   },
+  curveSecretKeyFile: {
+    ...{ type: "string", optional: true },
+    help: "encrypts the messaging port with the key in this file; needs --curve-allow",
+  },
+  curveAllow: {
+    ...{ type: "list", default: [] },
+    help: "public keys, and files of them, that may connect to an encrypted port",
+  },
   blockedMs: {
     ...{ type: "integer", default: blockedMsDefault, min: 0, max: 3_600_000 },
     help: "a blocked event loop is logged with its stack after so many milliseconds; 0: never",
@@ -68,6 +77,8 @@ export interface ProcessConfig {
   readonly broker: string | undefined;
   /** HTTP; undefined when nothing outside the program asks for it. */
   readonly httpPort: number | undefined;
+  /** With what the messaging port is encrypted; undefined: it is not. */
+  readonly curve: ServiceCurve | undefined;
   /** Milliseconds that the event loop may be blocked without a record; 0: for ever. */
   readonly blockedMs: number;
   /** Address that both ports are bound to. */
@@ -105,7 +116,11 @@ export function parseConfig(
   if (value("printConfig") === true) return { text: printedConfig(settings, resolved) };
   const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
   const values = Object.fromEntries([...resolved.values].map(([setting, { value: found }]) => [setting, found]));
-  const checked = values as unknown as Omit<ProcessConfig, "host"> & { readonly host?: string };
+  const checked = values as unknown as Omit<ProcessConfig, "host" | "curve"> & {
+    readonly host?: string;
+    readonly curveSecretKeyFile?: string;
+    readonly curveAllow: readonly string[];
+  };
   return {
     config: {
       logLevel: checked.logLevel,
@@ -115,6 +130,7 @@ export function parseConfig(
       adminPort: checked.adminPort,
       broker: checked.broker,
       httpPort: checked.httpPort,
+      curve: curveOf(checked.curveSecretKeyFile, checked.curveAllow),
       blockedMs: checked.blockedMs,
       // Kubernetes does not tell a pod its address: there every address of the pod's own network is listened on.
       host: checked.host ?? (inCluster ? "0.0.0.0" : "127.0.0.1"),
@@ -124,6 +140,13 @@ export function parseConfig(
       inCluster,
     },
   };
+}
+
+function curveOf(secretKeyFile: string | undefined, allow: readonly string[]): ServiceCurve | undefined {
+  if (secretKeyFile === undefined && allow.length === 0) return undefined;
+  if (secretKeyFile !== undefined && allow.length > 0) return { secretKeyFile, allow };
+  const message = "expected --curve-secret-key-file and --curve-allow together, got one of them";
+  throw new WherryError(message, { code: "SERVICE_CONFIG_INVALID" });
 }
 
 function helpText(name: string, own: Settings): string {

@@ -130,11 +130,11 @@ class Main {
   }
 
   async #listen({ logger: log, output }: ProcessLog): Promise<Running> {
-    const { host, port, adminPort, podUid: pod, broker } = this.#config;
+    const { host, port, adminPort, podUid: pod, broker, curve } = this.#config;
     const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
     const onCrash = (ending: Ending): void => this.#crashed(ending);
     const http = httpOf(this.#service, this.#options.http, this.#config.httpPort);
-    const serving = { host, port, pod, broker, namespace: this.#config.namespace, log, onCrash, http };
+    const serving = { host, port, pod, broker, curve, namespace: this.#config.namespace, log, onCrash, http };
     const { endpoint, server, httpUrl } = await serve(this.#service, serving);
     // From here on a signal drains: peers may be there already.
     this.#server = server;

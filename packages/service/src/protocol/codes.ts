@@ -53,6 +53,8 @@ export const serverState = { starting: 0, ready: 1, draining: 2, overloaded: 3, 
 export const frameworkCodes = {
   INVALID: "the body is not what the method takes",
   NOT_FOUND: "the service has no such method",
+  UNAUTHORIZED: "the service asks who the caller is, and the caller has not proven it",
+  FORBIDDEN: "the caller may not do this",
   TOO_LARGE: "the body is larger than the limit",
   DEADLINE_EXCEEDED: "the deadline passed before an answer came",
   CANCELLED: "the caller cancelled the call",

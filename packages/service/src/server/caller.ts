@@ -8,6 +8,8 @@ import type { Content } from "../protocol/content.ts";
 export interface Caller {
   /** For handlers and logs: `tcp://127.0.0.1:53211`. */
   readonly address: string;
+  /** Who it has proven to be; absent: nobody. */
+  readonly userId?: string | undefined;
   /** It brings what a broker has stored: the methods that are called through one run for it alone. */
   readonly delivers?: true;
   /** @param id the caller's own number of the request. */

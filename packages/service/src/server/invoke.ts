@@ -5,7 +5,8 @@ import { ServiceError } from "../errors.ts";
 import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
-import type { Method, RequestContext, Service } from "../service.ts";
+import type { Authorize, Method, RequestContext, Service } from "../service.ts";
+import { admit } from "./authorize.ts";
 import type { RequestJob } from "./job.ts";
 
 /**
@@ -15,7 +16,7 @@ import type { RequestJob } from "./job.ts";
 export function invoker(service: Service, clock: Clock): (job: RequestJob) => Content | Promise<Content> {
   const { name, ambient, dedupe } = service;
   const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock));
-  const start = throughMiddleware(service, inner);
+  const start = authorized(service.authorize, throughMiddleware(service, inner));
   return (job) => {
     const { method, context } = job;
     // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
@@ -62,6 +63,15 @@ function performingOnce(once: Once): Perform {
       once.perform(job, { run: () => method.handler(body, context), contentOf });
     const body = method.input === undefined ? value : input(method, method.input, value);
     return isThenable(body) ? body.then(start, blame(method)) : start(body);
+  };
+}
+
+/** A durable call has been asked about when it was stored. */
+function authorized(authorize: Authorize | undefined, inner: Perform): Perform {
+  if (authorize === undefined) return inner;
+  return async (job, body) => {
+    if (job.caller.delivers !== true) await admit(authorize, job.context);
+    return inner(job, body);
   };
 }
 

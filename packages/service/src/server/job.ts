@@ -65,6 +65,7 @@ export class JobContext implements AmbientContext {
   /** `traceparent` of the caller; empty for none. */
   readonly callerTrace: string;
   readonly peer: string;
+  readonly userId: string | undefined;
   readonly #deadlineMs: number;
   readonly #host: Host;
   #log: Log | undefined;
@@ -77,7 +78,7 @@ export class JobContext implements AmbientContext {
   finished = false;
 
   constructor(
-    facts: Pick<JobContext, "method" | "key" | "attempt" | "callerTrace" | "traceState" | "peer">,
+    facts: Pick<JobContext, "method" | "key" | "attempt" | "callerTrace" | "traceState" | "peer" | "userId">,
     deadlineMs: number,
     host: Host,
   ) {
@@ -87,6 +88,7 @@ export class JobContext implements AmbientContext {
     this.traceState = facts.traceState;
     this.callerTrace = facts.callerTrace;
     this.peer = facts.peer;
+    this.userId = facts.userId;
     this.#deadlineMs = deadlineMs;
     this.#host = host;
   }

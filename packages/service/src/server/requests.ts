@@ -6,6 +6,7 @@ import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
 import { answerOf, invoker, isThenable } from "./invoke.ts";
+import { admit } from "./authorize.ts";
 import { JobContext, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn } from "./own-methods.ts";
 import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
@@ -50,6 +51,7 @@ export class Requests {
       callerTrace: incoming.trace,
       traceState: incoming.traceState ?? "",
       peer: caller.address,
+      userId: caller.userId,
     };
     const deadlineMs = nowMs + incoming.withinMs;
     const context = new JobContext(facts, deadlineMs, server);
@@ -80,7 +82,9 @@ export class Requests {
       this.refuse(job, refusal());
       return undefined;
     }
-    store(job).then(
+    const { authorize } = this.#server.service;
+    const stored = authorize === undefined ? store(job) : admit(authorize, job.context).then(() => store(job));
+    stored.then(
       (receipt) => this.#reply(job, encodeContent(receipt)),
       (error: unknown) => this.#fail(job, error),
     );

@@ -1,6 +1,7 @@
 // A service on a real ROUTER socket, in this process: what `run` builds on, and what a test of a service starts.
 import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
-import { router } from "@wherry/zmtp";
+import { router, type SocketOptions } from "@wherry/zmtp";
+import type { ServiceCurve } from "../curve/types.ts";
 import type { HttpOptions } from "../http/source.ts";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Broker } from "../durable/types.ts";
@@ -19,6 +20,8 @@ export interface ServeOptions {
   readonly http?: boolean | HttpOptions;
   /** The pod's namespace, where this process is one: `NAME.NAMESPACE` is then a name of the service. */
   readonly namespace?: string | undefined;
+  /** Encrypts the messaging port, and lets in only who is allowed. Default: open to whoever reaches it. */
+  readonly curve?: ServiceCurve | undefined;
   readonly clock?: Clock;
   /** Default: silent. */
   readonly log?: Logger;
@@ -43,7 +46,8 @@ export interface Serving {
  */
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
   const { host = "127.0.0.1", port = 0, clock = new SystemClock() } = options;
-  const socket = router({ clock, messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax });
+  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
+  const socket = router({ clock, ...limits, ...(await securityOf(options)) });
   const server = new Server(socket, service, {
     clock,
     log: options.log ?? silentLogger,
@@ -69,6 +73,13 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
     await server.close();
     throw error;
   }
+}
+
+/** What encrypts is loaded only where it is asked for. */
+async function securityOf({ curve, log = silentLogger }: ServeOptions): Promise<Pick<SocketOptions, "security">> {
+  if (curve === undefined) return {};
+  const { serviceSecurity } = await import("../curve/serving.ts");
+  return { security: serviceSecurity(curve, log) };
 }
 
 /** Nothing of brokers is loaded for a service without durable methods. */

@@ -36,6 +36,10 @@ export class Session implements Caller {
     return this.peer.address;
   }
 
+  get userId(): string | undefined {
+    return this.peer.userId;
+  }
+
   /** May it have one more request outstanding? */
   get hasRoom(): boolean {
     return this.open.size < creditMax;

@@ -10,6 +10,7 @@ import { validate } from "../schema.ts";
 import type { Method } from "../service.ts";
 import { Inbox } from "../stream/inbox.ts";
 import { SendWindow } from "../stream/window.ts";
+import { admit } from "./authorize.ts";
 import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
 import { isEchoOf, StreamJobContext } from "./job.ts";
 import type { Server } from "./server.ts";
@@ -53,7 +54,7 @@ export class ServerStream {
     this.#events = events;
     this.startedMs = server.clock.monotonic();
     const facts = {
-      ...{ method: method.name, attempt, peer: session.address },
+      ...{ method: method.name, attempt, peer: session.address, userId: session.userId },
       key: key === "" ? undefined : key,
       ...{ callerTrace: trace, traceState: "" },
     };
@@ -143,6 +144,8 @@ export class ServerStream {
       const perform = (_stream: this, given: unknown): Promise<unknown> =>
         this.method.stream === "in" ? this.#gather() : this.#emit(given);
       const argument = this.method.stream === "out" ? this.#decoded(header, body) : undefined;
+      const { authorize } = this.#server.service;
+      if (authorize !== undefined) await admit(authorize, this.context);
       const reply = await throughMiddleware<this>(this.#server.service, perform)(this, argument);
       if (this.#stopping === undefined) this.#reply(encodeResult(this.method, reply));
       else this.#fail(this.#stopping);
