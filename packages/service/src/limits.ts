@@ -2,6 +2,11 @@
 
 /** Bytes of one request's or reply's body. */
 export const bodyBytesMax: number = 8 * 1024 * 1024;
+/** Lists and objects inside each other in a body that a service takes: deeper ones exhaust the stack of what checks or writes them. */
+export const bodyDepthMax = 256;
+/** Characters that a caller is told of one issue with its body, and of an error's message: both may quote the body. */
+export const issueCharactersMax = 500;
+export const errorMessageCharactersMax = 8192;
 /** Bytes of one message on the wire, all frames together: a body and its header. */
 export const messageBytesMax: number = bodyBytesMax + 4096;
 /** Bytes of a method name, an idempotency key, a trace parent, a service name: each is prefixed by one length byte. */

@@ -1,6 +1,7 @@
 // Validation by any library that speaks Standard Schema (zod, valibot, arktype, …): only the part of its interface that is
 // used here, version 1 of https://standardschema.dev. Imports no such library.
 import { ServiceError } from "./errors.ts";
+import { issueCharactersMax } from "./limits.ts";
 
 /** A validator that turns an unknown value, meant to be an `Input`, into an `Output`. */
 export interface Schema<Output = unknown, Input = Output> {
@@ -39,11 +40,18 @@ export function validate(schema: Schema, value: unknown, what: string): unknown 
 
 function accept(result: SchemaResult<unknown>, what: string): unknown {
   if (result.issues === undefined) return result.value;
-  const issues = result.issues.slice(0, issuesTold).map((issue) => ({ path: pathOf(issue), message: issue.message }));
+  const issues = result.issues
+    .slice(0, issuesTold)
+    .map((issue) => ({ path: shortened(pathOf(issue)), message: shortened(issue.message) }));
   const told = issues
     .map((issue) => (issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`))
     .join("; ");
   throw new ServiceError("INVALID", `${what}: ${told}`, { details: { issues } });
+}
+
+/** Names and values of the body itself are quoted in it, as long as the caller likes them. */
+function shortened(text: string): string {
+  return text.length > issueCharactersMax ? `${text.slice(0, issueCharactersMax)}…` : text;
 }
 
 function pathOf(issue: SchemaIssue): string {

@@ -8,6 +8,7 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import type { Client } from "../client/types.ts";
 import { ServiceError } from "../errors.ts";
+import { bodyBytesMax } from "../limits.ts";
 import { type Serving, serve } from "../server/serve.ts";
 import { method, type RequestContext, type Service, service } from "../service.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
@@ -125,6 +126,19 @@ describe.each([
       message: expect.stringContaining("expected the body that it first came with"),
     });
   });
+});
+
+test("a reply that is too large is the call's result: it was once executed again, and its key never freed", async () => {
+  const store = memoryStore();
+  const { executions, service: served } = works(store, (body) => {
+    if (body === "reply") return Buffer.alloc(bodyBytesMax + 1);
+    throw new ServiceError("SOLD_OUT", "none left", { details: { body: "x".repeat(bodyBytesMax) } });
+  });
+  const client = await clientOf(served);
+  for (let time = 0; time < 2; time++)
+    for (const body of ["reply", "error"])
+      await expect(client.call("work", body, { key: body })).rejects.toMatchObject({ code: "TOO_LARGE" });
+  expect(executions).toEqual(["reply", "error", "error"]);
 });
 
 test("a store that fails before anything was executed is told as that", async () => {

@@ -44,7 +44,7 @@ export class Once {
         continue;
       }
       const outcome = await this.#execute(job, begun.claim, execution);
-      if (outcome !== "lost") return outcome.value;
+      if (outcome !== "lost") return replay(outcome);
       job.context.log.warn({ key: call.key }, "another execution of this key took over; its result is the answer");
     }
   }
@@ -77,7 +77,7 @@ export class Once {
     }
   }
 
-  async #execute(job: RequestJob, claim: Claim, execution: Execution): Promise<{ readonly value: unknown } | "lost"> {
+  async #execute(job: RequestJob, claim: Claim, execution: Execution): Promise<StoredResult | "lost"> {
     const open: OpenClaim = {
       claim,
       resultOf: (value) => {
@@ -91,12 +91,12 @@ export class Once {
     const stopRenewing = this.#renewing(claim);
     try {
       const value = await execution.run();
-      if (open.recorded !== undefined) return { value: replay(open.recorded) };
-      const result: StoredResult = { kind: "reply", ...(await execution.contentOf(value)) };
-      return (await this.#store.finish(claim, result)) ? { value: replay(result) } : "lost";
+      if (open.recorded !== undefined) return open.recorded;
+      const result = await resultOf(value, execution);
+      return (await this.#store.finish(claim, result)) ? result : "lost";
     } catch (error) {
       if (WherryError.is(error, "SERVICE_CLAIM_LOST")) return "lost";
-      if (open.recorded !== undefined && ServiceError.is(error)) return { value: replay(open.recorded) };
+      if (open.recorded !== undefined && ServiceError.is(error)) return open.recorded;
       await this.#failed(claim, error);
       throw error;
     } finally {
@@ -106,10 +106,10 @@ export class Once {
 
   /** A definite error of the method's own is its result. After any other, the same call may succeed, and is executed again. */
   async #failed(claim: Claim, error: unknown): Promise<void> {
-    if (ServiceError.is(error) && !error.retryable && !Object.hasOwn(frameworkCodes, error.code)) {
-      const { code, message, details } = error;
-      await this.#store.finish(claim, { kind: "error", ...encodeContent({ code, message, details }) });
-    } else await this.#store.forget(claim);
+    const definite = ServiceError.is(error) && !error.retryable && !Object.hasOwn(frameworkCodes, error.code);
+    const result = definite ? errorResult(error) : undefined;
+    if (result === undefined) await this.#store.forget(claim);
+    else await this.#store.finish(claim, result);
   }
 
   #renewing(claim: Claim): () => void {
@@ -128,6 +128,26 @@ export class Once {
       );
     let timer = again();
     return () => timer.cancel();
+  }
+}
+
+/** What the caller will get. A reply that is too large is that as well: the handler has run, and had its effect. */
+async function resultOf(value: unknown, { contentOf }: Execution): Promise<StoredResult> {
+  try {
+    return { kind: "reply", ...(await contentOf(value)) };
+  } catch (error) {
+    const result = ServiceError.is(error, "TOO_LARGE") ? errorResult(error) : undefined;
+    if (result === undefined) throw error;
+    return result;
+  }
+}
+
+/** Undefined for one with details that cannot be kept, or sent. */
+function errorResult({ code, message, details }: ServiceError): StoredResult | undefined {
+  try {
+    return { kind: "error", ...encodeContent({ code, message, details }) };
+  } catch {
+    return undefined;
   }
 }
 

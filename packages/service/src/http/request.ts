@@ -6,7 +6,7 @@ import { ServiceError } from "../errors.ts";
 import { jsonSchemaOf } from "../json-schema.ts";
 import { deadlineMsDefault, httpDeadlineMsMax, textBytesMax } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
-import { decodeContent, encodeContent } from "../protocol/content.ts";
+import { decodeArgument, encodeContent } from "../protocol/content.ts";
 import type { Incoming } from "../server/caller.ts";
 import type { Method } from "../service.ts";
 import { fittingTraceState } from "../tracing/trace-context.ts";
@@ -70,7 +70,7 @@ function decodeObject(
   body: Uint8Array | undefined,
 ): Readonly<Record<string, unknown>> | undefined {
   if (body === undefined) return undefined;
-  const value = decodeContent(content, body);
+  const value = decodeArgument(content, body);
   if (typeof value === "object" && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value))
     return value as Readonly<Record<string, unknown>>;
   throw invalid("body: expected a JSON object, as there are parameters in the path or the query");

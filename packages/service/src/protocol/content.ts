@@ -1,7 +1,8 @@
 // Bodies: how a value becomes a body frame and back. JSON for values, bytes as they are, nothing for undefined.
 import { ServiceError } from "../errors.ts";
-import { bodyBytesMax } from "../limits.ts";
+import { bodyBytesMax, bodyDepthMax } from "../limits.ts";
 import { type ContentType, contentType } from "./codes.ts";
+import { isDeeperThan } from "./depth.ts";
 
 export interface Content {
   readonly content: ContentType;
@@ -45,6 +46,16 @@ export function decodeContent(content: ContentType, body: Uint8Array | undefined
   } catch (cause) {
     throw new ServiceError("INVALID", `body: expected JSON, got ${body.length} bytes that are none`, { cause });
   }
+}
+
+/**
+ * What a peer wants a service to work on: as `decodeContent`, and not so deep that the work would exhaust the stack.
+ * @throws ServiceError INVALID, TOO_LARGE
+ */
+export function decodeArgument(content: ContentType, body: Uint8Array | undefined): unknown {
+  if (content === contentType.json && body !== undefined && isDeeperThan(body, bodyDepthMax))
+    throw new ServiceError("INVALID", `body: expected at most ${bodyDepthMax} levels of nesting, got more; flatten it`);
+  return decodeContent(content, body);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -2,7 +2,8 @@
 import { asError, type Clock, WherryError } from "@wherry/core";
 import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
-import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
+import { bodyBytesMax, errorMessageCharactersMax } from "../limits.ts";
+import { type Content, decodeArgument, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
 import type { Authorize, Method, RequestContext, Service } from "../service.ts";
@@ -30,7 +31,7 @@ export function invoker(service: Service, clock: Clock): (job: RequestJob) => Co
 
 function decoded({ method, content, body }: RequestJob): unknown {
   try {
-    return decodeContent(content, body);
+    return decodeArgument(content, body);
   } catch (error) {
     return blame(method)(error);
   }
@@ -152,12 +153,36 @@ export function encodeResult(method: Method, value: unknown): Content {
 export function answerOf(method: Method, thrown: unknown): ServiceError {
   if (!ServiceError.is(thrown)) throw thrown;
   // Whatever a nested call's error said of its own request, this request was answered.
-  const { code, message, retryable, retryAfterMs, status } = thrown;
+  const { code, retryable, retryAfterMs, status } = thrown;
+  const message = toldOf(thrown.message);
   const shown = {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(status === undefined ? {} : { status }),
   };
-  return new ServiceError(code, message, { retryable, details: detailsOf(method, thrown), fate: "answered", ...shown });
+  const details = detailsOf(method, thrown);
+  if (bytesOf(method, code, details) > bodyBytesMax - messageBytesAtMost) {
+    const tooLarge = `${code}, with details beyond ${bodyBytesMax} bytes; the method shall send less of them`;
+    return new ServiceError("TOO_LARGE", tooLarge, { fate: "answered" });
+  }
+  return new ServiceError(code, message, { retryable, details, fate: "answered", ...shown });
+}
+
+/** A message may quote what the caller sent, and JSON writes a character in six bytes at most. */
+const messageBytesAtMost = 8 * errorMessageCharactersMax;
+const toldOf = (message: string): string =>
+  message.length > errorMessageCharactersMax ? `${message.slice(0, errorMessageCharactersMax)}…` : message;
+
+/** @throws WherryError for details that JSON cannot hold: a bug. */
+function bytesOf(method: Method, code: string, details: ServiceError["details"]): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(details));
+  } catch (error) {
+    throw invalidError(method, `threw ${code} with details that JSON cannot hold: ${asError(error).message}`, error);
+  }
+}
+
+function invalidError({ name }: Method, what: string, cause?: unknown): WherryError {
+  return new WherryError(`method ${name} ${what}`, { code: "SERVICE_ERROR_INVALID", cause });
 }
 
 function detailsOf(method: Method, { code, details }: ServiceError): ServiceError["details"] {
@@ -166,9 +191,7 @@ function detailsOf(method: Method, { code, details }: ServiceError): ServiceErro
   const result = schema["~standard"].validate(details);
   if (!(result instanceof Promise) && result.issues === undefined) return result.value as ServiceError["details"];
   const reason = result instanceof Promise ? "its schema is asynchronous" : result.issues[0]?.message;
-  throw new WherryError(`method ${method.name} threw ${code} with details that its contract refuses: ${reason}`, {
-    code: "SERVICE_ERROR_INVALID",
-  });
+  throw invalidError(method, `threw ${code} with details that its contract refuses: ${reason}`);
 }
 
 export function isThenable(value: unknown): value is Promise<unknown> {

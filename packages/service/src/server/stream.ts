@@ -4,7 +4,7 @@ import type { Timer } from "@wherry/core";
 import { ambientContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
-import { type Content, decodeContent } from "../protocol/content.ts";
+import { type Content, decodeArgument } from "../protocol/content.ts";
 import { type Decoded, encode, type Header } from "../protocol/frames.ts";
 import { validate } from "../schema.ts";
 import type { Method } from "../service.ts";
@@ -105,13 +105,14 @@ export class ServerStream {
   #item({ content, number: place }: Header, body: Uint8Array | undefined): boolean {
     if (this.#inbox === undefined) return false;
     this.itemsIn++;
+    let value: unknown;
     try {
-      return this.#inbox.push(place, decodeContent(content, body), body?.length ?? 0);
+      value = decodeArgument(content, body);
     } catch (error) {
-      // No JSON: the stream is worth nothing more, but its connection is sound.
+      // No JSON: the stream is worth nothing more, but its connection is sound. It is counted, for others follow it.
       if (ServiceError.is(error)) this.stop(error);
-      return true;
     }
+    return this.#inbox.push(place, value, body?.length ?? 0);
   }
 
   /** Has its handler end; its answer comes then. Only the first reason counts. */
@@ -156,7 +157,7 @@ export class ServerStream {
 
   #decoded({ content }: Header, body: Uint8Array | undefined): unknown {
     try {
-      return decodeContent(content, body);
+      return decodeArgument(content, body);
     } catch (error) {
       return blame(this.method)(error);
     }
