@@ -14,6 +14,8 @@ export const textBytesMax = 255;
 
 /** Requests that wait in a server for a free slot; the next one is answered BUSY. Default of the option `queueMax`. */
 export const queueRequestsMaxDefault = 1000;
+/** Bytes of the requests and raw messages that wait so; one beyond is answered BUSY. One alone always has room. */
+export const queueBytesMax: number = 256 * 1024 * 1024;
 /** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
 export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;

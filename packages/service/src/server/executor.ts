@@ -1,8 +1,8 @@
 // Runs jobs in order, at most `concurrency` at a time, with a bounded queue before it. It lets the event loop breathe:
 // synchronous handlers hold it for a slice, then pings, reads and timers get their turn. Knows nothing of the protocol.
 import { BoundedQueue, type Clock } from "@wherry/core";
-import { sliceMs, stuckMs } from "../limits.ts";
-import type { Job } from "./job.ts";
+import { queueBytesMax, sliceMs, stuckMs } from "../limits.ts";
+import { bytesOf, type Job } from "./job.ts";
 
 export interface ExecutorOptions {
   readonly concurrency: number;
@@ -22,6 +22,7 @@ export class Executor {
   #pumping = false;
   #scheduled = false;
   #stopped = false;
+  #queuedBytes = 0;
   readonly #queue: BoundedQueue<Job>;
   readonly #options: ExecutorOptions;
 
@@ -35,9 +36,18 @@ export class Executor {
     return this.#queue.size;
   }
 
-  /** Queues a job without starting it (see `pump`); false when the queue is full. */
+  /** Bytes of what waits. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Queues a job without starting it (see `pump`); false when the queue is full, of jobs or of bytes. */
   submit(job: Job): boolean {
-    return this.#queue.push(job);
+    const bytes = bytesOf(job);
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > queueBytesMax) return false;
+    if (!this.#queue.push(job)) return false;
+    this.#queuedBytes += bytes;
+    return true;
   }
 
   /** Starts what has room. Called once after each batch of messages, so that pings and cancels in it come first. */
@@ -54,6 +64,7 @@ export class Executor {
       }
       const job = this.#queue.shift();
       if (job === undefined) break;
+      this.#queuedBytes -= bytesOf(job);
       if (job.state === "queued") nowMs = this.#start(job, nowMs);
     }
     this.#pumping = false;
@@ -113,6 +124,7 @@ export class Executor {
   /** Starts nothing more. @returns what had not started. */
   stop(): Job[] {
     this.#stopped = true;
+    this.#queuedBytes = 0;
     return this.#queue.drain().filter((job) => job.state === "queued");
   }
 }

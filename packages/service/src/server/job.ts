@@ -48,6 +48,12 @@ export interface RawJob extends JobCommon {
 
 export type Job = RequestJob | RawJob;
 
+/** Of its body, or its frames. */
+export function bytesOf(job: Job): number {
+  if (job.kind === "request") return job.body?.length ?? 0;
+  return job.frames.reduce((sum, frame) => sum + frame.length, 0);
+}
+
 /** What contexts need of their server. */
 interface Host {
   readonly clock: Clock;

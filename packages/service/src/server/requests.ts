@@ -1,13 +1,14 @@
 // Requests on their way through a server: takes one from any caller, queues it, runs its method when its turn comes, and sees to
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
+import { queueBytesMax } from "../limits.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
 import { answerOf, invoker, isThenable } from "./invoke.ts";
 import { admit } from "./authorize.ts";
-import { JobContext, type RequestJob } from "./job.ts";
+import { bytesOf, JobContext, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn } from "./own-methods.ts";
 import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
 import type { Server } from "./server.ts";
@@ -15,6 +16,8 @@ import type { Server } from "./server.ts";
 export class Requests {
   readonly #server: Server;
   readonly #invoke: ReturnType<typeof invoker>;
+  /** Durable methods' requests that the broker has not confirmed yet. */
+  readonly #storing = { requests: 0, bytes: 0 };
 
   constructor(server: Server) {
     this.#server = server;
@@ -68,27 +71,48 @@ export class Requests {
       state: "queued",
       span: undefined,
     };
-    if (method.durable !== undefined && caller.delivers !== true) return this.#store(job);
+    if (method.durable !== undefined && caller.delivers !== true) return this.#store(job, room);
     if (room && server.state !== "ended" && server.executor.submit(job)) return job;
     this.refuse(job, this.#noRoom());
     return undefined;
   }
 
   /** A durable method's request from anyone but its broker is not run but stored; it takes no turn of the executor. */
-  #store(job: RequestJob): RequestJob | undefined {
+  #store(job: RequestJob, room: boolean): RequestJob | undefined {
     job.state = "running";
     const { store, state } = this.#server;
-    if (store === undefined || state === "ended") {
-      this.refuse(job, refusal());
+    if (store === undefined || state === "ended" || !room || !this.#mayStore(job)) {
+      this.refuse(job, store === undefined || state === "ended" ? refusal() : this.#brokerIsSlow());
       return undefined;
     }
+    this.#storing.requests++;
+    this.#storing.bytes += bytesOf(job);
     const { authorize } = this.#server.service;
     const stored = authorize === undefined ? store(job) : admit(authorize, job.context).then(() => store(job));
-    stored.then(
+    const ended = (): void => {
+      this.#storing.requests--;
+      this.#storing.bytes -= bytesOf(job);
+    };
+    stored.finally(ended).then(
       (receipt) => this.#reply(job, encodeContent(receipt)),
-      (error: unknown) => this.#fail(job, error),
+      (error: unknown) => {
+        // Maybe stored is no answer: who has a key may send it again.
+        if (ServiceError.is(error) && error.fate === "maybe-executed") this.refuse(job, error);
+        else this.#fail(job, error);
+      },
     );
     return job;
+  }
+
+  /** What the broker has not confirmed is held here, and bounded as the queue is. */
+  #mayStore(job: RequestJob): boolean {
+    const { requests, bytes } = this.#storing;
+    return requests < this.#server.service.queueMax && bytes + bytesOf(job) <= queueBytesMax;
+  }
+
+  #brokerIsSlow(): ServiceError {
+    const message = `${this.#storing.requests} durable calls wait for the broker to confirm them; try again later`;
+    return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs: 100 });
   }
 
   /** Nobody waits for it any more: what has not started is answered now, what runs is told, and answers when it ends. */
@@ -176,7 +200,8 @@ export class Requests {
     const { state, credit, executor, service } = this.#server;
     if (state === "ended") return refusal();
     const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
-    const message = `${executor.queued} requests are queued, of at most ${service.queueMax}; try again later or elsewhere`;
+    const queued = `${executor.queued} requests of ${executor.queuedBytes} bytes are queued`;
+    const message = `${queued}, of at most ${service.queueMax} and ${queueBytesMax} bytes; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
   }
 }
