@@ -73,6 +73,13 @@ describe("while `wherry up examples/echo --replicas 3` runs", () => {
     expect((await session.run("describe", "echo", "--all")).stdout).toMatch(/method +calls +p50/);
   });
 
+  test("`wherry repl echo` calls it at a prompt", async () => {
+    const line = `echo 'echo.echo({ hello: 1 })' | "$0" "$1" repl echo`;
+    const wherry = join(root, "packages/cli/bin/wherry.js");
+    const { stdout } = await session.start("/bin/sh", ["-c", line, process.execPath, wherry]).finished;
+    expect(stdout).toBe("{ hello: 1 }\n");
+  });
+
   test("kubectl shows every kind of the slice, wide", async () => {
     const output = await session.kubectl("get", "pods,deployments,replicasets,services,endpointslices", "-o", "wide");
     for (const text of ["pod/echo-", "deployment.apps/echo", "replicaset.apps/echo-", "service/echo", "endpointslice"])

@@ -42,6 +42,7 @@ describe("help", () => {
     "list",
     "call",
     "describe",
+    "repl",
     "probe",
     "kubeconfig",
     "kubectl",

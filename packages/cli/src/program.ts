@@ -9,6 +9,7 @@ import type { ListOptions } from "./commands/list.ts";
 import type { LogsOptions } from "./commands/logs.ts";
 import type { ManifestOptions } from "./commands/manifest.ts";
 import type { ProbeCommandOptions } from "./commands/probe.ts";
+import type { ReplCommandOptions } from "./commands/repl.ts";
 import type { StatusOptions } from "./commands/status.ts";
 import type { UpOptions } from "./commands/up.ts";
 import type { CommonOptions } from "./common-options.ts";
@@ -173,6 +174,16 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .action(async (service: string, options: DescribeOptions) => {
       const { describe } = await import("./commands/describe.ts");
       done(await describe(service, options, context));
+    });
+
+  command("repl <service>", "a prompt with a service's methods in reach; Node's own, so anything else works as well", [
+    "wherry repl shop                             then: shop.buy({ count: 1 })",
+    "echo 'shop.stock()' | wherry repl shop       one line after the other; in scripts, rather wherry call",
+  ])
+    .option("--deadline <time>", `of calls that say nothing else: ${times}`, "5s")
+    .action(async (service: string, options: ReplCommandOptions) => {
+      const { repl } = await import("./commands/repl.ts");
+      done(await repl(service, options, context));
     });
 
   command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [

@@ -3,6 +3,7 @@ import { resources, StatusError } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import type { Pod, Service, Stored } from "@wherry/kube/types";
 import { connectApi } from "./client.ts";
+import { type Client, type ServiceDescription, ServiceError } from "@wherry/service";
 import type { Context } from "./context.ts";
 import { requireDaemon } from "./daemon-process.ts";
 import { CliError, nameOption, usageError } from "./errors.ts";
@@ -79,4 +80,17 @@ function requireLivePods(service: Stored<Service>, items: readonly Stored<Pod>[]
   const shown = [...reasons].slice(0, cliLimits.podReasonsMax).map((reason) => `  ${reason}`);
   const logs = `wherry logs${nameOption(cluster)} -n ${namespace} service/${name}`;
   throw new CliError(`no pod of service "${name}" can answer:\n${shown.join("\n")}\nSee "${logs}"`);
+}
+
+/** @throws CliError that says what the service is, if it cannot be asked. */
+export async function describeService(client: Client, name: string): Promise<ServiceDescription> {
+  try {
+    return (await client.call("$describe")) as ServiceDescription;
+  } catch (error) {
+    if (!ServiceError.is(error)) throw error;
+    if (error.code === "NOT_FOUND")
+      throw new CliError(`service "${name}" can't describe itself: its @wherry/service is older than this command`);
+    const hint = "only services of @wherry/service can be described; others answer their own protocol";
+    throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message}); ${hint}`);
+  }
 }

@@ -1,19 +1,12 @@
 // `wherry describe`: what a service says of itself, and how each of its pods is. It asks the pods themselves, through the messaging port.
-import {
-  type Client,
-  connect,
-  type MethodDescription,
-  type ServiceDescription,
-  ServiceError,
-  type ServiceStats,
-} from "@wherry/service";
+import { type Client, connect, type ServiceDescription, ServiceError, type ServiceStats } from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
+import { methodRow } from "../method-row.ts";
 import { printData } from "../output.ts";
 import { schemaText } from "../schema-text.ts";
-import { findService, type FoundService } from "../service-target.ts";
+import { describeService, findService, type FoundService } from "../service-target.ts";
 import { table, type Terminal } from "../terminal.ts";
 import { duration } from "../values.ts";
 
@@ -36,7 +29,7 @@ export async function describe(target: string, options: DescribeOptions, context
   const { kube, name, namespace } = found;
   const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-describe", subset: false });
   try {
-    const description = await ask(client, name);
+    const description = await describeService(client, name);
     const instances = await askAll(client, found);
     const data = { ...description, instances };
     if (options.output === undefined) print(description, instances, options.all === true, context.terminal);
@@ -44,19 +37,6 @@ export async function describe(target: string, options: DescribeOptions, context
     return 0;
   } finally {
     await client.close();
-  }
-}
-
-/** @throws CliError that says what the service is, if it cannot be asked. */
-async function ask(client: Client, name: string): Promise<ServiceDescription> {
-  try {
-    return (await client.call("$describe")) as ServiceDescription;
-  } catch (error) {
-    if (!ServiceError.is(error)) throw error;
-    if (error.code === "NOT_FOUND")
-      throw new CliError(`service "${name}" can't describe itself: its @wherry/service is older than this command`);
-    const hint = "only services of @wherry/service can be described; others answer their own protocol";
-    throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message}); ${hint}`);
   }
 }
 
@@ -98,21 +78,6 @@ function section(title: string, rows: readonly (readonly string[])[], terminal: 
   if (rows.length === 0) return;
   terminal.out(`\n${title}`);
   for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`.trimEnd()));
-}
-
-/** `buy  { count: number } → number  keyed` */
-function methodRow([name, method]: readonly [string, MethodDescription]): string[] {
-  const { stream, input, output } = method;
-  const taken = input === undefined ? "any" : schemaText(input);
-  const given = output === undefined ? "any" : schemaText(output);
-  const into = stream === "in" || stream === "both" ? `${taken}, …` : taken;
-  const out = stream === "out" || stream === "both" ? `${given}, …` : given;
-  const flags = [
-    ...(stream === undefined ? [] : [`stream ${stream}`]),
-    ...(["endless", "idempotent", "keyed"] as const).filter((flag) => method[flag] === true),
-    ...(method.trust === "internal" ? ["internal"] : []),
-  ];
-  return [name, `${into} → ${out}`, flags.join(", ")];
 }
 
 function instanceRow({ pod, stats, error = "" }: Instance): string[] {
