@@ -78,7 +78,7 @@ test("names of methods are completed, and .methods lists them", async () => {
     server.completer("bookShop.st", (_error, found) => resolve(found)),
   );
   expect(completions).toEqual([["bookShop.stock"], "bookShop.st"]);
-  input.end(".methods\n");
+  input.write(".methods\n.exit\n");
   await ended;
   expect(text()).toMatch(/^stock +any → any$/m);
   expect(text()).toMatch(/^count +any → any, … +stream out$/m);

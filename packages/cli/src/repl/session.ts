@@ -83,16 +83,16 @@ async function feed(server: REPLServer, input: Readable): Promise<void> {
     wantsNext();
   };
   Object.assign(server, { displayPrompt: prompt });
-  let isOpen = true;
+  const left = new AbortController();
   server.once("exit", () => {
-    isOpen = false;
+    left.abort();
     wantsNext();
   });
   for await (const line of createInterface({ input })) {
     const wanted = new Promise<void>((resolve) => (wantsNext = resolve));
     server.emit("line", line);
     await wanted;
-    if (!isOpen) return;
+    if (left.signal.aborted) return;
   }
   server.close();
 }

@@ -82,6 +82,14 @@ describe("bodies", () => {
     expect(encodeContent(undefined).body).toBeUndefined();
   });
 
+  test("bytes go out as they are, without a copy; those that came in are one, safe to keep", () => {
+    const bytes = Uint8Array.of(1, 2, 3);
+    expect(encodeContent(bytes).body).toBe(bytes);
+    const kept = decodeContent(contentType.bytes, bytes);
+    bytes.fill(0);
+    expect(kept).toEqual(Buffer.from([1, 2, 3]));
+  });
+
   test("what is no JSON is INVALID, what cannot be JSON is the sender's bug", () => {
     expect(() => decodeContent(contentType.json, Buffer.from("{no"))).toThrow(ServiceError);
     expect(() => encodeContent(1n)).toThrow(TypeError);

@@ -6,7 +6,9 @@ import type { Client } from "../client/types.ts";
 import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Schema } from "../schema.ts";
+import { packed } from "../log/msgpack.ts";
 import { method, type Middleware, type Service, service } from "../service.ts";
+import { unpack } from "../testing/msgpack.ts";
 import { serve } from "./serve.ts";
 
 declare module "../service.ts" {
@@ -79,6 +81,27 @@ describe("middleware", () => {
     await expect(client.greet("forbidden")).rejects.toMatchObject({ code: "FORBIDDEN", fate: "answered" });
   });
 
+  test("on both sides is another serializer: bytes travel, schemas and handlers see values", async () => {
+    const wire: unknown[] = [];
+    const double = method({ input: positive, handler: (count: number) => ({ count: count * 2 }) });
+    const packing: Middleware = async ({ body }, next) => {
+      wire.push(body);
+      return packed(await next({ body: unpack(body as Buffer) }));
+    };
+    const { endpoint, server } = await serve(service("math", { methods: { double }, use: [packing] }));
+    const client = connect<Service<{ double: typeof double }>>("math", {
+      endpoints: [endpoint],
+      use: [async ({ body }, next) => unpack((await next({ body: packed(body) })) as Buffer)],
+    });
+    closing.push(
+      () => server.close(),
+      () => client.close(),
+    );
+    expect(await client.double(2)).toEqual({ count: 4 });
+    expect(wire).toEqual([packed(2)]);
+    await expect(client.double(-1)).rejects.toMatchObject({ code: "INVALID" });
+  });
+
   test("its bug is a bug of the service", async () => {
     const broken: Middleware = () => {
       throw new TypeError("bug");
@@ -86,6 +109,14 @@ describe("middleware", () => {
     const client = await clientOf(service("x", { methods: { x: () => 1 }, use: [broken] }));
     await expect(client.x()).rejects.toMatchObject({ code: "ABORTED", fate: "maybe-executed" });
   });
+});
+
+test("several services run in one process, each under its own name", async () => {
+  const stock = await clientOf(service("stock", { methods: { left: () => 2 } }));
+  const buy = async (count: number): Promise<number> => (await stock.left()) - count;
+  const shop = await clientOf(service("shop", { methods: { buy } }));
+  expect(await shop.buy(1)).toBe(1);
+  await expect(shop.call("left" as never, undefined as never)).rejects.toMatchObject({ code: "NOT_FOUND" });
 });
 
 describe("the current context", () => {
