@@ -3,6 +3,7 @@
 import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
 import type { HttpRoutes } from "./http/route.ts";
 import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
+import type { Codec } from "./protocol/content.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { DurableOptions, Handler, MethodDefinition } from "./service.ts";
 import type {
@@ -34,6 +35,8 @@ export interface Contract {
   readonly methods: Readonly<Record<string, MethodContract>>;
   /** What it publishes events of, each with the schema of its events. */
   readonly topics?: Topics;
+  /** In place of JSON, for calls. Default: none. */
+  readonly codec?: Codec;
 }
 
 /** What is agreed on for one method. */

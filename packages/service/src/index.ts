@@ -90,6 +90,7 @@ export { type ProbeOptions, type ProbeResult, probe } from "./probe.ts";
 export { adminPortDefault, httpPortDefault, messagingPortDefault } from "./process/config.ts";
 export { log } from "./process/process-log.ts";
 export { type Running, type RunOptions, run } from "./process/run.ts";
+export type { Codec } from "./protocol/content.ts";
 export { frameworkCodes, type FrameworkCode } from "./protocol/codes.ts";
 export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./schema.ts";
 export { type ServeOptions, type Serving, serve } from "./server/serve.ts";

@@ -21,6 +21,7 @@ import {
 import { checkRoutes, type HttpRoutes } from "./http/route.ts";
 import type { Log } from "./log/types.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
+import type { Codec } from "./protocol/content.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition, StreamKind } from "./stream/types.ts";
 import type { PublishOptions, Published, Topics } from "./topic.ts";
@@ -184,6 +185,8 @@ export interface ServiceOptions {
    * so is a text, which says why. A durable call is asked about when it is stored, not when it is run. Default: everyone may.
    */
   readonly authorize?: Authorize;
+  /** In place of JSON, for calls by clients that have it, too; the others' are JSON. Default: the contract's, else none. */
+  readonly codec?: Codec;
   /** Around every handler, its schemas included; the first is the outermost. Default: none. */
   readonly use?: readonly Middleware[];
   /**
@@ -232,6 +235,7 @@ export interface Service<M extends Methods = Methods, T extends Topics = Topics>
   readonly raw: RawHandler | undefined;
   readonly concurrency: number;
   readonly queueMax: number;
+  readonly codec: Codec | undefined;
   readonly authorize: Authorize | undefined;
   readonly use: readonly Middleware[];
   readonly dedupe: KeyStore | undefined;
@@ -340,7 +344,14 @@ export function service(
     return [key, { ...agreed, ...side, input: agreed.input ?? noBody, output: agreed.output }] as const;
   });
   const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
-  const definition = { ...options, version, topics, methods: Object.fromEntries(methods) as Methods };
+  const { codec } = what;
+  const definition = {
+    ...(codec === undefined ? {} : { codec }),
+    ...options,
+    version,
+    topics,
+    methods: Object.fromEntries(methods) as Methods,
+  };
   return define(name, definition, Object.fromEntries(errors));
 }
 
@@ -359,6 +370,7 @@ function define(
     version = "",
     raw,
     streamsMax = streamsMaxDefault,
+    codec,
     authorize,
     use = [],
     dedupe,
@@ -368,6 +380,12 @@ function define(
   check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
   check(Number.isInteger(streamsMax) && streamsMax >= 1, "streamsMax", "a whole number of at least 1", streamsMax);
   check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
+  check(
+    codec === undefined || /^[A-Za-z0-9._-]{1,64}$/.test(codec.name),
+    "codec.name",
+    "1 to 64 of letters, digits, `.`, `_` and `-`",
+    codec?.name,
+  );
   const methods = new Map(
     Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
   );
@@ -375,7 +393,21 @@ function define(
   check(routing === undefined, `methods.${routing?.method}.http`, routing?.expected ?? "", routing?.got);
   check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
   const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
-  return { name, version, methods, topics, raw, concurrency, queueMax, streamsMax, authorize, use, dedupe, ambient };
+  return {
+    name,
+    version,
+    methods,
+    topics,
+    raw,
+    concurrency,
+    queueMax,
+    streamsMax,
+    codec,
+    authorize,
+    use,
+    dedupe,
+    ambient,
+  };
 }
 
 function toTopic(name: string, schema: Schema): Schema {

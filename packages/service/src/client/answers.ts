@@ -1,6 +1,6 @@
 // What a service says, taken apart: WELCOME's facts, a REPLY's value, an ERROR's error. It believes nothing about their form.
 import { fateOf, ServiceError } from "../errors.ts";
-import { decodeContent } from "../protocol/content.ts";
+import { type Codec, decodeContent } from "../protocol/content.ts";
 import type { Decoded } from "../protocol/frames.ts";
 
 interface Facts {
@@ -37,9 +37,10 @@ export function parsed(
 export function valueOf(
   header: Decoded["header"],
   body: Uint8Array | undefined,
+  codec?: Codec,
 ): { readonly value: unknown } | ServiceError {
   try {
-    return { value: decodeContent(header.content, body) };
+    return { value: decodeContent(header.content, body, codec) };
   } catch (cause) {
     return new ServiceError("INVALID", "the service's reply cannot be read", { cause });
   }

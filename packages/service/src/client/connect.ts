@@ -70,6 +70,7 @@ export function connectOver(
   const service = typeof of === "string" ? of : of.name;
   const core = new ClientCore({
     ...options,
+    codec: options.codec ?? (typeof of === "string" ? undefined : of.codec),
     service: options.service ?? service.split(".", 1)[0] ?? service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
     discovery: startingAfter(ready, discoveryOf(service, { ...options, clock, random, log })),

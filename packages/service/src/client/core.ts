@@ -90,7 +90,7 @@ export class ClientCore {
     return new Promise((resolve, reject) => {
       const { signal, affinity, to } = options;
       const parent = options.parent === undefined ? currentContext() : options.parent;
-      const { content, body } = encodeContent(value);
+      const { content, body } = encodeContent(value, this.#options.codec);
       const { key = "" } = options;
       checkText("method", method);
       checkText("key", key);

@@ -4,6 +4,7 @@ import type { Clock, Logger } from "@wherry/core";
 import type { Message, Socket } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
 import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
+import type { Codec } from "../protocol/content.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import { errorOf, factsOf, valueOf } from "./answers.ts";
@@ -33,6 +34,8 @@ export interface EndpointOptions {
   readonly name: string;
   /** What the service must call itself. */
   readonly service: string;
+  /** In place of JSON, for calls. */
+  readonly codec: Codec | undefined;
   /** Its answers are timed, for a balancer that compares them. */
   readonly latency: PeakEwma | undefined;
   readonly clock: Clock;
@@ -71,6 +74,7 @@ export class Endpoint {
   readonly #events: EndpointEvents;
   readonly #service: string;
   readonly #clock: Clock;
+  readonly #codec: Codec | undefined;
   readonly #log: Logger;
 
   constructor(target: Target, socket: ClientSocket, options: EndpointOptions, events: EndpointEvents) {
@@ -87,10 +91,14 @@ export class Endpoint {
       (frames) => socket.send(frames) === "sent",
       () => this.#leaveWhenIdle(),
     );
+    const { codec } = options;
+    this.#codec = codec;
     socket.onMessages((messages) => this.#take(messages));
     socket.on("connect", () => {
       this.#linked = true;
-      this.#socket.send(encode(messageType.hello, { texts: [options.name] }));
+      this.#socket.send(
+        encode(messageType.hello, { texts: codec === undefined ? [options.name] : [options.name, codec.name] }),
+      );
     });
     socket.on("disconnect", () => {
       this.#linked = false;
@@ -244,7 +252,7 @@ export class Endpoint {
     const attempt = this.open.get(header.id);
     if (attempt === undefined) return;
     this.open.delete(header.id);
-    const result = failed ? errorOf(header, body) : valueOf(header, body);
+    const result = failed ? errorOf(header, body) : valueOf(header, body, this.#codec);
     if (result instanceof ServiceError && result.fate !== "answered") this.#noteFailure(result);
     else this.health.noteAnswer();
     if (this.latency !== undefined && !attempt.abandoned) {

@@ -3,6 +3,7 @@
 import type { Clock, Logger, Random, Timer } from "@wherry/core";
 import { endpointsMax, extraIdleMs, pingIntervalMs, retryFirstMs, retryMaxMs, subsetSizeDefault } from "../limits.ts";
 import { type Best, bestOf } from "./balancer.ts";
+import type { Codec } from "../protocol/content.ts";
 import type { Discovery, DiscoveryProblem, Target } from "./discovery.ts";
 import { type ClientSocket, Endpoint, type EndpointEvents } from "./endpoint.ts";
 import { PeakEwma } from "./latency.ts";
@@ -15,6 +16,8 @@ import type { OutlierOptions } from "./types.ts";
 export interface PoolOptions {
   /** What this client calls itself. */
   readonly name: string;
+  /** In place of JSON, for calls. */
+  readonly codec?: Codec | undefined;
   /** What the service must call itself. */
   readonly service: string;
   readonly discovery: Discovery;
@@ -214,12 +217,12 @@ export class Pool {
   }
 
   #connect(target: Target): Endpoint {
-    const { name, service, log, socket, clock, timed, discovery } = this.#options;
+    const { name, service, codec, log, socket, clock, timed, discovery } = this.#options;
     const latency = timed ? new PeakEwma() : undefined;
     return new Endpoint(
       target,
       socket(),
-      { name, service, latency, clock, log },
+      { name, service, codec, latency, clock, log },
       {
         answered: this.#events.answered,
         changed: () => this.#changed(),

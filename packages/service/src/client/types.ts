@@ -3,6 +3,7 @@ import type { Clock, Logger, Random } from "@wherry/core";
 import type { KubeClient } from "@wherry/kube/client";
 import type { ServiceError } from "../errors.ts";
 import type { ClientCurve } from "../curve/types.ts";
+import type { Codec } from "../protocol/content.ts";
 import type { ClientMiddleware } from "./chain.ts";
 import type { Broker } from "../durable/types.ts";
 import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service, TopicsOf } from "../service.ts";
@@ -56,6 +57,8 @@ export interface ConnectOptions<S = Service<AnyMethods>> {
   readonly name?: string;
   /** Encrypts every connection, talks to the owner of `serverKey` only, and proves who this client is. Default: neither. */
   readonly curve?: ClientCurve;
+  /** In place of JSON, for calls; the service must have the same. Default: the contract's, else none. */
+  readonly codec?: Codec;
   /** Around every call; the first is the outermost. Default: none. */
   readonly use?: readonly ClientMiddleware[];
   /**

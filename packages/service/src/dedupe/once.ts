@@ -4,7 +4,7 @@ import { type Clock, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { duplicatePollFirstMs, duplicatePollMaxMs } from "../limits.ts";
 import { frameworkCodes } from "../protocol/codes.ts";
-import { type Content, decodeContent, encodeContent } from "../protocol/content.ts";
+import { type Codec, type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import type { RequestJob } from "../server/job.ts";
 import { openClaim, type OpenClaim } from "./claims.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
@@ -20,8 +20,11 @@ export class Once {
   readonly #service: string;
   readonly #store: KeyStore;
   readonly #clock: Clock;
+  /** What results are stored by. */
+  readonly #codec: Codec | undefined;
 
-  constructor(service: string, store: KeyStore, clock: Clock) {
+  constructor(service: string, store: KeyStore, clock: Clock, codec?: Codec) {
+    this.#codec = codec;
     this.#service = service;
     this.#store = store;
     this.#clock = clock;
@@ -37,14 +40,14 @@ export class Once {
     const call = this.#callOf(job);
     for (let asked = 0; ; asked++) {
       const begun = await this.#begin(call);
-      if (begun.state === "done") return replay(begun.result);
+      if (begun.state === "done") return replay(begun.result, this.#codec);
       if (begun.state === "other-body") throw otherBody(call);
       if (begun.state === "running") {
         await this.#wait(job, begun, asked);
         continue;
       }
       const outcome = await this.#execute(job, begun.claim, execution);
-      if (outcome !== "lost") return replay(outcome);
+      if (outcome !== "lost") return replay(outcome, this.#codec);
       job.context.log.warn({ key: call.key }, "another execution of this key took over; its result is the answer");
     }
   }
@@ -151,8 +154,8 @@ function errorResult({ code, message, details }: ServiceError): StoredResult | u
   }
 }
 
-function replay({ kind, content, body }: StoredResult): unknown {
-  const value = decodeContent(content, body);
+function replay({ kind, content, body }: StoredResult, codec: Codec | undefined): unknown {
+  const value = decodeContent(content, body, codec);
   if (kind === "reply") return value;
   const { code, message, details } = value as Pick<ServiceError, "code" | "message" | "details">;
   throw new ServiceError(code, message, { details });

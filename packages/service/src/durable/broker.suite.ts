@@ -54,7 +54,7 @@ export async function inbox(
   return { all, consumer, at };
 }
 
-export const json = (value: unknown): { content: 0 | 1 | 2; body: Uint8Array | undefined } => encodeContent(value);
+export const json = (value: unknown): { content: 0 | 1 | 2 | 3; body: Uint8Array | undefined } => encodeContent(value);
 export const valueOf = ({ content, body }: Delivery): unknown => decodeContent(content, body);
 
 export function describeBroker(name: string, make: () => Promise<BrokerFixture>, skips: BrokerSkips = {}): void {

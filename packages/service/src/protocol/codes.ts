@@ -31,8 +31,8 @@ export const messageType = {
 } as const;
 export type MessageType = (typeof messageType)[keyof typeof messageType];
 
-/** What the body frame holds; with `none` there is no body frame. */
-export const contentType = { none: 0, json: 1, bytes: 2 } as const;
+/** What the body frame holds; with `none` there is no body frame, `coded` is by the codec that the service and its client agree on. */
+export const contentType = { none: 0, json: 1, bytes: 2, coded: 3 } as const;
 export type ContentType = (typeof contentType)[keyof typeof contentType];
 
 /** What happened to a request that ends in an error: it decides who may send it again. */

@@ -8,6 +8,8 @@ import type { Content } from "../protocol/content.ts";
 export interface Caller {
   /** For handlers and logs: `tcp://127.0.0.1:53211`. */
   readonly address: string;
+  /** The name of the codec that it speaks; absent: JSON alone. */
+  readonly codec?: string | undefined;
   /** Who it has proven to be; absent: nobody. */
   readonly userId?: string | undefined;
   /** It brings what a broker has stored: the methods that are called through one run for it alone. */

@@ -111,6 +111,7 @@ export class Intake {
     const server = this.#server;
     session.phase = "wherry";
     session.name = header.texts[0] ?? "";
+    session.codec = header.texts[1];
     const { content, body } = this.#welcomeBody;
     const texts = [server.service.name, server.instance];
     session.send(encode(messageType.welcome, { number: server.credit.current, texts, content }, body));

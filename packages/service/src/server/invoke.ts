@@ -3,7 +3,8 @@ import { asError, type Clock, WherryError } from "@wherry/core";
 import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, errorMessageCharactersMax } from "../limits.ts";
-import { type Content, decodeArgument, encodeContent } from "../protocol/content.ts";
+import { contentType } from "../protocol/codes.ts";
+import { type Codec, type Content, decodeArgument, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
 import type { Authorize, Method, RequestContext, Service } from "../service.ts";
@@ -15,23 +16,31 @@ import type { RequestJob } from "./job.ts";
  * or anything else for a bug.
  */
 export function invoker(service: Service, clock: Clock): (job: RequestJob) => Content | Promise<Content> {
-  const { name, ambient, dedupe } = service;
-  const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock));
+  const { name, ambient, dedupe, codec } = service;
+  const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock, codec), codec);
   const start = authorized(service.authorize, throughMiddleware(service, inner));
   return (job) => {
     const { method, context } = job;
     // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
     if (ambient) ambientContext.enterWith(context);
-    const value = start(job, decoded(job));
+    const value = start(job, decoded(job, codec));
     return isThenable(value)
-      ? Promise.resolve(value).then((settled) => encodeResult(method, settled))
-      : encodeResult(method, value);
+      ? Promise.resolve(value).then((settled) => encodeResult(method, settled, codecOf(job, codec)))
+      : encodeResult(method, value, codecOf(job, codec));
   };
 }
 
-function decoded({ method, content, body }: RequestJob): unknown {
+/** The service's codec, if this caller speaks it. */
+function codecOf({ caller }: RequestJob, codec: Codec | undefined): Codec | undefined {
+  return codec !== undefined && caller.codec === codec.name ? codec : undefined;
+}
+
+function decoded({ method, content, body, caller }: RequestJob, codec: Codec | undefined): unknown {
   try {
-    return decodeArgument(content, body);
+    // From a broker, nobody says which: it is the one that the service had.
+    if (content === contentType.coded && caller.codec !== undefined && caller.codec !== codec?.name)
+      throw otherCodec(caller.codec, codec);
+    return decodeArgument(content, body, codec);
   } catch (error) {
     return blame(method)(error);
   }
@@ -52,13 +61,15 @@ function handle({ method, context }: RequestJob, body: unknown): unknown {
 }
 
 /** A keyed call's body is checked each time: a wrong one takes no key. */
-function performingOnce(once: Once): Perform {
+function performingOnce(once: Once, codec: Codec | undefined): Perform {
   return (job, value) => {
     if (!once.covers(job)) return perform(job, value);
     const { method, context } = job;
     const contentOf = (reply: unknown): Content | Promise<Content> => {
       const valid = output(method, reply);
-      return isThenable(valid) ? valid.then((settled) => encodeResult(method, settled)) : encodeResult(method, valid);
+      return isThenable(valid)
+        ? valid.then((settled) => encodeResult(method, settled, codec))
+        : encodeResult(method, valid, codec);
     };
     const start = (body: unknown): Promise<unknown> =>
       once.perform(job, { run: () => method.handler(body, context), contentOf });
@@ -74,6 +85,12 @@ function authorized(authorize: Authorize | undefined, inner: Perform): Perform {
     if (job.caller.delivers !== true) await admit(authorize, job.context);
     return inner(job, body);
   };
+}
+
+function otherCodec(theirs: string, codec: Codec | undefined): ServiceError {
+  const ours = codec === undefined ? "JSON and bytes" : `JSON, bytes and codec ${codec.name}`;
+  const message = `body: expected ${ours}, got one of codec ${theirs}; give service and client the same contract`;
+  return new ServiceError("INVALID", message);
 }
 
 /** What is run, and in which context; of a request, or of a stream. */
@@ -135,9 +152,9 @@ export function output(method: Method, value: unknown): unknown {
 }
 
 /** A result that cannot travel is a bug of the handler, and crashes like any other; a result too large is only answered so. */
-export function encodeResult(method: Method, value: unknown): Content {
+export function encodeResult(method: Method, value: unknown, codec?: Codec): Content {
   try {
-    return encodeContent(value);
+    return encodeContent(value, codec);
   } catch (error) {
     if (ServiceError.is(error)) throw error;
     const [reason = ""] = asError(error).message.split("\n", 1);

@@ -2,6 +2,7 @@
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
 import { queueBytesMax } from "../limits.ts";
+import { contentType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
@@ -83,6 +84,10 @@ export class Requests {
     const { store, state } = this.#server;
     if (store === undefined || state === "ended" || !room || !this.#mayStore(job)) {
       this.refuse(job, store === undefined || state === "ended" ? refusal() : this.#brokerIsSlow());
+      return undefined;
+    }
+    if (job.content === contentType.coded) {
+      this.refuse(job, isCoded());
       return undefined;
     }
     this.#storing.requests++;
@@ -216,4 +221,9 @@ export function noTopic(service: Service, name: string): ServiceError {
   const known = [...service.topics.keys()].slice(0, 20).join(", ");
   const message = `service ${service.name} has no topic ${JSON.stringify(name)}; it has ${known || "none"}`;
   return new ServiceError("NOT_FOUND", message);
+}
+
+/** Whoever takes it from the broker may be of another version of the service, with another codec. */
+function isCoded(): ServiceError {
+  return new ServiceError("INVALID", "body: expected JSON or bytes for a durable method, got one of a codec");
 }

@@ -16,6 +16,8 @@ export class Session implements Caller {
   phase: "new" | "wherry" | "raw" | "bye" | "dropped" = "new";
   /** What it called itself. */
   name = "";
+  /** The codec that it speaks beside JSON. */
+  codec: string | undefined;
   /** When its last message came, by `Clock.monotonic`. */
   lastMessageMs: number;
   /** Requests not answered yet, by id. */
