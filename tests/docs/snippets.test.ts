@@ -15,6 +15,7 @@ const pages = [
   "docs/guides/keyed-calls.md",
   "docs/guides/encryption.md",
   "docs/guides/http.md",
+  "docs/guides/streams.md",
   "docs/guides/testing.md",
   "docs/reference/errors.md",
 ];

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "wherry-guide-"));
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const pages = ["composing.md", "keyed-calls.md", "testing.md", "encryption.md"].map((name) =>
+const pages = ["composing.md", "keyed-calls.md", "testing.md", "encryption.md", "streams.md"].map((name) =>
   readFileSync(join(root, "docs/guides", name), "utf8"),
 );
 for (const [, text = ""] of pages.join("\n").matchAll(/```ts\n(.*?)```/gs)) {
@@ -56,6 +56,26 @@ test("keys are made, and a service with keys serves the client that it knows", a
   });
   expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
   expect(client.other).toEqual(["2"]);
+});
+
+test("streams go out, in, and both ways", async () => {
+  const { endpoint } = await startChild({ program: program("numbers.ts") }).listening;
+  const source = readFileSync(join(folder, "numbers-client.ts"), "utf8");
+  const client = startChild({ program: source.replace("tcp://127.0.0.1:5555", endpoint) });
+  expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
+  expect(client.other).toEqual(["1", "2", "3", "done", "6", "2", "4", "6"]);
+});
+
+test("a subscriber gets what its service publishes", async () => {
+  const source = readFileSync(join(folder, "shop-events.ts"), "utf8");
+  const own = source.replace('("shop");', '("shop", { endpoints: [running.endpoint] });');
+  expect(own).not.toBe(source);
+  const child = startChild({ program: own });
+  const client = connect("shop", { endpoints: [(await child.listening).endpoint] });
+  // At most once: what is published before the loop is subscribed is nobody's.
+  await expect.poll(() => client.call("buy", "tea")).toBe("sent");
+  await expect.poll(() => child.other).toContain("sold tea 0");
+  await client.close();
 });
 
 test("the tests of the testing guide pass", () => {

@@ -6,8 +6,7 @@ import { startChild, stopChildren } from "./testing/child.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const programs = [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1] ?? "");
-const [serviceProgram = "", numbersProgram = "", streamsProgram = "", topicsProgram = ""] = programs;
-const [settingsProgram = "", logProgram = "", clientProgram = "", ...others] = programs.slice(4);
+const [serviceProgram = "", settingsProgram = "", logProgram = "", clientProgram = "", ...others] = programs;
 
 afterEach(stopChildren);
 
@@ -57,24 +56,6 @@ describe("the README", () => {
     const client = startChild({ program: fixed });
     expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
     expect(client.other).toEqual(["2", "1"]);
-  });
-
-  test("its streams go out, in, and both ways", async () => {
-    const { endpoint } = await startChild({ program: numbersProgram }).listening;
-    const client = startChild({ program: streamsProgram.replace("tcp://127.0.0.1:5555", endpoint) });
-    expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
-    expect(client.other).toEqual(["1", "2", "3", "done", "6", "2", "4", "6"]);
-  });
-
-  test("its subscriber gets what its service publishes", async () => {
-    const program = topicsProgram.replace('("shop");', '("shop", { endpoints: [running.endpoint] });');
-    expect(program).not.toBe(topicsProgram);
-    const child = startChild({ program });
-    const client = connect("shop", { endpoints: [(await child.listening).endpoint] });
-    // At most once: what is published before the loop is subscribed is nobody's.
-    await expect.poll(() => client.call("buy", "tea")).toBe("sent");
-    await expect.poll(() => child.other).toContain("sold tea 0");
-    await client.close();
   });
 
   test("metrics that a service makes with prom-client are on its page", async () => {

@@ -6,9 +6,7 @@ import type { Client } from "../client/types.ts";
 import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Schema } from "../schema.ts";
-import { packed } from "../log/msgpack.ts";
 import { method, type Middleware, type Service, service } from "../service.ts";
-import { unpack } from "../testing/msgpack.ts";
 import { serve } from "./serve.ts";
 
 declare module "../service.ts" {
@@ -79,27 +77,6 @@ describe("middleware", () => {
     expect(await client.greet("hello")).toBe("hello! ada");
     expect(await client.greet("cached")).toBe("from the cache");
     await expect(client.greet("forbidden")).rejects.toMatchObject({ code: "FORBIDDEN", fate: "answered" });
-  });
-
-  test("on both sides is another serializer: bytes travel, schemas and handlers see values", async () => {
-    const wire: unknown[] = [];
-    const double = method({ input: positive, handler: (count: number) => ({ count: count * 2 }) });
-    const packing: Middleware = async ({ body }, next) => {
-      wire.push(body);
-      return packed(await next({ body: unpack(body as Buffer) }));
-    };
-    const { endpoint, server } = await serve(service("math", { methods: { double }, use: [packing] }));
-    const client = connect<Service<{ double: typeof double }>>("math", {
-      endpoints: [endpoint],
-      use: [async ({ body }, next) => unpack((await next({ body: packed(body) })) as Buffer)],
-    });
-    closing.push(
-      () => server.close(),
-      () => client.close(),
-    );
-    expect(await client.double(2)).toEqual({ count: 4 });
-    expect(wire).toEqual([packed(2)]);
-    await expect(client.double(-1)).rejects.toMatchObject({ code: "INVALID" });
   });
 
   test("its bug is a bug of the service", async () => {
