@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -147,6 +148,21 @@ describe("a mistake is one line that says what to do", () => {
   });
 });
 
+test.each([
+  ["inf.yaml", "stock: .inf", "expected a whole number from 0 to 100, got Infinity"],
+  ["self.yaml", "stock: &a [*a]", "expected a whole number from 0 to 100, got a list"],
+  [
+    "deep.json",
+    `{"stock":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+    "expected a whole number from 0 to 100, got a list",
+  ],
+])("what JSON cannot show is still one line that names its setting: %s", (name, text, line) => {
+  const file = fileOf(name, text);
+  expect(() => parseConfig("shop", ["--config", file], { API_KEY: "k" }, shop)).toThrow(
+    expect.objectContaining({ code: "SERVICE_CONFIG_INVALID", message: `${file}: stock: ${line}` }),
+  );
+});
+
 describe("secrets", () => {
   test("come from the file that the variable names, without the newline at its end", () => {
     const file = fileOf("key", "s3cret\n");
@@ -221,6 +237,15 @@ describe("in a process", () => {
       );
     },
   );
+
+  test("a pipe in place of a file is refused: opening one once waited for ever, deaf to SIGTERM", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const child = startChild({ program: program(""), args: ["--config", pipe], env: { API_KEY_FILE: pipe } });
+    expect(await child.exit).toEqual({ code: 2, signal: null });
+    expect(child.stderr()).toContain(`--config: ${pipe} can't be read: it is not a file`);
+    expect(child.stderr()).toContain(`API_KEY_FILE: ${pipe} can't be read: it is not a file`);
+  });
 
   test("is read before `run` and by its handlers", async () => {
     const child = startChild({

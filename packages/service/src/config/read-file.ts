@@ -1,9 +1,10 @@
 // Reads small text files: configuration and secrets. The only place here that touches a disk.
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 
 /** @throws Error that says why not: not there, not a file, too large. */
 export function readTextFile(path: string, bytesMax: number): string {
-  const file = openSync(path, "r");
+  // A pipe would be waited for until somebody writes to it, without a word and deaf to signals.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const status = fstatSync(file);
     if (!status.isFile()) throw new Error("it is not a file");

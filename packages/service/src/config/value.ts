@@ -14,8 +14,17 @@ export function checkValue(setting: Setting, { value, from }: Given): Checked {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value);
+  const text = written(value);
   return text.length > 200 ? `${text.slice(0, 200)}… (${text.length} characters)` : text;
+}
+
+/** YAML has infinities and lists that hold themselves, and JSON lists that are deeper than the stack. */
+function written(value: unknown): string {
+  try {
+    return typeof value === "number" || typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  } catch {
+    return Array.isArray(value) ? "a list" : `an ${typeof value}`;
+  }
 }
 
 function accept(setting: Setting, value: unknown): AnyValue {
