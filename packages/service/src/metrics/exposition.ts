@@ -7,7 +7,7 @@ import type { Streams } from "../server/streams.ts";
 import type { Topics } from "../server/topics.ts";
 import { customMetrics } from "./custom.ts";
 import { durationBuckets } from "./request-metrics.ts";
-import { MetricsText } from "./text.ts";
+import { mergedMetrics, MetricsText } from "./text.ts";
 
 /** What the process around a server knows, and the server doesn't. */
 export interface ProcessFacts {
@@ -19,9 +19,20 @@ export interface ProcessFacts {
 let processMetrics: Promise<() => Promise<string>> | undefined;
 
 /** The whole page. */
-export async function exposition(server: Server, facts: ProcessFacts = {}): Promise<string> {
+export async function exposition(servers: readonly Server[], facts: ProcessFacts = {}): Promise<string> {
   processMetrics ??= loadProcessMetrics();
-  return serverMetrics(server) + factMetrics(facts) + customMetrics() + (await (await processMetrics)());
+  // Of one service nobody needs to be told which; of several, each line says it.
+  const pages = servers.map((server) =>
+    serverMetrics(server, servers.length === 1 ? {} : { service: server.service.name }),
+  );
+  return (
+    (servers.length === 1 ? (pages[0] ?? "") : mergedMetrics(pages)) +
+    factMetrics(facts) +
+    customMetrics() +
+    (await (
+      await processMetrics
+    )())
+  );
 }
 
 async function loadProcessMetrics(): Promise<() => Promise<string>> {
@@ -32,9 +43,9 @@ async function loadProcessMetrics(): Promise<() => Promise<string>> {
 
 const states: readonly HealthState[] = ["starting", "ready", "overloaded", "draining", "stuck"];
 
-function serverMetrics(server: Server): string {
+function serverMetrics(server: Server, common: Readonly<Record<string, string>>): string {
   const { metrics, executor, counters, credit, health, service } = server;
-  const text = new MetricsText();
+  const text = new MetricsText(common);
   text.head("wherry_requests_total", "counter", "Requests answered, by method and code; OK is a result.");
   for (const [method, { outcomes }] of metrics.methods)
     for (const [code, count] of outcomes) text.line("wherry_requests_total", { method, code }, count);

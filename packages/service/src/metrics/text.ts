@@ -4,6 +4,12 @@ export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 export class MetricsText {
   readonly #lines: string[] = [];
+  /** Of every line. */
+  readonly #common: Readonly<Record<string, string>>;
+
+  constructor(common: Readonly<Record<string, string>> = {}) {
+    this.#common = common;
+  }
 
   head(name: string, type: "counter" | "gauge" | "histogram", help: string): void {
     const escaped = help.replace(/[\\\n]/g, (special) => (special === "\n" ? "\\n" : "\\\\"));
@@ -11,7 +17,9 @@ export class MetricsText {
   }
 
   line(name: string, labels: Readonly<Record<string, string>>, value: number): void {
-    const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(label)}"`);
+    const pairs = Object.entries({ ...this.#common, ...labels }).map(
+      ([key, label]) => `${key}="${escapeLabel(label)}"`,
+    );
     this.#lines.push(`${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${number(value)}`);
   }
 
@@ -40,6 +48,19 @@ export class MetricsText {
   toString(): string {
     return this.#lines.length === 0 ? "" : `${this.#lines.join("\n")}\n`;
   }
+}
+
+/** One page of several with the same metrics: each with its head once, and the lines of all pages below it. */
+export function mergedMetrics(pages: readonly string[]): string {
+  const metrics = new Map<string, string[]>();
+  for (const page of pages)
+    for (const metric of page.split(/^(?=# HELP )/m)) {
+      const [help = "", type = "", ...lines] = metric.trimEnd().split("\n");
+      const known = metrics.get(help);
+      if (known === undefined) metrics.set(help, [type, ...lines]);
+      else known.push(...lines);
+    }
+  return [...metrics].map(([help, lines]) => [help, ...lines].join("\n")).join("\n") + "\n";
 }
 
 function number(value: number): string {

@@ -6,6 +6,7 @@ import { exposition, type ProcessFacts } from "../metrics/exposition.ts";
 import { metricsContentType } from "../metrics/text.ts";
 import type { HealthState } from "../server/health.ts";
 import type { Server } from "../server/server.ts";
+import type { Together } from "./together.ts";
 
 // Not imported: an import also evaluates the WebSocket exports of node:http, which load undici, some 30 ms of each start.
 const { createServer } = process.getBuiltinModule("node:http");
@@ -36,9 +37,9 @@ export function liveness({ healthState: state }: Pick<Server, "healthState">): H
  * Listens on `host:port`; port 0 takes a free one.
  * @throws WherryError SERVICE_ADMIN_BIND_FAILED
  */
-export function startAdmin(server: Server, host: string, port: number, facts: ProcessFacts = {}): Promise<Admin> {
+export function startAdmin(together: Together, host: string, port: number, facts: ProcessFacts = {}): Promise<Admin> {
   const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-    void answer(server, facts, request, response);
+    void answer(together, facts, request, response);
   });
   http.maxConnections = 256;
   return new Promise((resolve, reject) => {
@@ -69,7 +70,7 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Wh
 }
 
 async function answer(
-  server: Server,
+  together: Together,
   facts: ProcessFacts,
   request: IncomingMessage,
   response: ServerResponse,
@@ -79,24 +80,32 @@ async function answer(
   if (method !== "GET" && method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
     json(response, 405, { error: `expected GET or HEAD, got ${method}` });
-  } else if (path === "/healthz" || path === "/livez") health(response, server, liveness(server));
-  else if (path === "/readyz") health(response, server, readiness(server));
-  else if (path === "/metrics") await metrics(response, server, facts);
+  } else if (path === "/healthz" || path === "/livez") health(response, together, liveness(together));
+  else if (path === "/readyz") health(response, together, readiness(together));
+  else if (path === "/metrics") await metrics(response, together, facts);
   else json(response, 404, { error: `no page ${path}; there are /healthz, /livez, /readyz and /metrics` });
 }
 
-async function metrics(response: ServerResponse, server: Server, facts: ProcessFacts): Promise<void> {
+async function metrics(response: ServerResponse, { servers }: Together, facts: ProcessFacts): Promise<void> {
   try {
-    const text = await exposition(server, facts);
+    const text = await exposition(servers, facts);
     response.writeHead(200, { "content-type": metricsContentType }).end(text);
   } catch (error) {
-    server.log.error({ err: asError(error) }, "metrics could not be written");
+    servers[0]?.log.error({ err: asError(error) }, "metrics could not be written");
     json(response, 500, { error: "metrics could not be written; see the log" });
   }
 }
 
-function health(response: ServerResponse, server: Server, { status, state }: Health): void {
-  json(response, status, { status: state, service: server.service.name, instance: server.instance });
+function health(response: ServerResponse, { servers }: Together, { status, state }: Health): void {
+  const [first, ...others] = servers;
+  const names = servers.map(({ service }) => service.name).join("+");
+  const each = Object.fromEntries(servers.map(({ service, healthState }) => [service.name, healthState]));
+  json(response, status, {
+    status: state,
+    service: names,
+    instance: first?.instance,
+    ...(others.length === 0 ? {} : { services: each }),
+  });
 }
 
 function json(response: ServerResponse, status: number, body: Readonly<Record<string, unknown>>): void {

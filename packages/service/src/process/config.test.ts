@@ -10,7 +10,7 @@ function configOf(argv: readonly string[], env: Readonly<Record<string, string>>
 describe("settings", () => {
   test("have defaults that only this machine can reach", () => {
     expect(configOf([])).toEqual({
-      ...{ logLevel: "info", host: "127.0.0.1", port: 5555, adminPort: 9000 },
+      ...{ logLevel: "info", host: "127.0.0.1", port: 5555, ports: new Map(), adminPort: 9000 },
       ...{ logTo: ["stdout"], logAuthorization: undefined, blockedMs: 1000 },
       ...{ podUid: undefined, podName: undefined, inCluster: false },
     });

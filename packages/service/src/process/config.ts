@@ -70,8 +70,10 @@ export interface ProcessConfig {
   /** Where the log goes: `stdout`, URLs of aggregators. */
   readonly logTo: readonly string[];
   readonly logAuthorization: string | undefined;
-  /** Messaging port; 0 takes a free one. */
+  /** Messaging port; 0 takes a free one. Of several services, the first one's. */
   readonly port: number;
+  /** Messaging ports of several services in one process, by name: their own flags', else counted up from `port`. */
+  readonly ports: ReadonlyMap<string, number>;
   readonly adminPort: number;
   /** Where durable methods' calls are stored; undefined: the default. */
   readonly broker: string | undefined;
@@ -98,6 +100,7 @@ export type Parsed = { readonly text: string } | { readonly config: ProcessConfi
 
 /**
  * @param own the service's settings, which `configure` declared.
+ * @param services the names of several services that run in one process, each with a setting for its port.
  * @throws WherryError SERVICE_CONFIG_INVALID with one line for each mistake: what was expected, what came, and where.
  */
 export function parseConfig(
@@ -106,17 +109,19 @@ export function parseConfig(
   env: Environment,
   own: Settings = {},
   readFile: Sources["readFile"] = readTextFile,
+  services: readonly string[] = [],
 ): Parsed {
-  const settings: Settings = { ...own, ...frameworkSettings };
+  const portSettings = Object.fromEntries(services.map((service) => [portSetting(service), portOf(service)]));
+  const settings: Settings = { ...own, ...frameworkSettings, ...portSettings };
   const resolved = new Resolver(settings, { argv, env, readFile }).all();
   const value = (setting: string): unknown => resolved.values.get(setting)?.value;
-  if (value("help") === true) return { text: helpText(name, own) };
+  if (value("help") === true) return { text: helpText(name, own, portSettings) };
   if (resolved.problems.length > 0)
     throw new WherryError(resolved.problems.join("\n"), { code: "SERVICE_CONFIG_INVALID" });
   if (value("printConfig") === true) return { text: printedConfig(settings, resolved) };
   const inCluster = (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
   const values = Object.fromEntries([...resolved.values].map(([setting, { value: found }]) => [setting, found]));
-  const checked = values as unknown as Omit<ProcessConfig, "host" | "curve"> & {
+  const checked = values as unknown as Omit<ProcessConfig, "host" | "curve" | "ports"> & {
     readonly host?: string;
     readonly curveSecretKeyFile?: string;
     readonly curveAllow: readonly string[];
@@ -127,6 +132,12 @@ export function parseConfig(
       logTo: checked.logTo,
       logAuthorization: checked.logAuthorization,
       port: checked.port,
+      ports: new Map(
+        services.map((service, index) => {
+          const given = value(portSetting(service)) as number | undefined;
+          return [service, given ?? (checked.port === 0 ? 0 : checked.port + index)];
+        }),
+      ),
       adminPort: checked.adminPort,
       broker: checked.broker,
       httpPort: checked.httpPort,
@@ -149,14 +160,24 @@ function curveOf(secretKeyFile: string | undefined, allow: readonly string[]): S
   throw new WherryError(message, { code: "SERVICE_CONFIG_INVALID" });
 }
 
-function helpText(name: string, own: Settings): string {
+/** `my-shop`: `myShopPort`, which is `--my-shop-port`. */
+function portSetting(service: string): string {
+  return `${service.replace(/-+(.)/g, (_, letter: string) => letter.toUpperCase())}Port`;
+}
+
+function portOf(service: string): Settings[string] {
+  // Not from the environment: there Kubernetes puts a `STOCK_PORT` of its own for a Service named `stock`.
+  return { ...port, optional: true, env: [], help: `messaging of ${service}; without one counted up from --port` };
+}
+
+function helpText(name: string, own: Settings, ports: Settings): string {
   const declared = Object.keys(own).length === 0 ? "" : `Settings of ${name}:\n${helpLines(own).join("\n")}\n\n`;
   return `Usage: ${name} [flags]
 
 Each setting is a flag, or an environment variable, or in the file of --config by its name in camelCase; the first of these wins.
 
 ${declared}Settings of every service:
-${helpLines(frameworkSettings).join("\n")}
+${helpLines({ ...frameworkSettings, ...ports }).join("\n")}
 
 Signals: SIGTERM and SIGINT finish what is queued and end with code 0; a second one ends at once.
 Exit codes: 0 drained; 1 an error, or requests cut off at the drain's deadline; 2 wrong settings.

@@ -8,12 +8,13 @@ import { readTextFile } from "../config/read-file.ts";
 import { drainMinimumMsInCluster, drainTimeoutMsDefault } from "../limits.ts";
 import type { HttpOptions } from "../http/source.ts";
 import type { Ending } from "../server/hand-back.ts";
-import type { Server } from "../server/server.ts";
+import type { Serving } from "../server/serve.ts";
 import type { Methods, Service } from "../service.ts";
 import type { Publish, Topics } from "../topic.ts";
 import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
 import type { ProcessLog } from "./logging.ts";
 import { attachLog } from "./process-log.ts";
+import { Together } from "./together.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 export interface RunOptions {
@@ -46,29 +47,42 @@ const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
- * Runs a service as this process: resolves when it listens, and ends the process when it is drained, crashed or told to.
+ * Runs a service, or several, as this process: resolves when it listens, and ends the process when it is drained, crashed or told to.
  * Exit codes: 0 drained, 1 an error or requests cut off, 2 wrong options, 128 + signal for a second signal.
  */
 export async function run<M extends Methods, T extends Topics>(
   service: Service<M, T>,
-  options: RunOptions = {},
-): Promise<Running<T>> {
-  const config = configOf(service, options.argv ?? process.argv.slice(2));
-  const main = new Main(service, config, options);
+  options?: RunOptions,
+): Promise<Running<T>>;
+/** Several: each with a messaging port of its own, one admin port; ready, drained and crashed together. In their order. */
+export async function run(services: readonly Service[], options?: RunOptions): Promise<readonly Running[]>;
+export async function run(given: Service | readonly Service[], options: RunOptions = {}): Promise<unknown> {
+  const several = "length" in given;
+  const services = several ? given : [given];
+  const name = services.map((service) => service.name).join("+");
+  const config = configOf(name, several ? services : [], options.argv ?? process.argv.slice(2));
+  const main = new Main(name, services, config, options);
   main.installHandlers();
-  return main.start();
+  const running = await main.start();
+  return several ? running : running[0];
 }
 
-function configOf(service: Service, argv: readonly string[]): ProcessConfig {
+/** @param several the services, if there may be more than one. */
+function configOf(name: string, several: readonly Service[], argv: readonly string[]): ProcessConfig {
   try {
     useSources({ argv, env: process.env, readFile: readTextFile });
-    const parsed = parseConfig(service.name, argv, process.env, declaredSettings());
+    const names = several.map((service) => service.name);
+    if (new Set(names).size < names.length)
+      throw new WherryError(`services: expected each once, got ${names.join(", ")}`, {
+        code: "SERVICE_CONFIG_INVALID",
+      });
+    const parsed = parseConfig(name, argv, process.env, declaredSettings(), readTextFile, names);
     if ("config" in parsed) return parsed.config;
     writeSync(1, parsed.text);
     return process.exit(exitCode.ok);
   } catch (error) {
     if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
-    return refuse(service, error);
+    return refuse(name, error);
   }
 }
 
@@ -82,22 +96,25 @@ function httpOf({ methods }: Service, option: RunOptions["http"], port: number |
 }
 
 /** A line for each mistake. */
-function refuse(service: Service, { message }: Error): never {
-  writeSync(2, `${message.replace(/^/gm, `${service.name}: `)}\n`);
+function refuse(name: string, { message }: Error): never {
+  writeSync(2, `${message.replace(/^/gm, `${name}: `)}\n`);
   return process.exit(exitCode.usage);
 }
 
 class Main {
-  readonly #service: Service;
+  /** Of the services, joined by `+`. */
+  readonly #name: string;
+  readonly #services: readonly Service[];
   readonly #config: ProcessConfig;
   readonly #options: RunOptions;
   #processLog: ProcessLog | undefined;
-  #server: Server | undefined;
+  #together: Together | undefined;
   #stopping = false;
   #fatalWritten = false;
 
-  constructor(service: Service, config: ProcessConfig, options: RunOptions) {
-    this.#service = service;
+  constructor(name: string, services: readonly Service[], config: ProcessConfig, options: RunOptions) {
+    this.#name = name;
+    this.#services = services;
     this.#config = config;
     this.#options = options;
   }
@@ -113,49 +130,66 @@ class Main {
     process.on("uncaughtException", (error) => this.#escaped(error));
   }
 
-  async start(): Promise<Running> {
+  async start(): Promise<readonly Running[]> {
     try {
       const { createLogger } = await import("./logging.ts");
-      const processLog = await createLogger(this.#service.name, this.#config, isatty(1));
+      const processLog = await createLogger(this.#name, this.#config, isatty(1));
       this.#processLog = processLog;
       attachLog(processLog);
       process.once("exit", () => processLog.output.closeNow());
       return await this.#listen(processLog);
     } catch (error) {
-      if (WherryError.is(error, "SERVICE_CONFIG_INVALID")) refuse(this.#service, error);
+      if (WherryError.is(error, "SERVICE_CONFIG_INVALID")) refuse(this.#name, error);
       this.#fatal(asError(error), "could not start");
       await this.#processLog?.output.close();
       return process.exit(exitCode.failed);
     }
   }
 
-  async #listen({ logger: log, output }: ProcessLog): Promise<Running> {
-    const { host, port, adminPort, podUid: pod, broker, curve } = this.#config;
-    const [{ serve }, { startAdmin }] = await Promise.all([import("../server/serve.ts"), import("./admin.ts")]);
-    const onCrash = (ending: Ending): void => this.#crashed(ending);
-    const http = httpOf(this.#service, this.#options.http, this.#config.httpPort);
-    const serving = { host, port, pod, broker, curve, namespace: this.#config.namespace, log, onCrash, http };
-    const { endpoint, server, httpUrl } = await serve(this.#service, serving);
+  async #listen({ logger: log, output }: ProcessLog): Promise<readonly Running[]> {
+    const { startAdmin } = await import("./admin.ts");
+    const listening = [];
+    for (const [index, service] of this.#services.entries()) listening.push(await this.#serve(service, index, log));
     // From here on a signal drains: peers may be there already.
-    this.#server = server;
-    void server.ended.then((ending) => this.#end(ending));
+    const together = new Together(listening.map(({ server }) => server));
+    this.#together = together;
+    void together.ended.then((ending) => this.#end(ending));
     await this.#underNpm(log);
     const watchdog = await this.#watch(log, output);
     const blocked = watchdog === undefined ? {} : { blocked: () => watchdog.blocked };
-    const admin = await startAdmin(server, host, adminPort, { log: () => output.counters, ...blocked });
-    const version = this.#service.version === "" ? {} : { version: this.#service.version };
+    const { host, adminPort } = this.#config;
+    const admin = await startAdmin(together, host, adminPort, { log: () => output.counters, ...blocked });
     const startMs = Math.round(new SystemClock().monotonic());
-    const where = { endpoint, admin: admin.url, ...(httpUrl === undefined ? {} : { http: httpUrl }) };
-    log.info({ ...where, ...version, startMs }, `${this.#service.name} listens on ${endpoint}`);
-    const publish: Running["publish"] = (topic, event, options) => server.publish(topic, event, options);
-    return { endpoint, adminUrl: admin.url, httpUrl, publish };
+    return listening.map(({ endpoint, server, httpUrl }) => {
+      const { name, version } = server.service;
+      const where = { endpoint, admin: admin.url, ...(httpUrl === undefined ? {} : { http: httpUrl }) };
+      const facts = { ...where, ...(version === "" ? {} : { version }), startMs };
+      log.info(facts, `${name} listens on ${endpoint}`);
+      const publish: Running["publish"] = (topic, event, options) => server.publish(topic, event, options);
+      return { endpoint, adminUrl: admin.url, httpUrl, publish };
+    });
+  }
+
+  async #serve(service: Service, index: number, log: ProcessLog["logger"]): Promise<Serving> {
+    const { serve } = await import("../server/serve.ts");
+    const { host, port, ports, httpPort, podUid: pod, broker, curve, namespace } = this.#config;
+    const one = this.#services.length === 1;
+    const http = httpOf(service, this.#options.http, httpPort);
+    return serve(service, {
+      ...{ host, pod, broker, curve, namespace },
+      port: ports.get(service.name) ?? port,
+      // Counted up as the messaging ports are.
+      http: http === false || http.port === undefined || http.port === 0 ? http : { ...http, port: http.port + index },
+      log: one ? log : log.child({ part: service.name }),
+      onCrash: (ending) => this.#crashed(ending),
+    });
   }
 
   async #watch(log: ProcessLog["logger"], output: ProcessLog["output"]): Promise<Watchdog | undefined> {
     const { blockedMs, podName } = this.#config;
     if (blockedMs === 0) return undefined;
     const { Watchdog } = await import("./watchdog.ts");
-    const base = { service: this.#service.name, ...(podName === undefined ? {} : { pod: podName }) };
+    const base = { service: this.#name, ...(podName === undefined ? {} : { pod: podName }) };
     const colour = (process.env["NO_COLOR"] ?? "") === "";
     const onRecord = (line: string): void => output.takeWritten(line);
     const shown = { base, terminal: isatty(1), colour };
@@ -177,35 +211,35 @@ class Main {
 
   #signal(signal: keyof typeof signalNumbers): void {
     if (this.#stopping) {
-      const left = this.#server?.executor;
+      const left = this.#together;
       this.#log?.warn(
-        { signal, queued: left?.queued ?? 0, running: left?.running.size ?? 0 },
+        { signal, queued: left?.queued ?? 0, running: left?.running ?? 0 },
         `second signal, ${signal}: ending now`,
       );
       process.exit(128 + signalNumbers[signal]);
     }
     this.#stopping = true;
-    if (this.#server === undefined) {
+    if (this.#together === undefined) {
       this.#log?.info({ signal }, `${signal} before the service listened: nothing to drain`);
       process.exit(exitCode.ok);
     }
     this.#log?.info({ signal }, `${signal}: draining`);
-    this.#drain(this.#server);
+    this.#drain(this.#together);
   }
 
-  #drain(server: Server): void {
+  #drain(together: Together): void {
     const timeoutMs = this.#options.drainTimeoutMs ?? drainTimeoutMsDefault;
     const minimumMs = this.#options.drainMinimumMs ?? (this.#config.inCluster ? drainMinimumMsInCluster : 0);
-    void server.drain({ timeoutMs, minimumMs: Math.min(minimumMs, timeoutMs) });
+    together.drain({ timeoutMs, minimumMs: Math.min(minimumMs, timeoutMs) });
   }
 
   #escaped(error: unknown): void {
-    if (this.#server === undefined) {
+    if (this.#together === undefined) {
       this.#fatal(asError(error), "an error escaped");
       void this.#exit(exitCode.failed);
       return;
     }
-    if (this.#server.state !== "ended") this.#server.crash(error);
+    if (!this.#together.isOver) this.#together.crash(error);
     // While the last answers are flushed: they still are, and the process ends with `#end`.
     else this.#fatal(asError(error), "an error escaped at the end");
   }
@@ -215,6 +249,9 @@ class Main {
       method === undefined ? "an error escaped" : method === "raw" ? "the raw handler threw" : `${method} threw`;
     const facts = { ...(method === undefined ? {} : { method }), refused, aborted, rawDropped };
     this.#fatal(error ?? new Error("unknown"), `${where}; ending`, facts);
+    if (this.#together !== undefined) this.#together.close();
+    // One of several, while another is only starting: there is nobody yet to wait for all of them.
+    else void this.#exit(exitCode.failed);
   }
 
   /** Exactly one record per process: what comes after the first is its consequence. */
@@ -225,13 +262,13 @@ class Main {
     if (this.#log !== undefined) this.#log.fatal({ err: error, ...facts }, text);
     else {
       const err = { type: error.name, message: error.message, stack: error.stack };
-      writeSync(1, `${JSON.stringify({ level: "fatal", service: this.#service.name, err, msg: text })}\n`);
+      writeSync(1, `${JSON.stringify({ level: "fatal", service: this.#name, err, msg: text })}\n`);
     }
   }
 
   #end({ reason, refused, aborted, rawDropped }: Ending): void {
     const lost = { refused, aborted, rawDropped };
-    const drainMs = Math.round(this.#server?.drainMs ?? 0);
+    const drainMs = Math.round(this.#together?.drainMs ?? 0);
     if (reason === "deadline")
       this.#log?.error({ ...lost, drainMs }, "the drain's deadline passed; the rest was handed back");
     else if (reason === "drained") this.#log?.info({ drainMs }, "drained; ending");
