@@ -79,8 +79,6 @@ export const redeliverMaxMs = 30_000;
 export const dedupeWindowMs: number = 10 * 60_000;
 /** Milliseconds that one delivery may run before its handler's signal aborts. Default of the option `maxRunMs`. */
 export const maxRunMsDefault: number = 10 * 60_000;
-/** Dead letters that one look lists. */
-export const deadLettersListedMax = 1000;
 /** Characters kept of why a message died. */
 export const deadReasonCharactersMax = 1000;
 /** Milliseconds: a broker's connection, its answer to a publish, and one request for a message, at most. */
