@@ -36,7 +36,16 @@ export class WherryError extends Error {
 
 /** The error itself, or an `Error` that says what was thrown instead. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`thrown: ${String(thrown)}`, { cause: thrown });
+  return thrown instanceof Error ? thrown : new Error(`thrown: ${textOf(thrown)}`, { cause: thrown });
+}
+
+/** An object without a prototype, or with a `toString` that throws, has no text. */
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return "an object that has no text";
+  }
 }
 
 /** Throws when an invariant of the program does not hold: a bug, never bad input. */

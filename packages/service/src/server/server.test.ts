@@ -437,6 +437,20 @@ describe("crash", () => {
       expect(client.messages).toEqual([message]);
     },
   );
+
+  test("names the method of what was thrown, also of what has no text: that once escaped as another error", async () => {
+    const thrown = Object.create(null) as Error;
+    const { peer, crashes } = await start({
+      methods: {
+        odd: () => {
+          throw thrown;
+        },
+      },
+    });
+    const client = (await peer()).hello().request(1, "odd", null);
+    await expect.poll(() => client.answers).toEqual([[1, "ABORTED", fate.maybeExecuted]]);
+    expect(crashes).toMatchObject([{ method: "odd", error: { message: "thrown: an object that has no text" } }]);
+  });
 });
 
 describe("drain", () => {
