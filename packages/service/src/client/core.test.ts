@@ -238,6 +238,18 @@ describe("deadline and cancellation", () => {
     expect(await late).toMatchObject({ code: "UNAVAILABLE", message: expect.stringMatching(/no endpoint is known/) });
   });
 
+  test("with an endpoint where nobody listens, a call says the address, and what the last try met", async () => {
+    const { client, list, clock, network } = world();
+    list("a");
+    const late = client.call("who", 1, { deadlineMs: 50 }).catch((error: unknown) => error);
+    for (const dealer of network.dealers) dealer.listeners.retry?.("tcp://a", 10, "connect ECONNREFUSED a");
+    await clock.advance(60);
+    expect(await late).toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(/the only known endpoint is not connected; tcp:\/\/a: connect ECONNREFUSED a$/),
+    });
+  });
+
   test("an abort cancels the call here and there", async () => {
     const { client, pod, list, available } = world();
     const seen: string[] = [];

@@ -59,6 +59,8 @@ export class Endpoint {
   freshUntilMs: number;
   /** Who answers there instead. */
   foreigner: string | undefined;
+  /** Why the last try to connect failed; undefined while connected, or before the first try is over. */
+  trouble: string | undefined;
   readonly open: Map<number, Attempt> = new Map();
   readonly health: Health = new Health();
   readonly latency: PeakEwma | undefined;
@@ -96,6 +98,7 @@ export class Endpoint {
     socket.onMessages((messages) => this.#take(messages));
     socket.on("connect", () => {
       this.#linked = true;
+      this.trouble = undefined;
       this.#socket.send(
         encode(messageType.hello, { texts: codec === undefined ? [options.name] : [options.name, codec.name] }),
       );
@@ -104,6 +107,7 @@ export class Endpoint {
       this.#linked = false;
       this.#lost();
     });
+    socket.on("retry", (_endpoint, _retryInMs, detail) => (this.trouble = detail));
     socket.connect(target.address);
   }
 

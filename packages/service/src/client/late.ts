@@ -48,14 +48,20 @@ export function hopelessError(service: string, { error }: DiscoveryProblem): Ser
 }
 
 /** Why nothing takes it, in words. */
-export function situationOf({ to }: Partial<Pick<Call, "to">>, { problem, counters, foreigner }: Pool): string {
+export function situationOf(
+  { to }: Partial<Pick<Call, "to">>,
+  { problem, counters, foreigner, trouble }: Pool,
+): string {
   const { endpoints, available } = counters;
   if (endpoints === 0 && problem !== undefined)
     return `no endpoint is known, for they can't be found out: ${problem.error.message}`;
   if (endpoints === 0) return "no endpoint is known: is the service running, and its name and namespace right?";
   if (to !== undefined) return `the call is for ${to} alone, which is not connected or full`;
-  if (available === 0)
-    return `${endpoints} are known, none is connected${foreigner === undefined ? "" : `; ${foreigner}`}`;
+  if (available === 0) {
+    const known = endpoints === 1 ? "the only known endpoint is not" : `none of ${endpoints} known endpoints is`;
+    const why = foreigner ?? trouble;
+    return `${known} connected${why === undefined ? "" : `; ${why}`}`;
+  }
   return `${available} of ${endpoints} are connected and full`;
 }
 

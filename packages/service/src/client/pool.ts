@@ -111,6 +111,12 @@ export class Pool {
     return undefined;
   }
 
+  /** Why one of the endpoints is not connected: its address, and what the last try met. */
+  get trouble(): string | undefined {
+    const [endpoint] = [...this.#endpoints.values()].sort((a, b) => Number(!a.trouble) - Number(!b.trouble));
+    return endpoint === undefined ? undefined : `${endpoint.target.address}: ${endpoint.trouble ?? "no answer yet"}`;
+  }
+
   /** From now on every endpoint that is listed is connected to, however many there are, up to the limit. */
   useAll(): void {
     if (this.#everyone) return;

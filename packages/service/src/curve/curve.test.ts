@@ -58,8 +58,12 @@ describe("an encrypted service", () => {
     ["a client that does not encrypt", {}],
   ])("does not talk to %s", async (_name, options) => {
     const curve = { secretKeyFile: fileWith(server.secretKey), allow: [alice.publicKey] };
-    const client = clientOf(await serving({ curve }), { ...options, deadlineMs: 300 });
-    await expect(client.am()).rejects.toMatchObject({ code: "UNAVAILABLE", fate: "not-started" });
+    const endpoint = await serving({ curve });
+    const client = clientOf(endpoint, { ...options, deadlineMs: 300 });
+    await expect(client.am()).rejects.toMatchObject({
+      ...{ code: "UNAVAILABLE", fate: "not-started" },
+      message: expect.stringContaining(`is not connected; ${endpoint}: `),
+    });
   });
 
   test("admits new keys, and turns away old ones, as its files change; a broken file changes nothing", async () => {
