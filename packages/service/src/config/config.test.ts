@@ -225,6 +225,8 @@ describe("in a process", () => {
     expect(help).toMatch(/--stock NUMBER +items at the start \(STOCK; default 2; a whole number of at least 0\)/);
     expect(help).toMatch(/API_KEY +.*API_KEY_FILE; secret; required/);
     expect(help).toMatch(/--log-level VALUE/);
+    expect(help).toMatch(/--help +this text\n/);
+    expect(help).not.toMatch(/\(\)|default ;/);
   });
 
   test.each(["", "console.log(settings.apiKey);"])(

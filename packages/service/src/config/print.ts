@@ -24,13 +24,15 @@ function meaningOf(name: string, setting: Setting): string {
   const variables = variablesOf(name, setting);
   const secret = isSecret(setting);
   const facts = secret ? [`or a file: ${variables[0] ?? ""}_FILE`, "secret"] : [variables.join(", ")];
-  if (setting.default !== undefined) facts.push(`default ${String(setting.default)}`);
+  const isEmpty = Array.isArray(setting.default) && setting.default.length === 0;
+  if (setting.default !== undefined && !isEmpty) facts.push(`default ${String(setting.default)}`);
   else if (setting.type !== "boolean" && setting.type !== "list" && setting.optional !== true) facts.push("required");
   if (setting.type === "list") facts.push("may be repeated");
   const plain =
     setting.type === "string" ? setting.choices !== undefined : setting.type === "integer" || setting.type === "number";
   if (plain) facts.push(expectation(setting));
-  return `${setting.help ?? ""} (${facts.filter((fact) => fact !== "").join("; ")})`.trim();
+  const told = facts.filter((fact) => fact !== "").join("; ");
+  return `${setting.help ?? ""}${told === "" ? "" : ` (${told})`}`.trim();
 }
 
 /** These say what to do, and are no part of a configuration. */

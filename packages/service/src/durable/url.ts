@@ -23,7 +23,7 @@ export function parseBrokerUrl(url: string): BrokerUrl {
   // A URL may hold a password: it is not repeated.
   throw new WherryError(
     "broker: expected sqlite:///absolute/path, amqp://HOST, nats://HOST:4222 or kafka://HOST:9092,HOST:9092, " +
-      `got a URL with ${scheme === "" ? "no scheme" : `the scheme ${scheme}`}`,
+      `got a URL with ${scheme === "" ? "no scheme" : scheme === "sqlite" ? "sqlite:// and a relative path" : `the scheme ${scheme}`}`,
     { code: "BROKER_URL_INVALID" },
   );
 }

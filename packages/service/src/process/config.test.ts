@@ -33,6 +33,10 @@ describe("settings", () => {
     [["--host", "a b"], /^--host: expected an IP address or a host name, got "a b"$/],
     [["--port", ""], /^--port: expected a whole number from 0 to 65535/],
     [["--port", "1e3"], /^--port: expected a whole number from 0 to 65535/],
+    [
+      ["--broker", "sqlite://orders.db"],
+      /^--broker: expected sqlite:\/\/\/ABSOLUTE\/PATH, .*got "sqlite:\/\/orders.db"$/,
+    ],
     [["extra"], /see --help$/],
   ])("%j is refused in one line", (argv, message) => {
     expect(() => configOf(argv)).toThrow(

@@ -40,7 +40,10 @@ export const frameworkSettings: Settings = {
   adminPort: { ...port, default: adminPortDefault, help: "/healthz, /livez, /readyz, /metrics; 0: any free port" },
   broker: {
     ...{ type: "string", optional: true, env: ["BROKER_URL"] },
-    ...{ pattern: /^(sqlite|amqps?|nats|tls|kafka):\/\//, expected: "sqlite:///PATH, amqp://…, nats://… or kafka://…" },
+    ...{
+      pattern: /^(sqlite:\/\/\/|(amqps?|nats|tls|kafka):\/\/)/,
+      expected: "sqlite:///ABSOLUTE/PATH, amqp://…, nats://… or kafka://…",
+    },
     help: "where durable methods' calls are stored; without one a file of this machine",
   },
   httpPort: {
