@@ -41,7 +41,10 @@ export async function call(
   const { kube, name, namespace } = await findService(target, options.name, context);
   const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-call" });
   try {
-    const body = bodyOf(text === "-" ? readInput() : text);
+    const given = text === "-" ? readInput() : text;
+    const body = bodyOf(given);
+    const mistake = mistakeOf(given);
+    if (mistake !== undefined) context.terminal.note(`${context.terminal.style("yellow", "note:")} ${mistake}`);
     if (count === 1) return await callOnce(client, method, body, context);
     return await callMany(client, method, body, { count, concurrency }, context);
   } finally {
@@ -64,6 +67,17 @@ export function bodyOf(text: string | undefined): unknown {
     return JSON.parse(text);
   } catch {
     return text;
+  }
+}
+
+/** What is wrong with a body that begins as JSON's objects and lists do, and is none: it is sent all the same, for it may be meant. */
+export function mistakeOf(text: string | undefined): string | undefined {
+  if (text === undefined || !/^\s*[[{]/.test(text)) return undefined;
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return `the body is not JSON, and is sent as text: ${asError(error).message}`;
   }
 }
 

@@ -1,6 +1,8 @@
 // `wherry init NAME`: a new service in a folder of its own. Writes files, once; overwrites nothing, installs nothing.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Context } from "../context.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { usageError } from "../errors.ts";
@@ -24,9 +26,23 @@ export function init(name: string, options: InitOptions, context: Context): numb
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text, { flag: "wx" });
   }
+  // In the repository itself, and in a workspace that has them, the packages are there, and `npm install` would ask the registry.
+  const isInstalled = isFound("@wherry/service", folder);
   const call = `${context.self} call ${name} greet '{"name":"you"}'`;
   context.terminal.note(`made ${name}/. Next:`);
-  for (const line of [`cd ${name} && npm install`, "npm test", `${context.self} up . --detach && ${call}`])
+  for (const line of [
+    `cd ${name}${isInstalled ? "" : " && npm install"}`,
+    "npm test",
+    `${context.self} up . --detach && ${call}`,
+  ])
     context.terminal.note(`  ${line}`);
   return 0;
+}
+
+function isFound(name: string, folder: string): boolean {
+  try {
+    return findPackageJSON(name, pathToFileURL(join(folder, "main.ts"))) !== undefined;
+  } catch {
+    return false;
+  }
 }

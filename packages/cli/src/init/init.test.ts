@@ -37,7 +37,7 @@ describe.each([[["init", "shop"]], [["init", "shop", "--http"]]])("wherry %j", (
     const made = wherry(...args);
     expect(made).toMatchObject({
       status: 0,
-      said: expect.stringMatching(/made shop\/\. Next:\n {2}cd shop .*\n {2}npm test\n {2}.* up \. /),
+      said: expect.stringMatching(/made shop\/\. Next:\n {2}cd shop\n {2}npm test\n {2}.* up \. /),
     });
     const folder = join(cwd, "shop");
     const tested = run(process.execPath, ["--test"], folder);
