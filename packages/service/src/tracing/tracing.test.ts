@@ -78,7 +78,9 @@ test("a request's header has three texts, or a fourth; others have what they hav
   );
   for (const texts of [["a"], ["a", "b"], ["a", "b", "c", "d", "e"]])
     expect(decode(encode(messageType.request, { id: 1, texts }))).toBe("malformed");
-  expect(decode(encode(messageType.hello, { texts: ["a", "b"] }))).toBe("malformed");
+  // A HELLO may name a codec; an ERROR has its code, and no more.
+  expect(decode(encode(messageType.hello, { texts: ["a", "b", "c"] }))).toBe("malformed");
+  expect(decode(encode(messageType.error, { texts: ["A", "b"] }))).toBe("malformed");
 });
 
 const back = service("back", {
