@@ -1,6 +1,6 @@
 // Durable calls over Kafka: topics of work, of retries and of dead letters for each method, one consumer group that all its pods share.
 // A partition's messages run one after the other, so a method runs at most as many at a time as its topics have partitions.
-import { waitFor } from "../grace.ts";
+import { endConsumers } from "../grace.ts";
 import { untilDone } from "../retrying.ts";
 import { contentType } from "../../protocol/codes.ts";
 import { kafkaFetchBytesMax } from "../../limits.ts";
@@ -228,10 +228,7 @@ class KafkaBroker implements Broker {
 
   async #close(graceMs: number): Promise<void> {
     this.#stop.abort();
-    const consumers = [...this.#consumers];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-    await waitFor(() => consumers.every(({ outstanding }) => outstanding === 0), graceMs, this.#options.clock);
-    await Promise.all(consumers.map((consumer) => consumer.end()));
+    await endConsumers(this.#consumers, graceMs, this.#options.clock);
     await this.#link.close();
   }
 }

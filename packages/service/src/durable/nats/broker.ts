@@ -3,7 +3,7 @@
 import type { StoredMsg } from "@nats-io/jetstream";
 import type { Msg, MsgHdrs } from "@nats-io/transport-node";
 import { asError } from "@wherry/core";
-import { waitFor } from "../grace.ts";
+import { endConsumers } from "../grace.ts";
 import { untilDone } from "../retrying.ts";
 import type {
   Broker,
@@ -182,10 +182,7 @@ class NatsBroker implements Broker {
 
   async #close(graceMs: number): Promise<void> {
     this.#stop.abort();
-    const consumers = [...this.#consumers];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-    await waitFor(() => consumers.every(({ outstanding }) => outstanding === 0), graceMs, this.#options.clock);
-    await Promise.all(consumers.map((consumer) => consumer.end()));
+    await endConsumers(this.#consumers, graceMs, this.#options.clock);
     await this.#link.close();
   }
 }

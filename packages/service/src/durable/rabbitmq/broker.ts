@@ -2,7 +2,7 @@
 // publishes confirmed, deliveries acknowledged by hand.
 import type { Channel, ConsumeMessage, GetMessage, Message } from "amqplib";
 import { brokerConfirmMs } from "../../limits.ts";
-import { waitFor } from "../grace.ts";
+import { endConsumers } from "../grace.ts";
 import { untilDone } from "../retrying.ts";
 import type {
   Broker,
@@ -199,10 +199,7 @@ class RabbitBroker implements Broker {
 
   async #close(graceMs: number): Promise<void> {
     this.#stop.abort();
-    const consumers = [...this.#consumers];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-    await waitFor(() => consumers.every(({ outstanding }) => outstanding === 0), graceMs, this.#options.clock);
-    await Promise.all(consumers.map((consumer) => consumer.end()));
+    await endConsumers(this.#consumers, graceMs, this.#options.clock);
     await this.#link.close();
   }
 }

@@ -2,7 +2,7 @@
 // before it resolves; a killed consumer's messages go to another at once.
 import type { DatabaseSync } from "node:sqlite";
 import { sqliteBytesMaxDefault } from "../../limits.ts";
-import { waitFor } from "../grace.ts";
+import { endConsumers } from "../grace.ts";
 import type {
   Broker,
   BrokerConsumer,
@@ -89,11 +89,7 @@ class SqliteBroker implements Broker {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const consumers = [...this.#consumers];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-    const busy = (): boolean => consumers.some(({ outstanding }) => outstanding > 0);
-    await waitFor(() => !busy(), graceMs, this.#options.clock);
-    await Promise.all(consumers.map((consumer) => consumer.end()));
+    await endConsumers(this.#consumers, graceMs, this.#options.clock);
     await this.#commits.close();
     this.#database.close();
   }
