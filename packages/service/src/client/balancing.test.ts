@@ -89,7 +89,7 @@ describe("affinity", () => {
     const calls = Array.from({ length: 20 }, (_, index) => client.call("who", index, { affinity: "x" }));
     for (const call of calls) call.catch(() => undefined);
     await expect.poll(() => client.counters.waiting).toBe(4);
-    const [owner, other] = pods.a.server.executor.running.size > 0 ? (["a", "b"] as const) : (["b", "a"] as const);
+    const [owner, other] = pods.a.server.executor.running > 0 ? (["a", "b"] as const) : (["b", "a"] as const);
     client.call("who", "free").catch(() => undefined);
     await expect.poll(() => began[other]).toEqual(["free"]);
     pods[owner].router.kill();

@@ -6,6 +6,7 @@ import { textBytesMax } from "../limits.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { CallSpan } from "../tracing/open-telemetry.ts";
 import type { Admission } from "./breaker.ts";
+import type { Timed, TimedList } from "./deadlines.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { MethodPolicy } from "./policy.ts";
 
@@ -48,7 +49,7 @@ export interface CallFacts {
   readonly withinMs: number;
 }
 
-export class Call implements CallFacts {
+export class Call implements CallFacts, Timed {
   readonly method: string;
   readonly content: ContentType;
   readonly body: Uint8Array | undefined;
@@ -78,9 +79,12 @@ export class Call implements CallFacts {
   maybeExecuted = false;
   /** Pods that ended while they had it: 1 for each whose handler threw, a half for each that died otherwise. */
   crashes = 0;
-  timer: Timer | undefined = undefined;
   retryTimer: Timer | undefined = undefined;
   hedgeTimer: Timer | undefined = undefined;
+  /** Its place among those that have as much time (deadlines.ts). */
+  earlier: Timed | undefined = undefined;
+  later: Timed | undefined = undefined;
+  list: TimedList | undefined = undefined;
   /** Stops listening to the caller's signal. */
   unlisten: (() => void) | undefined = undefined;
 

@@ -60,7 +60,7 @@ describe("a pod that leaves", () => {
     list("a");
     await available(1);
     const outstanding = client.call("who", "slow");
-    await expect.poll(() => server.executor.running.size).toBe(1);
+    await expect.poll(() => server.executor.running).toBe(1);
     await pod("b", noting([], "b"));
     list("a", "b");
     await available(2);
@@ -80,7 +80,7 @@ describe("a pod that leaves", () => {
     list("a");
     await available(1);
     const outstanding = client.call("who", 1);
-    await expect.poll(() => server.executor.running.size).toBe(1);
+    await expect.poll(() => server.executor.running).toBe(1);
     list();
     finish("not lost");
     expect(await outstanding).toBe("not lost");

@@ -8,6 +8,7 @@ import { tooLateShareMax } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { Balancer } from "./balancer.ts";
 import { type Attempt, Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { fallBack, mayFallBack } from "./fallback.ts";
 import { PeakEwma } from "./latency.ts";
@@ -40,7 +41,8 @@ export class ClientCore {
   readonly #pool: Pool;
   readonly #line: Line;
   readonly #sender: Sender;
-  readonly #live: Set<Call> = new Set();
+  /** The calls that are under way. */
+  readonly #deadlines: Deadlines<Call>;
   readonly #budget: RetryBudget;
   /** From sending to the answer, while calls wait in line. */
   readonly #answerTime: PeakEwma = new PeakEwma();
@@ -55,6 +57,7 @@ export class ClientCore {
     this.#options = options;
     const { clock, balance = "least-outstanding", random, service } = options;
     this.#clock = clock;
+    this.#deadlines = new Deadlines(clock, (call) => this.#late(call));
     this.#policies = new Policies(options);
     this.#budget = new RetryBudget(options.retry?.budgetRatio);
     const pool = new Pool(
@@ -109,17 +112,17 @@ export class ClientCore {
     });
   }
 
-  #begin(call: Call, ...signals: readonly (AbortSignal | undefined)[]): void {
+  #begin(call: Call, signal: AbortSignal | undefined, parent: AbortSignal | undefined): void {
     this.#counts.calls++;
     this.#budget.deposit();
-    this.#live.add(call);
     const refusal = this.#stop.signal.aborted ? closedError() : this.#refusal(call);
     if (refusal !== undefined) {
       this.#fail(call, refusal);
       return;
     }
-    call.timer = this.#clock.timer(call.withinMs, () => this.#late(call));
-    for (const signal of signals) this.#listen(call, signal);
+    this.#deadlines.add(call);
+    this.#listen(call, signal);
+    this.#listen(call, parent);
     if (!call.settled) this.#dispatch(call);
   }
 
@@ -168,7 +171,7 @@ export class ClientCore {
     this.#streams?.close();
     this.#subscriptions?.close();
     this.#line.stop();
-    for (const call of [...this.#live]) this.#fail(call, closedError());
+    for (const call of this.#deadlines.all()) this.#fail(call, closedError());
     await this.#pool.close();
   }
 
@@ -299,10 +302,9 @@ export class ClientCore {
 
   #settle(call: Call): void {
     call.settled = true;
-    call.timer?.cancel();
+    this.#deadlines.remove(call);
     call.retryTimer?.cancel();
     call.unlisten?.();
     this.#sender.abandon(call);
-    this.#live.delete(call);
   }
 }

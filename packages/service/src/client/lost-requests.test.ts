@@ -50,7 +50,7 @@ describe("a draining pod", () => {
     list("a");
     await available(1);
     const cut = client.call("who", 1).catch((error: unknown) => error);
-    await expect.poll(() => server.executor.running.size).toBe(1);
+    await expect.poll(() => server.executor.running).toBe(1);
     const drained = server.drain({ timeoutMs: 5000, minimumMs: 0 });
     await available(0);
     [...router.connections.values()][0]?.close("connection-error");

@@ -26,7 +26,7 @@ describe("hedging", () => {
     await clock.advance(5);
     expect(await call).toBe("b");
     expect(client.counters).toMatchObject({ hedges: 1, hedgesWon: 1, retries: 0, succeeded: 1 });
-    const [job] = slow.server.executor.running;
+    const [job] = slow.server.executor.runningJobs();
     expect(job?.kind === "request" && job.context.signal.aborted).toBe(true);
   });
 
@@ -61,7 +61,7 @@ describe("hedging", () => {
     await available(2);
     const call = client.call("who", 1);
     await clock.advance(20);
-    await expect.poll(() => [began.length, server.executor.running.size]).toEqual([1, 1]);
+    await expect.poll(() => [began.length, server.executor.running]).toEqual([1, 1]);
     router.kill();
     await clock.advance(100);
     expect(client.counters.retries).toBe(0);

@@ -88,8 +88,8 @@ export class Sender {
   ended(attempt: Attempt): void {
     attempt.timer?.cancel();
     const { open } = attempt.call;
-    const at = open.indexOf(attempt);
-    if (at >= 0) open.splice(at, 1);
+    if (open.length === 1 && open[0] === attempt) open.pop();
+    else if (open.includes(attempt)) open.splice(open.indexOf(attempt), 1);
   }
 
   /** Nobody waits for the call any more. */

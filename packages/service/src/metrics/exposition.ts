@@ -59,7 +59,7 @@ function serverMetrics(server: Server, common: Readonly<Record<string, string>>)
   const gauges: readonly [string, number, string][] = [
     ["wherry_queue_length", executor.queued, "Requests that wait for a free slot."],
     ["wherry_queue_limit", service.queueMax, "Requests that may wait; the next is answered BUSY."],
-    ["wherry_requests_in_flight", executor.running.size, "Requests that run now."],
+    ["wherry_requests_in_flight", executor.running, "Requests that run now."],
     ["wherry_credit", credit.current, "Requests that one client may have outstanding."],
     ["wherry_event_loop_lag_seconds", health.lagMs / 1000, "How late the event loop is; measured while there is work."],
     ["wherry_draining", server.state === "draining" ? 1 : 0, "1 from SIGTERM to the end."],

@@ -30,7 +30,7 @@ export class Together {
   }
 
   get running(): number {
-    return this.servers.reduce((sum, { executor }) => sum + executor.running.size, 0);
+    return this.servers.reduce((sum, { executor }) => sum + executor.running, 0);
   }
 
   get drainMs(): number {

@@ -107,7 +107,8 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
 }
 
 /** Exactly `count` texts up to the end of the frame, or one more, or undefined. */
-function readTexts(frame: Buffer, least: number, orMore: boolean): string[] | undefined {
+function readTexts(frame: Buffer, least: number, orMore: boolean): readonly string[] | undefined {
+  if (least === 0) return frame.length === fixedBytes ? noTexts : undefined;
   const texts: string[] = [];
   let at = fixedBytes;
   for (let index = 0; index < least || (orMore && index === least && at < frame.length); index++) {

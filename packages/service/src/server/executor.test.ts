@@ -13,7 +13,7 @@ import { Health } from "./health.ts";
 import { Server } from "./server.ts";
 
 const job = (deadlineMs = 1000): Job => ({
-  ...{ kind: "raw", session: undefined, frames: [], delimited: false, arrivedMs: 0 },
+  ...{ kind: "raw", session: undefined, frames: [], delimited: false, arrivedMs: 0, endedMs: 0 },
   ...{ deadlineMs, startedMs: 0, state: "queued" },
 });
 
@@ -100,7 +100,7 @@ describe("the executor", () => {
     executor.submit(first);
     executor.pump();
     expect([executor.submit(second), executor.submit(third), executor.submit(fourth)]).toEqual([true, true, false]);
-    expect([...executor.running]).toEqual([first]);
+    expect(executor.runningJobs()).toEqual([first]);
     expect(executor.stop()).toEqual([second, third]);
   });
 });
@@ -161,7 +161,7 @@ describe("health", () => {
     peer.connect("tcp://server");
     await expect.poll(() => peer.connection).toBeDefined();
     peer.send("work");
-    await expect.poll(() => server.executor.running.size).toBe(1);
+    await expect.poll(() => server.executor.running).toBe(1);
     expect(liveness(server)).toMatchObject({ status: 200 });
     await clock.advance(2 * stuckMs + 1);
     expect(liveness(server)).toEqual({ status: 503, state: "stuck" });

@@ -15,7 +15,10 @@ export interface ExecutorOptions {
 }
 
 export class Executor {
-  readonly running: Set<Job> = new Set();
+  /** In the synchronous part of its handler; most jobs have no other. */
+  #current: Job | undefined;
+  /** Those that go on after it. */
+  readonly #pending: Set<Job> = new Set();
   /** Jobs ended, and the milliseconds they took, since the last `takeMeasure`. */
   #finished = 0;
   #busyMs = 0;
@@ -39,6 +42,11 @@ export class Executor {
   /** Bytes of what waits. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** How many run. */
+  get running(): number {
+    return this.#pending.size + (this.#current === undefined ? 0 : 1);
   }
 
   /** Queues a job without starting it (see `pump`); false when the queue is full, of jobs or of bytes. */
@@ -72,17 +80,20 @@ export class Executor {
   }
 
   #mayStart(concurrency: number): boolean {
-    return this.running.size < concurrency && !this.#stopped;
+    return this.#pending.size < concurrency && !this.#stopped;
   }
 
   /** @returns the time after it, so that a run of synchronous jobs reads the clock once each. */
   #start(job: Job, nowMs: number): number {
     job.state = "running";
     job.startedMs = nowMs;
-    this.running.add(job);
+    this.#current = job;
     const pending = this.#options.run(job);
+    this.#current = undefined;
     if (pending === undefined) return this.#finish(job);
+    this.#pending.add(job);
     void pending.then(() => {
+      this.#pending.delete(job);
       this.#finish(job);
       this.pump();
     });
@@ -90,8 +101,7 @@ export class Executor {
   }
 
   #finish(job: Job): number {
-    const nowMs = this.#options.clock.monotonic();
-    this.running.delete(job);
+    const nowMs = job.endedMs === 0 ? this.#options.clock.monotonic() : job.endedMs;
     this.#finished++;
     this.#busyMs += nowMs - job.startedMs;
     return nowMs;
@@ -115,10 +125,15 @@ export class Executor {
 
   /** All slots are held by jobs that ran far past their deadline: nothing moves any more. */
   isStuck(): boolean {
-    if (this.running.size < this.#options.concurrency) return false;
+    if (this.running < this.#options.concurrency) return false;
     const limitMs = this.#options.clock.monotonic() - stuckMs;
-    for (const job of this.running) if (job.deadlineMs > limitMs) return false;
+    for (const job of this.#pending) if (job.deadlineMs > limitMs) return false;
     return true;
+  }
+
+  /** What runs. */
+  runningJobs(): Job[] {
+    return this.#current === undefined ? [...this.#pending] : [this.#current, ...this.#pending];
   }
 
   /** Starts nothing more. @returns what had not started. */

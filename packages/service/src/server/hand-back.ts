@@ -34,7 +34,7 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
   });
   const counts = { refused: 0, aborted: 0, rawDropped: 0 };
   counts.aborted += server.streams?.end(culprit) ?? 0;
-  for (const job of [...server.executor.stop(), ...server.executor.running]) {
+  for (const job of [...server.executor.stop(), ...server.executor.runningJobs()]) {
     if (job.state === "answered") continue;
     if (job.kind === "raw") {
       counts.rawDropped++;

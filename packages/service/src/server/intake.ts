@@ -194,7 +194,7 @@ export class Intake {
       return;
     }
     const frames = message.slice(delimited ? 2 : 1);
-    const times = { arrivedMs: nowMs, deadlineMs: nowMs + stuckMs, startedMs: 0 };
+    const times = { arrivedMs: nowMs, deadlineMs: nowMs + stuckMs, startedMs: 0, endedMs: 0 };
     const job: RawJob = { kind: "raw", session, frames, delimited, ...times, state: "queued" };
     if (server.state === "ended" || !server.executor.submit(job)) server.metrics.raw.dropped++;
   }

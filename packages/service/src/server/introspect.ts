@@ -105,7 +105,7 @@ export function stats(server: Server): ServiceStats {
   return {
     ...{ instance, ...(pod === undefined ? {} : { pod }), state: server.state },
     uptimeMs: Math.round(clock.monotonic() - server.startedMs),
-    ...{ queued: executor.queued, running: executor.running.size, streams: server.streams?.running.size ?? 0 },
+    ...{ queued: executor.queued, running: executor.running, streams: server.streams?.running.size ?? 0 },
     ...{ credit: credit.current, peers: sessions.size },
     methods: Object.fromEntries<MethodStats>([
       ...[...metrics.methods].map(([name, times]) => [name, methodStats(times)] as const),

@@ -19,6 +19,8 @@ interface JobCommon {
   readonly arrivedMs: number;
   readonly deadlineMs: number;
   startedMs: number;
+  /** When it was answered; 0 before. */
+  endedMs: number;
   /** A request is at all times one of these. */
   state: "queued" | "running" | "answered";
 }

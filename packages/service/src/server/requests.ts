@@ -59,7 +59,6 @@ export class Requests {
     };
     const deadlineMs = nowMs + incoming.withinMs;
     const context = new JobContext(facts, deadlineMs, server);
-    const times = { arrivedMs: nowMs, deadlineMs, startedMs: 0 };
     const job: RequestJob = {
       kind: "request",
       caller,
@@ -68,7 +67,10 @@ export class Requests {
       content,
       body,
       context,
-      ...times,
+      arrivedMs: nowMs,
+      deadlineMs,
+      startedMs: 0,
+      endedMs: 0,
       state: "queued",
       span: undefined,
     };
@@ -181,8 +183,9 @@ export class Requests {
 
   #settle(job: RequestJob, code: string): void {
     job.state = "answered";
+    job.endedMs = this.#server.clock.monotonic();
     job.context.finish();
-    this.#server.metrics.observe(job.method.name, code, this.#server.clock.monotonic() - job.arrivedMs);
+    this.#server.metrics.observe(job.method.name, code, job.endedMs - job.arrivedMs);
   }
 
   #notFound(name: string): ServiceError {

@@ -226,7 +226,7 @@ export class Server {
 
   get #idle(): boolean {
     const { queued, running } = this.executor;
-    return queued === 0 && running.size === 0 && (this.streams?.running.size ?? 0) === 0;
+    return queued === 0 && running === 0 && (this.streams?.running.size ?? 0) === 0;
   }
 
   /** Ends for a bug: hands back what is queued, aborts what runs, tells `onCrash`, flushes. Only the first time. */

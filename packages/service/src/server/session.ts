@@ -58,7 +58,11 @@ export class Session implements Caller {
   }
 
   send(frames: readonly Uint8Array[]): void {
-    this.#send(this, [this.peer.routingId, ...frames]);
+    const [header, body] = frames;
+    // Nearly always: a header, and a body.
+    if (frames.length === 2 && header !== undefined && body !== undefined)
+      this.#send(this, [this.peer.routingId, header, body]);
+    else this.#send(this, [this.peer.routingId, ...frames]);
   }
 
   reply(id: number, { content, body }: Content): void {
