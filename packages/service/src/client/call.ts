@@ -32,7 +32,8 @@ export interface Attempt {
 export interface CallFacts {
   readonly method: string;
   readonly content: ContentType;
-  readonly body: Uint8Array | undefined;
+  /** JSON is text. */
+  readonly body: string | Uint8Array | undefined;
   readonly key: string;
   readonly trace: string;
   readonly traceState: string;
@@ -52,7 +53,7 @@ export interface CallFacts {
 export class Call implements CallFacts, Timed {
   readonly method: string;
   readonly content: ContentType;
-  readonly body: Uint8Array | undefined;
+  readonly body: string | Uint8Array | undefined;
   readonly key: string;
   readonly trace: string;
   readonly traceState: string;

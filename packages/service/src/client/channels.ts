@@ -76,7 +76,7 @@ export class Channels {
   }
 
   /** @returns false when it was not sent, and is certain not to have been. */
-  send(...message: Parameters<typeof encode>): boolean {
+  send(...message: Parameters<typeof encode<Uint8Array>>): boolean {
     return this.#send(encode(...message));
   }
 

@@ -5,7 +5,7 @@ import type { Clock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { deadlineMsDefault } from "../limits.ts";
 import { tooLateShareMax } from "../limits.ts";
-import { encodeContent } from "../protocol/content.ts";
+import { encodeText } from "../protocol/content.ts";
 import { Balancer } from "./balancer.ts";
 import { type Attempt, Call, checkText, errorOfCall, fateOfUnanswered } from "./call.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -93,7 +93,7 @@ export class ClientCore {
     return new Promise((resolve, reject) => {
       const { signal, affinity, to } = options;
       const parent = options.parent === undefined ? currentContext() : options.parent;
-      const { content, body } = encodeContent(value, this.#options.codec);
+      const { content, body } = encodeText(value, this.#options.codec);
       const { key = "" } = options;
       checkText("method", method);
       checkText("key", key);

@@ -30,21 +30,36 @@ const nothing: Content = { content: contentType.none, body: undefined };
  *   What a value's own `toJSON` or getters throw comes through as it is.
  */
 export function encodeContent(value: unknown, codec?: Codec): Content {
+  const { content, body } = encodeText(value, codec);
+  return typeof body === "string" ? checked(content, Buffer.from(body)) : { content, body };
+}
+
+/** Content whose JSON is text still: the socket writes it as UTF-8 right to its place, and no buffer is made for it. */
+interface TextContent {
+  readonly content: ContentType;
+  readonly body: string | Uint8Array | undefined;
+}
+
+/** As `encodeContent`, for what is only sent. */
+export function encodeText(value: unknown, codec?: Codec): TextContent {
   if (value === undefined) return nothing;
   if (value instanceof Uint8Array) return checked(contentType.bytes, value);
   if (codec !== undefined) return checked(contentType.coded, codec.encode(value));
   const text = JSON.stringify(value) as string | undefined;
   if (text === undefined) throw new TypeError(`body: expected a JSON value, bytes or undefined, got a ${typeof value}`);
-  return checked(contentType.json, Buffer.from(text));
+  // A character takes three bytes at most: short texts need no counting.
+  if (text.length * 3 > bodyBytesMax) checkSize(Buffer.byteLength(text));
+  return { content: contentType.json, body: text };
 }
 
 function checked(content: ContentType, body: Uint8Array): Content {
-  if (body.length > bodyBytesMax)
-    throw new ServiceError(
-      "TOO_LARGE",
-      `body: expected at most ${bodyBytesMax} bytes, got ${body.length}; send it in parts`,
-    );
+  checkSize(body.length);
   return { content, body };
+}
+
+function checkSize(bytes: number): void {
+  if (bytes > bodyBytesMax)
+    throw new ServiceError("TOO_LARGE", `body: expected at most ${bodyBytesMax} bytes, got ${bytes}; send it in parts`);
 }
 
 /**

@@ -44,10 +44,10 @@ export function isProtocolFrame(frame: Uint8Array): boolean {
 }
 
 /**
- * The message's frames, ready to send.
+ * The message's frames, ready to send. A body may be text, which the socket encodes.
  * @throws RangeError when a text is longer than its length byte can say: callers check what comes from users.
  */
-export function encode(
+export function encode<Body extends string | Uint8Array = never>(
   type: MessageType,
   fields: {
     readonly mark?: number;
@@ -56,8 +56,8 @@ export function encode(
     readonly texts?: readonly string[];
     readonly content?: ContentType;
   },
-  body?: Uint8Array,
-): Uint8Array[] {
+  body?: Body,
+): (Buffer | Body)[] {
   const texts = fields.texts ?? noTexts;
   let length = fixedBytes;
   for (const text of texts) length += 1 + Buffer.byteLength(text);

@@ -133,7 +133,7 @@ export class Executor {
 
   /** What runs. */
   runningJobs(): Job[] {
-    return this.#current === undefined ? [...this.#pending] : [this.#current, ...this.#pending];
+    return this.#current === undefined ? [...this.#pending] : [...this.#pending, this.#current];
   }
 
   /** Starts nothing more. @returns what had not started. */
