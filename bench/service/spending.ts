@@ -49,11 +49,14 @@ export async function measureSpending(
 
 async function costOf(server: Child, client: Child, messages: number): Promise<readonly Cost[]> {
   const both = [server, client];
+  const beforeMs = both.map((child) => child.cpuMs());
+  await client.count({ op: "count", outstanding, messages });
+  const cpuMs = both.map((child, side) => child.cpuMs() - (beforeMs[side] ?? NaN));
   await Promise.all(both.map((child) => child.count({ op: "spend" })));
   await client.count({ op: "count", outstanding, messages });
   const spent = await Promise.all(both.map((child) => child.spent()));
-  return spent.map(({ cpuMs, allocatedBytes }) => ({
-    cpuUs: (cpuMs * 1_000) / messages,
+  return spent.map(({ allocatedBytes }, side) => ({
+    cpuUs: ((cpuMs[side] ?? NaN) * 1_000) / messages,
     allocatedBytes: allocatedBytes / messages,
   }));
 }
