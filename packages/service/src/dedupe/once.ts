@@ -32,7 +32,7 @@ export class Once {
 
   /** Is this request one that is executed once? */
   covers({ method, context }: RequestJob): boolean {
-    return method.keyed && method.durable === undefined && context.key !== undefined;
+    return method.keyed && context.key !== undefined;
   }
 
   /** @returns the handler's value, or the one that is stored. */
@@ -100,17 +100,20 @@ export class Once {
     } catch (error) {
       if (WherryError.is(error, "SERVICE_CLAIM_LOST")) return "lost";
       if (open.recorded !== undefined && ServiceError.is(error)) return open.recorded;
-      await this.#failed(claim, error);
+      await this.#failed(job, claim, error);
       throw error;
     } finally {
       stopRenewing();
     }
   }
 
-  /** A definite error of the method's own is its result. After any other, the same call may succeed, and is executed again. */
-  async #failed(claim: Claim, error: unknown): Promise<void> {
+  /**
+   * A definite error of the method's own is its result. After any other, the same call may succeed, and is executed again. So may a
+   * durable call: it is a dead letter now, and whoever drives it back wants it run, not the old error.
+   */
+  async #failed({ method }: RequestJob, claim: Claim, error: unknown): Promise<void> {
     const definite = ServiceError.is(error) && !error.retryable && !Object.hasOwn(frameworkCodes, error.code);
-    const result = definite ? errorResult(error) : undefined;
+    const result = definite && method.durable === undefined ? errorResult(error) : undefined;
     if (result === undefined) await this.#store.forget(claim);
     else await this.#store.finish(claim, result);
   }
