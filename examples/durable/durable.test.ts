@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { openBroker } from "@wherry/service";
+import { openBroker, queueOf } from "@wherry/service";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 let folder = "";
@@ -76,7 +76,7 @@ test("orders placed while no pod lives are shipped, each once, though pods are k
   const keys = items.map((item) => `order-${item}`).sort();
   await expect.poll(shipped).toEqual(keys);
   const broker = await openBroker({ url: brokerUrl() });
-  await expect.poll(() => broker.depth("orders.order")).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+  await expect.poll(() => broker.depth(queueOf("orders", "order"))).toEqual({ ready: 0, inFlight: 0, dead: 0 });
   await broker.close();
   for (const { child } of [one, two]) child.kill("SIGTERM");
   expect(await Promise.all([one.code, two.code]), one.output()).toEqual([0, 0]);
@@ -86,7 +86,7 @@ test("an order that ends its pod each time is a dead letter in the end, and the 
   expect(await start("place-orders.ts", "poison", "boat").code).toBe(0);
   const broker = await openBroker({ url: brokerUrl() });
   let restarts = 0;
-  const dead = (): Promise<unknown> => broker.depth("orders.order").then((depth) => depth.dead);
+  const dead = (): Promise<unknown> => broker.depth(queueOf("orders", "order")).then((depth) => depth.dead);
   for (let current = pod(); (await dead()) === 0; ) {
     // As the cluster does: what has ended is started again.
     const ended = await Promise.race([
@@ -102,9 +102,9 @@ test("an order that ends its pod each time is a dead letter in the end, and the 
     current = pod();
   }
   expect(restarts).toBe(6);
-  expect((await broker.deadLetters("orders.order", 10)).map(({ key, reason }) => [key, reason.code])).toEqual([
-    ["order-poison", "REDELIVERIES"],
-  ]);
+  expect(
+    (await broker.deadLetters(queueOf("orders", "order"), 10)).map(({ key, reason }) => [key, reason.code]),
+  ).toEqual([["order-poison", "REDELIVERIES"]]);
   await expect.poll(shipped).toEqual(["order-boat"]);
   await broker.close();
 }, 90_000);

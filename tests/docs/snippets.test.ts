@@ -13,6 +13,7 @@ const pages = [
   "docs/guides/calling.md",
   "docs/guides/composing.md",
   "docs/guides/keyed-calls.md",
+  "docs/guides/durable-calls.md",
   "docs/guides/encryption.md",
   "docs/guides/http.md",
   "docs/guides/streams.md",

@@ -43,6 +43,7 @@ describe("help", () => {
     "call",
     "describe",
     "repl",
+    "dead-letters",
     "probe",
     "kubeconfig",
     "kubectl",

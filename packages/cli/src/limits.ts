@@ -39,6 +39,8 @@ export const cliLimits = {
   describedPodsShown: 10,
   /** Pods that are asked at once. */
   describedPodsMax: 200,
+  /** Dead letters that `wherry dead-letters` lists at most; without `--limit`, a tenth. */
+  deadLettersListedMax: 1_000,
   /** A type's text; what is longer ends in `…`. --output json has it all. */
   typeCharsMax: 100,
   /** A body from stdin; what a service takes is less, and its own business. */

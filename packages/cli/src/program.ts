@@ -2,6 +2,7 @@
 // `wherry --help` and `wherry probe` stay quick.
 import { Command, CommanderError, Option } from "commander";
 import type { CallCommandOptions } from "./commands/call.ts";
+import type { DeadLettersOptions } from "./commands/dead-letters.ts";
 import type { DescribeOptions } from "./commands/describe.ts";
 import type { DownOptions } from "./commands/down.ts";
 import type { InitOptions } from "./commands/init.ts";
@@ -184,6 +185,24 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .action(async (service: string, options: ReplCommandOptions) => {
       const { repl } = await import("./commands/repl.ts");
       done(await repl(service, options, context));
+    });
+
+  command("dead-letters <service> <method>", "calls of a durable method that nobody runs any more, and why", [
+    "wherry dead-letters orders order",
+    "wherry dead-letters orders.shop order --output json       with their bodies",
+    "wherry dead-letters orders order --redrive 17 18          these are run again, with a count that starts anew",
+    "wherry dead-letters orders order --purge --all            all are deleted",
+    "wherry dead-letters orders order --broker nats://127.0.0.1:4222",
+  ])
+    .option("--redrive [id...]", "run them again")
+    .option("--purge [id...]", "delete them")
+    .option("--all", "all that there are")
+    .option("--broker <url>", "where the calls are stored (default: BROKER_URL, else the cluster's file)")
+    .option("--limit <n>", "list so many at most", "100")
+    .addOption(output("json", "yaml"))
+    .action(async (service: string, method: string, options: DeadLettersOptions) => {
+      const { deadLetters } = await import("./commands/dead-letters.ts");
+      done(await deadLetters(service, method, options, context));
     });
 
   command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [

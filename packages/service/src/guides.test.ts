@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { connect } from "./client/connect.ts";
@@ -12,8 +13,8 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "wherry-guide-"));
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const pages = ["composing.md", "keyed-calls.md", "testing.md", "encryption.md", "streams.md"].map((name) =>
-  readFileSync(join(root, "docs/guides", name), "utf8"),
+const pages = ["composing.md", "keyed-calls.md", "durable-calls.md", "testing.md", "encryption.md", "streams.md"].map(
+  (name) => readFileSync(join(root, "docs/guides", name), "utf8"),
 );
 for (const [, text = ""] of pages.join("\n").matchAll(/```ts\n(.*?)```/gs)) {
   const name = /^\/\/ (\S+\.ts)\n/.exec(text)?.[1];
@@ -42,6 +43,34 @@ test("an order is placed once, by any of its pods, however often it is asked for
     expect(await client.call("place", { item: "book" }, { key: "cart-17" })).toEqual({ order: 1 });
   }
 });
+
+test("durable calls are stored while no pod lives, run when one does, and have their effect once", async () => {
+  // Nothing names a broker: all of them mean the default cluster's file.
+  const env = { WHERRY_HOME: join(folder, "home"), SHIPPING_FILE: join(folder, "shipping.db") };
+  const runs = async (name: string): Promise<readonly string[]> => {
+    const child = startChild({ program: program(name), env });
+    expect(await child.exit, child.stderr()).toEqual({ code: 0, signal: null });
+    return child.other;
+  };
+  expect(await runs("place.ts")).toEqual(["false"]);
+  const orders = startChild({ program: program("order-service.ts"), env });
+  const shipped = expect.objectContaining({ msg: "shipped", item: "boat", key: "order-7" });
+  await expect.poll(() => orders.records, { timeout: 10_000 }).toContainEqual(shipped);
+  expect(await runs("place.ts")).toEqual(["true"]);
+
+  await runs("ship.ts");
+  startChild({ program: program("shipping.ts"), env });
+  const items = (): readonly unknown[] => {
+    try {
+      using database = new DatabaseSync(env.SHIPPING_FILE);
+      return database.prepare("SELECT item FROM shipped").all();
+    } catch {
+      return []; // not there yet
+    }
+  };
+  await expect.poll(items, { timeout: 10_000 }).toHaveLength(1);
+  expect(await runs("dead-letters.ts")).toEqual(["0 wait, 0 dead"]);
+}, 60_000);
 
 test("keys are made, and a service with keys serves the client that it knows", async () => {
   const keygen = (name: string): string =>

@@ -68,7 +68,7 @@ export {
   type MethodError,
   type TypedError,
 } from "./contract.ts";
-export { openBroker, type OpenBrokerOptions } from "./durable/open.ts";
+export { openBroker, type OpenBrokerOptions, queueOf } from "./durable/open.ts";
 export type { Broker, DeadLetter } from "./durable/types.ts";
 export { currentContext } from "./current-context.ts";
 export { type RequestFate, ServiceError, type ServiceErrorOptions } from "./errors.ts";

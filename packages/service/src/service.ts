@@ -191,7 +191,7 @@ export interface ServiceOptions {
   readonly use?: readonly Middleware[];
   /**
    * Where the calls of `keyed` methods are kept by their keys, so that each is executed once: `memoryStore()` or `sqliteStore(file)` of
-   * `@wherry/service/dedupe`. Default: none, and their handlers deduplicate themselves.
+   * `@wherry/service/dedupe`; durable ones, too. Default: none, and their handlers deduplicate themselves.
    */
   readonly dedupe?: KeyStore;
   /** `currentContext()` knows the request, and nested calls inherit from it. Default true. */

@@ -65,6 +65,7 @@ class NodeAgent implements Agent {
       rootCa: options.rootCa,
       baseEnv: options.baseEnv,
       hostsFile: options.hostsFile,
+      stateFolder: options.stateFolder,
       services: async (): Promise<readonly Stored<Service>[]> =>
         services.synced ? services.list() : (await client.list(resources.services)).items,
       runtimeFor: (pod) => this.#runtimeFor(pod),

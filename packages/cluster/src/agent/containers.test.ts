@@ -68,6 +68,7 @@ describe("what a container sees", () => {
       POD_NAME: "web",
       POD_NAMESPACE: "default",
       HOSTNAME: "web",
+      WHERRY_CLUSTER_DIR: node.folder,
       KUBERNETES_SERVICE_HOST: `${node.net}.0.1`,
       KUBERNETES_SERVICE_PORT: "6443",
       KUBERNETES_SERVICE_PORT_HTTPS: "6443",

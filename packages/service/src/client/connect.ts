@@ -88,8 +88,10 @@ function durableOf(
   const inContract = typeof of === "string" ? [] : Object.entries(of.methods);
   const agreed = inContract.filter(([, { durable = false }]) => durable !== false).map(([name]) => name);
   const methods = options.durable ?? agreed;
-  const [service = ""] = (typeof of === "string" ? of : of.name).split(".", 1);
-  return methods.length === 0 ? undefined : new DurableCalls(service, methods, options);
+  if (methods.length === 0) return undefined;
+  const [name = "", ofName] = (typeof of === "string" ? of : of.name).split(".");
+  const { service = name, namespace = ofName } = options;
+  return new DurableCalls(methods, { ...options, service, namespace });
 }
 
 function sendOf(
@@ -98,9 +100,10 @@ function sendOf(
   of: string | Contract,
   { use = [], checkBodies = false }: ConnectOptions,
 ): Send {
+  const contract = typeof of === "string" ? undefined : of;
   const direct: Send = (method, body, options) => core.call(method, body, options);
-  let send: Send = durable === undefined ? direct : durable.before(direct);
-  if (checkBodies && typeof of !== "string") send = checkingBodies(of, send);
+  let send: Send = durable === undefined ? direct : durable.before(direct, checkBodies ? undefined : contract);
+  if (checkBodies && contract !== undefined) send = checkingBodies(contract, send);
   return use.length === 0 ? send : throughMiddleware(typeof of === "string" ? of : of.name, use, send);
 }
 

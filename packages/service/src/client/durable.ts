@@ -1,37 +1,49 @@
 // The client's side of durable methods: their calls go to the broker, and need no pod. The broker's code is loaded at the first one.
 import type { Clock, Logger, Random } from "@wherry/core";
 import type { Publisher } from "../durable/publisher.ts";
+import type { OutgoingMessage } from "../durable/types.ts";
 import { type RequestFate, ServiceError } from "../errors.ts";
+import type { Contract } from "../contract.ts";
 import { deadlineMsDefault } from "../limits.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { currentContext } from "../current-context.ts";
 import { checkText } from "./call.ts";
-import type { Send } from "./chain.ts";
+import { checkingBodies, type Send } from "./chain.ts";
 import type { CallOptions, ConnectOptions } from "./types.ts";
 
 interface DurableCallsOptions extends Pick<ConnectOptions, "broker" | "deadlineMs"> {
+  /** What the service calls itself. */
+  readonly service: string;
+  /** Where it is; undefined: where this process is. */
+  readonly namespace: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
 
 export class DurableCalls {
-  readonly #service: string;
   readonly #methods: ReadonlySet<string>;
   readonly #options: DurableCallsOptions;
   #publisher: Promise<Publisher> | undefined;
   #closed = false;
 
-  constructor(service: string, methods: readonly string[], options: DurableCallsOptions) {
-    this.#service = service;
+  constructor(methods: readonly string[], options: DurableCallsOptions) {
     this.#methods = new Set(methods);
     this.#options = options;
   }
 
-  /** The same calls, but the durable methods' go to the broker. */
-  before(direct: Send): Send {
-    return (method, value, options) =>
-      this.#methods.has(method) ? this.#call(method, value, options) : direct(method, value, options);
+  /**
+   * The same calls, but the durable methods' go to the broker.
+   * @param contract whose schemas refuse a body before it is stored; its caller would not hear of it later.
+   */
+  before(direct: Send, contract: Contract | undefined): Send {
+    const store: Send = (method, value, options) => this.#call(method, value, options);
+    const checked = contract === undefined ? store : checkingBodies(contract, store);
+    return (method, value, options) => {
+      if (!this.#methods.has(method)) return direct(method, value, options);
+      const agreed = contract !== undefined && Object.hasOwn(contract.methods, method);
+      return (agreed ? checked : store)(method, value, options);
+    };
   }
 
   async #call(method: string, value: unknown, options: CallOptions = {}): Promise<unknown> {
@@ -50,8 +62,7 @@ export class DurableCalls {
     const cancelled = signals.find((signal) => signal?.aborted);
     if (cancelled !== undefined) throw cancelledError("not-started", cancelled.reason);
     if (withinMs <= 0) throw lateError("the deadline had passed before the call was made", "not-started");
-    const stored = this.#load().then((publisher) => publisher.publish(`${this.#service}.${method}`, message));
-    return this.#within(stored, withinMs, signals);
+    return this.#within(this.#publish(method, message), withinMs, signals);
   }
 
   /** What is under way is not stopped: a message that the caller no longer waits for may be stored, or not. */
@@ -74,6 +85,16 @@ export class DurableCalls {
       late.catch(() => undefined);
       work.catch(() => undefined);
     }
+  }
+
+  async #publish(method: string, message: OutgoingMessage): Promise<unknown> {
+    const { service, namespace } = this.#options;
+    const [publisher, { queueOf }, { ownNamespace }] = await Promise.all([
+      this.#load(),
+      import("../durable/open.ts"),
+      import("../durable/namespace.ts"),
+    ]);
+    return publisher.publish(queueOf(service, method, namespace ?? ownNamespace(process.env)), message);
   }
 
   #load(): Promise<Publisher> {

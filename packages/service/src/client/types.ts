@@ -20,7 +20,7 @@ export interface ConnectOptions<S = Service<AnyMethods>> {
    * is not told of are stored by the pod that gets the call.
    */
   readonly durable?: readonly string[];
-  /** Where those are stored: a URL, or a broker, which stays open. Default: `BROKER_URL`, else a file. */
+  /** Where those are stored: a URL, or a broker, which stays open. Default: `BROKER_URL`, else a file of the cluster. */
   readonly broker?: string | Broker;
   /** Where the endpoints are found instead of the EndpointSlices: `{ dns: "shop.default.svc" }`, or a finder of your own. */
   readonly discovery?: DnsOptions | Discovery;

@@ -1,4 +1,5 @@
 // Settings for people: `--help`, and `--print-config`. Pure, and never a secret in what it says.
+import { shownValue } from "./mask.ts";
 import { flagOf } from "./names.ts";
 import type { Resolved } from "./resolve.ts";
 import { isSecret, variablesOf } from "./sources.ts";
@@ -45,12 +46,8 @@ export function printedConfig(settings: Settings, { values }: Resolved): string 
     .map(([name, { value, from }]) => {
       const setting = settings[name];
       const secret = setting !== undefined && isSecret(setting) && value !== undefined;
-      const shown = secret ? '"***"' : value === undefined ? "null" : masked(JSON.stringify(value));
+      const shown = secret ? '"***"' : value === undefined ? "null" : shownValue(value);
       return `${name}: ${shown} # ${from}\n`;
     });
   return lines.join("");
-}
-
-function masked(text: string): string {
-  return text.replace(/(\/\/[^/@:"\s]*):[^/@"\s]+@/g, "$1:***@");
 }

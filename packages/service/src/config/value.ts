@@ -1,7 +1,8 @@
 // One setting's value: from the text of a flag or variable, or the JSON value of a file, to what the program gets. Pure.
+import { shownValue } from "./mask.ts";
 import type { AnyValue, Given, NumberSetting, Setting } from "./types.ts";
 
-/** The value, or what is wrong with it in one line that never shows a secret. */
+/** The value, or what is wrong with it in one line that never shows a secret, nor the password of a URL. */
 export type Checked = { readonly value: AnyValue } | { readonly problem: string };
 
 /** @param given from a flag or the environment always a string (a list's: strings). */
@@ -21,7 +22,7 @@ function shown(value: unknown): string {
 /** YAML has infinities and lists that hold themselves, and JSON lists that are deeper than the stack. */
 function written(value: unknown): string {
   try {
-    return typeof value === "number" || typeof value === "bigint" ? String(value) : JSON.stringify(value);
+    return typeof value === "number" || typeof value === "bigint" ? String(value) : shownValue(value);
   } catch {
     return Array.isArray(value) ? "a list" : `an ${typeof value}`;
   }

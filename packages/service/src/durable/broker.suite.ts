@@ -48,7 +48,7 @@ export async function inbox(
     },
   });
   const at = async (index: number): Promise<Delivery> => {
-    await expect.poll(() => all.length, { interval: 5 }).toBeGreaterThan(index);
+    await expect.poll(() => all.length, { interval: 5, timeout: 20_000 }).toBeGreaterThan(index);
     return all[index]!;
   };
   return { all, consumer, at };

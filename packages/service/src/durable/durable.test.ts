@@ -7,9 +7,10 @@ import { connect } from "../client/connect.ts";
 import type { Contract } from "../contract.ts";
 import type { Client } from "../client/types.ts";
 import { ServiceError } from "../errors.ts";
+import type { Schema, SchemaResult } from "../schema.ts";
 import { serve, type Serving } from "../server/serve.ts";
 import { type DurableReceipt, method, type RequestContext, service } from "../service.ts";
-import { openBroker } from "./open.ts";
+import { openBroker, queueOf } from "./open.ts";
 import type { Broker } from "./types.ts";
 
 let folder = "";
@@ -49,7 +50,14 @@ function orders(
   return { start, client };
 }
 
-const depth = (): Promise<unknown> => observer.depth("orders.order");
+/** A schema of one value. */
+function picky(value: string): Schema<string> {
+  const validate = (given: unknown): SchemaResult<string> =>
+    given === value ? { value } : { issues: [{ message: `expected a ${value}` }] };
+  return { "~standard": { version: 1, vendor: "test", validate } };
+}
+
+const depth = (): Promise<unknown> => observer.depth(queueOf("orders", "order"));
 
 /** A server whose broker confirms nothing until the test says what became of it, and a client of it. */
 async function unconfirmed(options: { queueMax?: number } = {}) {
@@ -168,6 +176,64 @@ describe("a durable call", () => {
     await expect.poll(() => runs).toBe(1);
   });
 
+  test("whose body the contract refuses fails at its caller, and is not stored", async () => {
+    const input = picky("boat");
+    const contract = { name: "orders", methods: { order: { input, durable: true } } } satisfies Contract;
+    for (const options of [{}, { checkBodies: true }]) {
+      const caller = connect(contract, { endpoints: [], broker: url, ...options });
+      closing.push(() => caller.close());
+      await expect(caller.order("car")).rejects.toMatchObject({ code: "INVALID", fate: "not-started" });
+      expect(await caller.order("boat", { key: "k" })).toMatchObject({ id: expect.any(String) });
+    }
+    expect(await depth()).toMatchObject({ ready: 1, dead: 0 });
+  });
+
+  test("whose body the pod's schema refuses fails at a client that leaves it to the pod, and is not stored", async () => {
+    const seen: unknown[] = [];
+    const definition = service("orders", {
+      methods: {
+        order: method({
+          durable: true,
+          trust: "internal",
+          input: picky("boat"),
+          handler: (body) => void seen.push(body),
+        }),
+      },
+    });
+    const { server, endpoint } = await serve(definition, { broker: url });
+    closing.push(() => server.close());
+    const caller = connect("orders", { endpoints: [endpoint] });
+    closing.push(() => caller.close());
+    await expect(caller.call("order", "car")).rejects.toMatchObject({ code: "INVALID", fate: "answered" });
+    await caller.call("order", "boat");
+    await expect.poll(() => seen).toEqual(["boat"]);
+    await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+  });
+
+  test("is its namespace's: two services of one name share a broker, and no queue", async () => {
+    const seen: string[] = [];
+    for (const namespace of ["shop", "depot"]) {
+      const order = method({ durable: true, handler: (body: string) => void seen.push(`${namespace} ${body}`) });
+      const { server } = await serve(service("orders", { methods: { order } }), { broker: url, namespace });
+      closing.push(() => server.close());
+    }
+    const options = { endpoints: [], durable: ["order"], broker: url };
+    const callers = [connect("orders.shop", options), connect("orders", { ...options, namespace: "depot" })];
+    for (const [index, caller] of callers.entries()) {
+      closing.push(() => caller.close());
+      await caller.call("order", String(index));
+    }
+    await expect.poll(() => seen.sort()).toEqual(["depot 1", "shop 0"]);
+    expect(await observer.depth(queueOf("orders", "order", "shop"))).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+  });
+
+  test("of a service with another name than its Kubernetes Service's goes to that name's queue", async () => {
+    const caller = connect("orders-v2", { service: "orders", endpoints: [], durable: ["order"], broker: url });
+    closing.push(() => caller.close());
+    await caller.call("order", "boat");
+    expect(await depth()).toMatchObject({ ready: 1 });
+  });
+
   test("runs in line with the others, one at a time", async () => {
     let running = 0;
     let done = 0;
@@ -235,7 +301,7 @@ describe("a handler's failure", () => {
     await start();
     await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 1 });
     expect(runs).toBe(2);
-    const [letter] = await observer.deadLetters("orders.order", 1);
+    const [letter] = await observer.deadLetters(queueOf("orders", "order"), 1);
     expect(letter).toMatchObject({ key: "k", count: 2, reason: { code: "DOWN", message: "the bank is down" } });
   });
 
@@ -250,22 +316,21 @@ describe("a handler's failure", () => {
     await start();
     await expect.poll(depth).toMatchObject({ dead: 1 });
     open = true;
-    expect(await observer.redrive("orders.order", "all")).toBe(1);
+    expect(await observer.redrive(queueOf("orders", "order"), "all")).toBe(1);
     await expect.poll(() => seen).toEqual(["x"]);
   });
 
   test("by a body that its schema refuses is a dead letter with the issues", async () => {
-    const input = {
-      "~standard": { version: 1 as const, vendor: "t", validate: () => ({ issues: [{ message: "expected a boat" }] }) },
-    };
-    const picky = service("orders", { methods: { order: { durable: true, input, handler: () => 1 } } });
+    const refusing = service("orders", {
+      methods: { order: { durable: true, input: picky("boat"), handler: () => 1 } },
+    });
     await orders(() => 1)
       .client()
       .order("car");
-    const { server } = await serve(picky, { broker: url });
+    const { server } = await serve(refusing, { broker: url });
     closing.push(() => server.close());
     await expect.poll(depth).toMatchObject({ dead: 1 });
-    const [letter] = await observer.deadLetters("orders.order", 1);
+    const [letter] = await observer.deadLetters(queueOf("orders", "order"), 1);
     expect(letter?.reason).toEqual({ code: "INVALID", message: "body: expected a boat" });
   });
 
@@ -287,7 +352,7 @@ describe("a handler's failure", () => {
     }
     await start();
     await expect.poll(depth).toEqual({ ready: 0, inFlight: 0, dead: 2 });
-    const [letter] = await observer.deadLetters("orders.order", 1);
+    const [letter] = await observer.deadLetters(queueOf("orders", "order"), 1);
     expect(letter).toMatchObject({ reason: { code: "REDELIVERIES" } });
     expect(runs).toBe(4);
   });

@@ -5,7 +5,7 @@ import type { Broker, BrokerOptions } from "./types.ts";
 import { brokerUrlOf, parseBrokerUrl } from "./url.ts";
 
 export interface OpenBrokerOptions extends Partial<BrokerOptions> {
-  /** Default: `BROKER_URL`, else a file that the processes of this user share. */
+  /** Default: `BROKER_URL`, else a file of the cluster on this machine. */
   readonly url?: string | undefined;
 }
 
@@ -14,7 +14,7 @@ export interface OpenBrokerOptions extends Partial<BrokerOptions> {
  * @throws WherryError BROKER_URL_INVALID, BROKER_LIBRARY_MISSING, and for a file BROKER_REFUSED, BROKER_UNAVAILABLE
  * @example
  * const broker = await openBroker({ url: "nats://127.0.0.1:4222" });
- * console.log(await broker.deadLetters("orders.order", 100));
+ * console.log(await broker.deadLetters(queueOf("orders", "order"), 100));
  * await broker.close();
  */
 export async function openBroker(options: OpenBrokerOptions = {}): Promise<Broker> {
@@ -37,7 +37,10 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Broke
   }
 }
 
-/** The queue of a service's method. */
-export function queueOf(service: string, method: string): string {
-  return `${service}.${method}`;
+/**
+ * The queue of a service's method: `NAMESPACE.SERVICE.METHOD`, as several namespaces, and clusters, may share a broker.
+ * @example await broker.deadLetters(queueOf("orders", "order", "shop"), 100);
+ */
+export function queueOf(service: string, method: string, namespace = "default"): string {
+  return `${namespace}.${service}.${method}`;
 }

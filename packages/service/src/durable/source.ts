@@ -32,6 +32,7 @@ export class DurableSource implements Source, Caller {
   readonly address: string;
   readonly delivers = true;
   readonly #server: Server;
+  readonly #namespace: string;
   readonly #random: Random;
   readonly #publisher: Publisher;
   readonly #consumers: BrokerConsumer[] = [];
@@ -42,8 +43,13 @@ export class DurableSource implements Source, Caller {
   #lastId = 0;
   #leaving = false;
 
-  constructor(server: Server, broker: string | Broker | undefined, random: Random) {
+  /** @param namespace of the pod: its queues are its own. */
+  constructor(
+    server: Server,
+    { broker, namespace, random }: { broker: string | Broker | undefined; namespace: string; random: Random },
+  ) {
     this.#server = server;
+    this.#namespace = namespace;
     this.#random = random;
     this.#publisher = new Publisher(broker, { clock: server.clock, log: server.log, random });
     this.address = `broker:${server.service.name}`;
@@ -62,7 +68,7 @@ export class DurableSource implements Source, Caller {
   }
 
   async #consume(broker: Broker, method: DurableMethod, prefetch: number): Promise<void> {
-    const queue = queueOf(this.#server.service.name, method.name);
+    const queue = this.#queueOf(method);
     const deliver = (delivery: Delivery): void => this.#deliver(delivery, method);
     const consumer = await broker.consume(queue, { prefetch, deliver });
     // A signal may have come in between.
@@ -157,7 +163,11 @@ export class DurableSource implements Source, Caller {
   /** A call over the wire: from a client that does not publish itself. */
   #store({ method, context, content, body }: RequestJob): Promise<DurableReceipt> {
     const { key, trace } = context;
-    return this.#publisher.publish(queueOf(this.#server.service.name, method.name), { content, body, key, trace });
+    return this.#publisher.publish(this.#queueOf(method), { content, body, key, trace });
+  }
+
+  #queueOf({ name }: Method): string {
+    return queueOf(this.#server.service.name, name, this.#namespace);
   }
 
   #tracked<T>(work: Promise<T>): Promise<T> {

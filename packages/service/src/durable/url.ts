@@ -1,6 +1,7 @@
-// Which broker a URL names, and which one is meant when nothing names one. Pure: the environment is handed in.
+// Which broker a URL names, and which one is meant when nothing names one. The environment is handed in.
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { WherryError } from "@wherry/core";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -8,6 +9,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type BrokerUrl =
   | { readonly kind: "sqlite"; readonly path: string }
   | { readonly kind: "rabbitmq" | "nats" | "kafka"; readonly url: string };
+
+/** A file that each folder of a Wherry cluster has, and other folders with a kubeconfig don't. */
+const clusterMark = "place.json";
 
 const schemes = { amqp: "rabbitmq", amqps: "rabbitmq", nats: "nats", tls: "nats" } as const;
 
@@ -29,10 +33,11 @@ export function parseBrokerUrl(url: string): BrokerUrl {
 }
 
 /**
- * The URL that `BROKER_URL` names, else a file that all processes of this user share: `durable.db` in the folder of Wherry's state.
+ * The URL that `BROKER_URL` names, else a file that the pods of a cluster on this machine share with its clients outside: `durable.db`
+ * in the cluster's folder.
  * @throws WherryError BROKER_URL_INVALID where pods run on several machines, and would not share it.
  */
-export function brokerUrlOf(env: Environment): string {
+export function brokerUrlOf(env: Environment, exists: (path: string) => boolean = existsSync): string {
   const named = env["BROKER_URL"] ?? "";
   if (named !== "") return named;
   const api = env["KUBERNETES_SERVICE_HOST"] ?? "";
@@ -42,7 +47,24 @@ export function brokerUrlOf(env: Environment): string {
         "Set BROKER_URL to amqp://…, nats://… or kafka://…",
       { code: "BROKER_URL_INVALID" },
     );
+  return sqliteUrl(join(clusterFolder(env, exists), "durable.db"));
+}
+
+/** The URL of a file; its path is absolute. */
+function sqliteUrl(path: string): string {
+  return `sqlite://${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}`;
+}
+
+/**
+ * The folder of the cluster that this process is in, or means. Its pods are told. Outside it is that of KUBECONFIG, if that is a
+ * Wherry cluster's, else of WHERRY_NAME, else the default one; the same rule as the daemon's own, of which services know nothing.
+ */
+function clusterFolder(env: Environment, exists: (path: string) => boolean): string {
+  const { WHERRY_CLUSTER_DIR: told = "", KUBECONFIG: kubeconfig = "", WHERRY_NAME: name = "" } = env;
+  if (told !== "") return resolve(told);
+  const meant = dirname(resolve(kubeconfig));
+  if (basename(kubeconfig) === "kubeconfig" && exists(join(meant, clusterMark))) return meant;
   const { HOME: home = homedir(), WHERRY_HOME: own = "", XDG_STATE_HOME: state = "" } = env;
   const folder = own === "" ? resolve(state === "" ? join(home, ".local/state") : state, "wherry") : resolve(own);
-  return `sqlite://${encodeURI(join(folder, "durable.db")).replace(/[?#]/g, encodeURIComponent)}`;
+  return join(folder, name === "" ? "default" : name);
 }

@@ -1,5 +1,6 @@
 // From `--log-to` to aggregators: what each URL means. Loaded when there is one that is not stdout.
 import { type Random, WherryError } from "@wherry/core";
+import { shownValue } from "../config/mask.ts";
 import { Elasticsearch } from "./elasticsearch.ts";
 import { Fluent } from "./fluent.ts";
 import type { Endpoint } from "./http.ts";
@@ -48,8 +49,7 @@ function endpointOf(url: URL, authorization: string | undefined): Endpoint {
 }
 
 function invalid(target: string, expected: string): WherryError {
-  const shown = target.replace(/(\/\/[^/@:]*):[^/@]+@/, "$1:***@");
-  return new WherryError(`--log-to: expected ${expected}, got ${JSON.stringify(shown)}`, {
+  return new WherryError(`--log-to: expected ${expected}, got ${shownValue(target)}`, {
     code: "SERVICE_CONFIG_INVALID",
   });
 }

@@ -93,6 +93,16 @@ function otherCodec(theirs: string, codec: Codec | undefined): ServiceError {
   return new ServiceError("INVALID", message);
 }
 
+/**
+ * What the method will refuse is not stored: its caller hears of it now, rather than nobody. Nothing runs yet, so it is no bug of ours
+ * either, whoever calls. Middleware may change a body before it is checked: then only the delivery can tell.
+ * @throws ServiceError INVALID, as a rejection
+ */
+export async function checkStored({ use }: Service, { method, content, body }: RequestJob): Promise<void> {
+  const value = decodeArgument(content, body);
+  if (use.length === 0 && method.input !== undefined) await validate(method.input, value, "body");
+}
+
 /** What is run, and in which context; of a request, or of a stream. */
 export interface Run {
   readonly method: Method;

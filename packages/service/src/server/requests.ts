@@ -7,7 +7,7 @@ import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
-import { answerOf, invoker, isThenable } from "./invoke.ts";
+import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
 import { admit } from "./authorize.ts";
 import { bytesOf, JobContext, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn } from "./own-methods.ts";
@@ -95,7 +95,9 @@ export class Requests {
     this.#storing.requests++;
     this.#storing.bytes += bytesOf(job);
     const { authorize } = this.#server.service;
-    const stored = authorize === undefined ? store(job) : admit(authorize, job.context).then(() => store(job));
+    const admitted = authorize === undefined ? Promise.resolve() : admit(authorize, job.context);
+    const checked = admitted.then(() => checkStored(this.#server.service, job));
+    const stored = checked.then(() => store(job));
     const ended = (): void => {
       this.#storing.requests--;
       this.#storing.bytes -= bytesOf(job);

@@ -18,7 +18,7 @@ export interface ServeOptions {
   readonly pod?: string | undefined;
   /** Serves over HTTP as well. Default false; true takes a free port. */
   readonly http?: boolean | HttpOptions;
-  /** The pod's namespace, where this process is one: `NAME.NAMESPACE` is then a name of the service. */
+  /** The pod's namespace, where this process is one: `NAME.NAMESPACE` is then a name of the service, and durable calls are its own. */
   readonly namespace?: string | undefined;
   /** Encrypts the messaging port, and lets in only who is allowed. Default: open to whoever reaches it. */
   readonly curve?: ServiceCurve | undefined;
@@ -83,10 +83,14 @@ async function securityOf({ curve, log = silentLogger }: ServeOptions): Promise<
 }
 
 /** Nothing of brokers is loaded for a service without durable methods. */
-async function consumeDurable(server: Server, { broker }: ServeOptions): Promise<void> {
+async function consumeDurable(server: Server, { broker, namespace: given }: ServeOptions): Promise<void> {
   if (![...server.service.methods.values()].some((method) => method.durable !== undefined)) return;
-  const { DurableSource } = await import("../durable/source.ts");
-  await new DurableSource(server, broker, new SystemRandom()).start();
+  const [{ DurableSource }, { ownNamespace }] = await Promise.all([
+    import("../durable/source.ts"),
+    import("../durable/namespace.ts"),
+  ]);
+  const namespace = given ?? ownNamespace(process.env);
+  await new DurableSource(server, { broker, namespace, random: new SystemRandom() }).start();
 }
 
 /** Gives a server what only some services need; the others don't load it. */

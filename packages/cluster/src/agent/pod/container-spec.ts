@@ -107,6 +107,7 @@ function podVariables({ context, pod, podIP, volumes }: ContainerSpecInput): Rec
     POD_NAMESPACE: namespace,
     POD_UID: uid,
     NODE_NAME: context.node.name,
+    WHERRY_CLUSTER_DIR: context.stateFolder,
   };
   if (context.hostsFile !== undefined) variables["WHERRY_HOSTS"] = context.hostsFile;
   if (volumes.serviceAccountFolder !== undefined) variables["WHERRY_SERVICEACCOUNT_DIR"] = volumes.serviceAccountFolder;

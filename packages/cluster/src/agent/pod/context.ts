@@ -31,6 +31,8 @@ export interface PodContext {
   readonly baseEnv: Readonly<Record<string, string>>;
   /** The file that maps Service names to addresses; undefined: there is none. */
   readonly hostsFile: string | undefined;
+  /** The cluster's, which its pods and the programs of this machine can agree on. */
+  readonly stateFolder: string;
   services(): Promise<readonly Stored<Service>[]>;
   runtimeFor(pod: Pod): Runtime;
 }

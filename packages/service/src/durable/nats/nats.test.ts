@@ -30,11 +30,13 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     expect(await got.ack()).toBe(true);
     await server.restart("SIGKILL");
     await expect
-      .poll(() =>
-        broker.publish("orders.restart", json("after")).then(
-          () => true,
-          () => false,
-        ),
+      .poll(
+        () =>
+          broker.publish("orders.restart", json("after")).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 40_000 },
       )
       .toBe(true);
     expect(valueOf(await at(1))).toBe("after");

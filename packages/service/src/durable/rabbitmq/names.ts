@@ -9,10 +9,11 @@ import type { DeadLetter } from "../types.ts";
 export const workQueue = (queue: string): string => `wherry.work.${queue}`;
 export const deadQueue = (queue: string): string => `wherry.dead.${queue}`;
 export const retryQueue = (queue: string, pauseMs: number): string => `wherry.retry.${queue}.${pauseMs}`;
-/** Keys may hold what names may not, and be longer. */
-const hashOf = (key: string): string => createHash("sha256").update(key).digest("hex").slice(0, 40);
-export const seenQueue = (queue: string, key: string): string => `wherry.seen.${queue}.${hashOf(key)}`;
-export const lockQueue = (queue: string, key: string): string => `wherry.lock.${queue}.${hashOf(key)}`;
+/** Keys may hold what names may not. A name has at most 255 bytes, so the queue in it is for people, and may be cut. */
+const nameOfKey = (queue: string, key: string): string =>
+  `${queue.slice(0, 200)}.${createHash("sha256").update(`${queue}\0${key}`).digest("hex").slice(0, 40)}`;
+export const seenQueue = (queue: string, key: string): string => `wherry.seen.${nameOfKey(queue, key)}`;
+export const lockQueue = (queue: string, key: string): string => `wherry.lock.${nameOfKey(queue, key)}`;
 
 /** Replicated where there are several nodes. Its own limit of deliveries is a second net: the framework's is lower. */
 export function workOptions(queue: string): Options.AssertQueue {
