@@ -1,8 +1,9 @@
 // Where requests come from and where their answers go. A server runs requests; whether one came in a ZeroMQ message, over HTTP or
-// from a broker is its caller's business. Types only.
+// from a broker is its caller's business; so is how a stream's items travel. Types only.
 import type { ServiceError } from "../errors.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { Content } from "../protocol/content.ts";
+import type { Outflow } from "../stream/window.ts";
 
 /** Who asked. Each request that was accepted is answered exactly once, by `reply` or by `fail`, after a cancellation too. */
 export interface Caller {
@@ -19,7 +20,19 @@ export interface Caller {
   fail(id: number, error: ServiceError): void;
 }
 
-/** A request as its caller brings it. */
+/** Who opened a stream. A stream is over with its one `reply` or `fail`; nothing else of it follows. */
+export interface StreamCaller extends Omit<Caller, "delivers"> {
+  /** What all its streams have under way to it. */
+  readonly outflow: Outflow;
+  /** The stream takes so many more items and bytes; the first time it says that it is taken, and may be nothing. */
+  grant(id: number, items: number, bytes: number): void;
+  /** An item of the stream; only as many as the caller granted it. @param place in the stream, from 1 */
+  item(id: number, place: number, content: Content): void;
+  /** The handler wants no more items. */
+  stop(id: number): void;
+}
+
+/** A request, or the opening of a stream, as its caller brings it. */
 export interface Incoming {
   /** Chosen by the caller, and given back with the answer. */
   readonly id: number;
@@ -34,7 +47,7 @@ export interface Incoming {
   readonly attempt: number;
   readonly content: ContentType;
   readonly body: Uint8Array | undefined;
-  /** Milliseconds that the caller waits; a request that was not started by then is not started at all. */
+  /** Milliseconds that the caller waits; a request that was not started by then is not started at all. `Infinity`, of a stream: for ever. */
   readonly withinMs: number;
 }
 

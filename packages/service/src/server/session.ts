@@ -6,11 +6,11 @@ import { messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import { encode } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller, StreamCaller } from "./caller.ts";
 import type { RequestJob } from "./job.ts";
 import type { ServerStream } from "./stream.ts";
 
-export class Session implements Caller {
+export class Session implements Caller, StreamCaller {
   readonly peer: Peer;
   /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. `dropped`: broke the rules; its connection is closing. */
   phase: "new" | "wherry" | "raw" | "bye" | "dropped" = "new";
@@ -66,16 +66,33 @@ export class Session implements Caller {
   }
 
   reply(id: number, { content, body }: Content): void {
-    this.open.delete(id);
+    this.#forget(id);
     this.send(encode(messageType.reply, { id, content }, body));
   }
 
   /** @param id 0 when it is about no request. */
   fail(id: number, error: ServiceError): void {
-    this.open.delete(id);
+    this.#forget(id);
     const { code, message, retryable, details } = error;
     const number = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
     const { content, body } = encodeContent({ message, retryable, details });
     this.send(encode(messageType.error, { id, number, content, mark: fateByte(error.fate), texts: [code] }, body));
+  }
+
+  grant(id: number, items: number, bytes: number): void {
+    this.send(encode(messageType.grant, { id, mark: items, number: bytes }));
+  }
+
+  item(id: number, place: number, { content, body }: Content): void {
+    this.send(encode(messageType.item, { id, number: place, content }, body));
+  }
+
+  stop(id: number): void {
+    this.send(encode(messageType.stop, { id }));
+  }
+
+  #forget(id: number): void {
+    this.open.delete(id);
+    this.streams.delete(id);
   }
 }

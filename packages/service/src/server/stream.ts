@@ -3,18 +3,16 @@
 import type { Timer } from "@wherry/core";
 import { ambientContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
-import { messageType } from "../protocol/codes.ts";
 import { type Content, decodeArgument } from "../protocol/content.ts";
-import { type Decoded, encode, type Header } from "../protocol/frames.ts";
 import { validate } from "../schema.ts";
 import type { Method } from "../service.ts";
 import { Inbox } from "../stream/inbox.ts";
 import { SendWindow } from "../stream/window.ts";
 import { admit } from "./authorize.ts";
+import type { Incoming, StreamCaller } from "./caller.ts";
 import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
 import { isEchoOf, StreamJobContext } from "./job.ts";
 import type { Server } from "./server.ts";
-import type { Session } from "./session.ts";
 
 /** How a stream tells of itself. */
 export interface StreamEvents {
@@ -25,7 +23,7 @@ export interface StreamEvents {
 }
 
 export class ServerStream {
-  readonly session: Session;
+  readonly caller: StreamCaller;
   readonly id: number;
   readonly method: Method;
   readonly context: StreamJobContext;
@@ -44,25 +42,24 @@ export class ServerStream {
   #over = false;
   readonly #deadline: Timer | undefined;
 
-  constructor(server: Server, session: Session, method: Method, header: Header, events: StreamEvents) {
-    const { id, mark: attempt, number: withinMs, texts } = header;
-    const [, key = "", trace = ""] = texts;
+  constructor(server: Server, caller: StreamCaller, method: Method, opening: Incoming, events: StreamEvents) {
+    const { id, attempt, withinMs, key, trace, traceState = "" } = opening;
     this.#server = server;
-    this.session = session;
+    this.caller = caller;
     this.id = id;
     this.method = method;
     this.#events = events;
     this.startedMs = server.clock.monotonic();
     const facts = {
-      ...{ method: method.name, attempt, peer: session.address, userId: session.userId },
+      ...{ method: method.name, attempt, peer: caller.address, userId: caller.userId },
       key: key === "" ? undefined : key,
-      ...{ callerTrace: trace, traceState: "" },
+      ...{ callerTrace: trace, traceState },
     };
-    const deadlineMs = withinMs === 0 ? Number.POSITIVE_INFINITY : this.startedMs + withinMs;
-    this.context = new StreamJobContext(facts, deadlineMs, server);
-    this.#window = new SendWindow(session.outflow);
+    this.context = new StreamJobContext(facts, this.startedMs + withinMs, server);
+    this.#window = new SendWindow(caller.outflow);
     if (method.stream !== "out") this.#inbox = this.#reader(method);
-    if (withinMs > 0) this.#deadline = server.clock.timer(withinMs, () => this.stop(tooLate()), { background: true });
+    if (withinMs !== Number.POSITIVE_INFINITY)
+      this.#deadline = server.clock.timer(withinMs, () => this.stop(tooLate()), { background: true });
   }
 
   get itemsOut(): number {
@@ -72,37 +69,35 @@ export class ServerStream {
   #reader(method: Method): Inbox {
     const { input } = method;
     return new Inbox({
-      grant: (items, bytes) => this.#send(messageType.grant, { mark: items, number: bytes }),
-      left: () => this.#send(messageType.stop),
+      grant: (items, bytes) => this.#grant(items, bytes),
+      left: () => {
+        if (!this.#over) this.caller.stop(this.id);
+      },
       check: input === undefined ? undefined : (value) => checkItem(method, value),
     });
   }
 
   /** Says that it is taken, and starts its handler. */
-  start(header: Header, body: Uint8Array | undefined): void {
-    if (this.#inbox === undefined) this.#send(messageType.grant);
+  start(opening: Content): void {
+    if (this.#inbox === undefined) this.#grant(0, 0);
     else this.#inbox.open();
-    const run = (): Promise<void> => this.#run(header, body);
+    const run = (): Promise<void> => this.#run(opening);
     void (this.#server.service.ambient ? ambientContext.run(this.context, run) : run());
   }
 
-  /** A message of its id. @returns false when it breaks the rules. */
-  take({ header, body }: Decoded): boolean {
-    switch (header.type) {
-      case messageType.item:
-        return this.#item(header, body);
-      case messageType.grant:
-        this.#window.grant(header.mark, header.number);
-        return true;
-      case messageType.end:
-        this.#inbox?.end();
-        return this.#inbox !== undefined;
-      default:
-        return false;
-    }
+  /** The client takes so many more. */
+  granted(items: number, bytes: number): void {
+    this.#window.grant(items, bytes);
   }
 
-  #item({ content, number: place }: Header, body: Uint8Array | undefined): boolean {
+  /** The client sends no more items. @returns false when it had none to send. */
+  ended(): boolean {
+    this.#inbox?.end();
+    return this.#inbox !== undefined;
+  }
+
+  /** An item from the client. @param place in the stream, from 1. @returns false when it breaks the rules. */
+  item(place: number, { content, body }: Content): boolean {
     if (this.#inbox === undefined) return false;
     this.itemsIn++;
     let value: unknown;
@@ -139,12 +134,12 @@ export class ServerStream {
     this.context.abort(reason);
   }
 
-  async #run(header: Header, body: Uint8Array | undefined): Promise<void> {
+  async #run(opening: Content): Promise<void> {
     try {
       // Middleware stands around a stream as around a call: its `next` resolves to the stream's reply.
       const perform = (_stream: this, given: unknown): Promise<unknown> =>
         this.method.stream === "in" ? this.#gather() : this.#emit(given);
-      const argument = this.method.stream === "out" ? this.#decoded(header, body) : undefined;
+      const argument = this.method.stream === "out" ? this.#decoded(opening) : undefined;
       const { authorize } = this.#server.service;
       if (authorize !== undefined) await admit(authorize, this.context);
       const reply = await throughMiddleware<this>(this.#server.service, perform)(this, argument);
@@ -155,7 +150,7 @@ export class ServerStream {
     }
   }
 
-  #decoded({ content }: Header, body: Uint8Array | undefined): unknown {
+  #decoded({ content, body }: Content): unknown {
     try {
       return decodeArgument(content, body);
     } catch (error) {
@@ -197,21 +192,17 @@ export class ServerStream {
     return pending;
   }
 
-  #sendItem({ content, body }: Content): void {
+  #sendItem(content: Content): void {
     if (this.#isStopping()) return;
-    const number = this.#window.spend(body?.length ?? 0);
-    this.session.send(encode(messageType.item, { id: this.id, number, content }, body));
+    this.caller.item(this.id, this.#window.spend(content.body?.length ?? 0), content);
   }
 
   #isStopping(): boolean {
     return this.#over || this.#stopping !== undefined;
   }
 
-  #send(
-    type: typeof messageType.grant | typeof messageType.stop,
-    fields: { mark?: number; number?: number } = {},
-  ): void {
-    if (!this.#over) this.session.send(encode(type, { id: this.id, ...fields }));
+  #grant(items: number, bytes: number): void {
+    if (!this.#over) this.caller.grant(this.id, items, bytes);
   }
 
   #threw(thrown: unknown): void {
@@ -227,12 +218,11 @@ export class ServerStream {
   }
 
   #reply(content: Content): void {
-    if (!this.#settle("OK")) return;
-    this.session.reply(this.id, content);
+    if (this.#settle("OK")) this.caller.reply(this.id, content);
   }
 
   #fail(error: ServiceError): void {
-    if (this.#settle(error.code)) this.session.fail(this.id, error);
+    if (this.#settle(error.code)) this.caller.fail(this.id, error);
   }
 
   #settle(code: string): boolean {

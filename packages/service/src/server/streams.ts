@@ -3,8 +3,9 @@
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
 import type { StreamMetrics } from "../metrics/request-metrics.ts";
-import type { Decoded, Header } from "../protocol/frames.ts";
+import type { Decoded } from "../protocol/frames.ts";
 import type { Method } from "../service.ts";
+import type { Incoming, StreamCaller } from "./caller.ts";
 import { type Culprit, itsOwnFault, refusal } from "./hand-back.ts";
 import type { Server } from "./server.ts";
 import type { Session } from "./session.ts";
@@ -20,36 +21,60 @@ export class Streams {
 
   /** A message of a stream. @returns false when it breaks the rules. */
   take(session: Session, decoded: Decoded): boolean {
-    const { header } = decoded;
-    if (header.type === messageType.open) return this.#open(session, header, decoded.body);
+    const { header, body } = decoded;
+    const { type, id, mark, number, content } = header;
+    if (type === messageType.open) return this.#opened(session, decoded);
+    const stream = session.streams.get(id);
     // Of an id that is not open: it and the stream's end crossed.
-    return session.streams.get(header.id)?.take(decoded) ?? true;
+    if (stream === undefined) return true;
+    switch (type) {
+      case messageType.item:
+        return stream.item(number, { content, body });
+      case messageType.grant:
+        stream.granted(mark, number);
+        return true;
+      case messageType.end:
+        return stream.ended();
+      default:
+        return false;
+    }
   }
 
-  #open(session: Session, header: Header, body: Uint8Array | undefined): boolean {
-    const { id } = header;
+  #opened(session: Session, { header, body }: Decoded): boolean {
+    const { id, mark: attempt, number, texts, content } = header;
     if (session.has(id)) return false;
-    const [name = ""] = header.texts;
+    const [method = "", key = "", trace = ""] = texts;
+    const withinMs = number === 0 ? Number.POSITIVE_INFINITY : number;
+    const opening = { id, method, key, trace, attempt, withinMs, content, body };
+    this.open(opening, session, (stream) => session.streams.set(id, stream));
+    return true;
+  }
+
+  /**
+   * Takes a stream from a caller of any kind, and starts it.
+   * @param taken called before anything of it is sent; not for one that is refused, whose caller is told.
+   */
+  open(opening: Incoming, caller: StreamCaller, taken: (stream: ServerStream) => void): void {
+    const { id, method: name } = opening;
     const method = this.#server.service.methods.get(name);
     if (method?.stream === undefined) {
-      session.fail(id, this.#server.requests.notStreaming(name, method));
-      return true;
+      caller.fail(id, this.#server.requests.notStreaming(name, method));
+      return;
     }
     const refused = this.#refused();
     if (refused !== undefined) {
       this.#count(method, refused.code);
-      session.fail(id, refused);
-      return true;
+      caller.fail(id, refused);
+      return;
     }
-    const stream = new ServerStream(this.#server, session, method, header, {
+    const stream = new ServerStream(this.#server, caller, method, opening, {
       over: (ended, code) => this.#over(ended, code),
       crashed: (culprit, thrown) => this.#server.crashInStream(culprit, thrown),
     });
-    session.streams.set(id, stream);
+    taken(stream);
     this.running.add(stream);
-    stream.start(header, body);
+    stream.start(opening);
     if (this.#server.state === "draining") stream.leave();
-    return true;
   }
 
   #refused(): ServiceError | undefined {
@@ -61,8 +86,7 @@ export class Streams {
   }
 
   #over(stream: ServerStream, code: string): void {
-    const { session, id, method, itemsIn, itemsOut } = stream;
-    session.streams.delete(id);
+    const { method, itemsIn, itemsOut } = stream;
     this.running.delete(stream);
     this.#count(method, code, itemsIn, itemsOut);
   }
