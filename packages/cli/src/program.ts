@@ -168,10 +168,11 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     "wherry describe echo",
     "wherry describe echo.shop --all            what each pod has done, method by method",
     "wherry describe echo --output json         schemas in full",
+    "wherry describe echo --output openapi      its HTTP addresses, as an OpenAPI document",
   ])
     .option("--all", "every pod, and each method's counts and latencies in it")
     .option("--deadline <time>", `for the answers: ${times}`, "5s")
-    .addOption(output("json", "yaml"))
+    .addOption(output("json", "yaml", "openapi"))
     .action(async (service: string, options: DescribeOptions) => {
       const { describe } = await import("./commands/describe.ts");
       done(await describe(service, options, context));

@@ -82,10 +82,14 @@ function requireLivePods(service: Stored<Service>, items: readonly Stored<Pod>[]
   throw new CliError(`no pod of service "${name}" can answer:\n${shown.join("\n")}\nSee "${logs}"`);
 }
 
-/** @throws CliError that says what the service is, if it cannot be asked. */
 export async function describeService(client: Client, name: string): Promise<ServiceDescription> {
+  return (await askService(client, name, "$describe")) as ServiceDescription;
+}
+
+/** @throws CliError that says what the service is, if it cannot be asked. */
+export async function askService(client: Client, name: string, question: "$describe" | "$openapi"): Promise<unknown> {
   try {
-    return (await client.call("$describe")) as ServiceDescription;
+    return await client.call(question);
   } catch (error) {
     if (!ServiceError.is(error)) throw error;
     if (error.code === "NOT_FOUND")

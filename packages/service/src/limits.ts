@@ -215,6 +215,10 @@ export const httpTimeoutCheckMs = 5000;
 export const httpKeepAliveMs = 75_000;
 /** Milliseconds in which an HTTP client that has an answer waiting must take some of it. */
 export const httpStallMs = 30_000;
+/** Milliseconds after which a stream that has said nothing yet begins its answer: until then its failure has a status of its own. */
+export const httpStreamHeadMs = 200;
+/** Milliseconds between the comments in a stream of Server-Sent Events, for proxies that close what is silent. */
+export const httpBeatMs = 15_000;
 /** Milliseconds without a request after which a draining service takes an HTTP client for done, and closes its connection. */
 export const httpQuietMs = 1000;
 /** Milliseconds without a new connection or request after which an ending service stops listening for HTTP. */

@@ -126,7 +126,8 @@ export interface MethodPromises {
   readonly durable?: boolean | DurableOptions;
   /**
    * Where the method is found over HTTP, in place of `POST /<name>`: `"GET /stock/{item}"`, or several. False: nowhere.
-   * Methods that trust their callers as `internal` are nowhere unless this says where; streams are nowhere.
+   * Methods that trust their callers as `internal` are nowhere unless this says where. Streams that take items have an
+   * address of POST, PUT or PATCH, without parameters.
    */
   readonly http?: HttpRoutes;
 }

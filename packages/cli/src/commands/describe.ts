@@ -6,14 +6,14 @@ import { cliLimits } from "../limits.ts";
 import { methodRow } from "../method-row.ts";
 import { printData } from "../output.ts";
 import { schemaText } from "../schema-text.ts";
-import { describeService, findService, type FoundService } from "../service-target.ts";
+import { askService, describeService, findService, type FoundService } from "../service-target.ts";
 import { table, type Terminal } from "../terminal.ts";
 import { duration } from "../values.ts";
 
 export interface DescribeOptions extends CommonOptions {
   readonly all?: boolean;
   readonly deadline: string;
-  readonly output?: "json" | "yaml";
+  readonly output?: "json" | "yaml" | "openapi";
 }
 
 /** A pod's answer to `$stats`, or why there is none. */
@@ -29,6 +29,10 @@ export async function describe(target: string, options: DescribeOptions, context
   const { kube, name, namespace } = found;
   const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-describe", subset: false });
   try {
+    if (options.output === "openapi") {
+      await printData(await askService(client, name, "$openapi"), [name], "json", context.terminal);
+      return 0;
+    }
     const description = await describeService(client, name);
     const instances = await askAll(client, found);
     const data = { ...description, instances };

@@ -1,6 +1,6 @@
 // Reads an HTTP request's body, within the limits. Holds no more of it in memory than may be there, for all requests together.
 import type { IncomingMessage } from "node:http";
-import { ServiceError } from "../errors.ts";
+import { type RequestFate, ServiceError } from "../errors.ts";
 import { bodyBytesMax, httpBodiesBytesMax } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
 import type { ContentType } from "../protocol/codes.ts";
@@ -8,13 +8,18 @@ import type { ContentType } from "../protocol/codes.ts";
 /** Bytes of bodies that one server holds in memory: half received, or of requests that are not answered yet. */
 export class BodyBudget {
   #bytes = 0;
+  readonly #bytesMax: number;
+
+  constructor(bytesMax: number = httpBodiesBytesMax) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** What one request holds; released when it is answered. */
   share(): BodyShare {
     let own = 0;
     return {
       take: (bytes) => {
-        if (this.#bytes + bytes > httpBodiesBytesMax) return false;
+        if (this.#bytes + bytes > this.#bytesMax) return false;
         this.#bytes += bytes;
         own += bytes;
         return true;
@@ -45,18 +50,36 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  */
 export function contentOf(request: IncomingMessage): ContentType {
   if (!hasBody(request)) return contentType.none;
-  const { headers } = request;
-  if (Number(headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge();
+  if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge();
+  const { media, given, charset } = mediaOf(request);
+  if (media === "application/octet-stream") return contentType.bytes;
+  const json = media === "application/json" || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(media);
+  if (!json) throw unsupported("content-type", "application/json or application/octet-stream", given);
+  checkCharset(charset);
+  return contentType.json;
+}
+
+const lineMedia: readonly string[] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+/** The body of a stream that takes items: one a line, or none. @throws ServiceError INVALID, status 415 */
+export function checkLines(request: IncomingMessage): void {
+  if (!hasBody(request)) return;
+  const { media, given, charset } = mediaOf(request);
+  if (!lineMedia.includes(media)) throw unsupported("content-type", "application/x-ndjson", given);
+  checkCharset(charset);
+}
+
+function mediaOf({ headers }: IncomingMessage): { media: string; given: string; charset: string | undefined } {
   const encoding = headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") throw unsupported("content-encoding", "none", encoding);
   const given = headers["content-type"] ?? "";
   const [media = "", ...parameters] = given.split(";").map((part) => part.trim().toLowerCase());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice("charset=".length);
-  if (media === "application/octet-stream") return contentType.bytes;
-  const json = media === "application/json" || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(media);
-  if (!json) throw unsupported("content-type", "application/json or application/octet-stream", given);
+  return { media, given, charset };
+}
+
+function checkCharset(charset: string | undefined): void {
   if (charset !== undefined && !/^"?utf-?8"?$/.test(charset)) throw unsupported("charset", "utf-8", charset);
-  return contentType.json;
 }
 
 /**
@@ -103,7 +126,8 @@ function tooLarge(): ServiceError {
   return new ServiceError("TOO_LARGE", message, { status: 413, fate: "not-started" });
 }
 
-function tooMany(): ServiceError {
-  const message = `expected at most ${httpBodiesBytesMax} bytes of bodies, of all requests together; try again later`;
-  return new ServiceError("BUSY", message, { fate: "not-started", retryable: true });
+/** @param fate of the request that gets no more room */
+export function tooMany(fate: RequestFate = "not-started"): ServiceError {
+  const message = `too much is held of the bodies of all requests together; try again later`;
+  return new ServiceError("BUSY", message, { fate, retryable: true });
 }

@@ -9,26 +9,31 @@ export class Connection {
   readonly socket: Socket;
   /** Counts its requests; the newest one's number. */
   newest = 0;
-  unanswered = 0;
   /** Its last answer is on its way, or it was ended: requests that still come on it are not looked at. */
   closing = false;
   /** When its last request came or its last answer left, by `Clock.monotonic`. */
   #activeMs: number;
   readonly #clock: Clock;
+  /** Its requests that are not answered: what each does when it never will be. */
+  readonly #unanswered = new Set<() => void>();
 
   constructor(socket: Socket, clock: Clock) {
     this.socket = socket;
     this.#clock = clock;
     this.#activeMs = clock.monotonic();
+    // Node tells only the request whose answer is being written, and not those behind it.
+    socket.once("close", () => {
+      for (const gone of [...this.#unanswered]) gone();
+    });
   }
 
   get isBusy(): boolean {
-    return this.unanswered > 0;
+    return this.#unanswered.size > 0;
   }
 
   /** Has it one request more than it may have unanswered? */
   get isFull(): boolean {
-    return this.unanswered > httpPipelineMax;
+    return this.#unanswered.size > httpPipelineMax;
   }
 
   /** Will its client hardly send anything more? */
@@ -41,15 +46,15 @@ export class Connection {
     return this.closing && !this.isBusy && this.socket.writableFinished;
   }
 
-  /** @returns the request's number, for `isNewest` */
-  begin(): number {
-    this.unanswered++;
+  /** @param gone called when the connection ends before `end`. @returns the request's number, for `isNewest` */
+  begin(gone: () => void): number {
+    this.#unanswered.add(gone);
     this.#activeMs = this.#clock.monotonic();
     return ++this.newest;
   }
 
-  end(): void {
-    this.unanswered--;
+  end(gone: () => void): void {
+    this.#unanswered.delete(gone);
     this.#activeMs = this.#clock.monotonic();
   }
 

@@ -101,14 +101,14 @@ const shop = service("shop", {
 });
 
 test("a service's document breaks no rule of OpenAPI 3.1, and would be caught if it did", () => {
-  const document = openApi(shop);
+  const document = openApi(shop, []);
   expect(faults(JSON.parse(JSON.stringify(document)) as Node)).toEqual([]);
   const broken = JSON.parse(JSON.stringify(document).replaceAll("#/components/schemas/Problem", "#/nowhere")) as Node;
   expect(faults(broken)).not.toEqual([]);
 });
 
 test("it says what each method takes, gives, and where it is", () => {
-  const { info, paths, components } = openApi(shop);
+  const { info, paths, components } = openApi(shop, []);
   expect(info).toEqual({ title: "shop", version: "1.4.0" });
   expect(Object.keys(paths)).toEqual(["/stock/{item}", "/loose", "/tree", "/plain", "/later"]);
   expect(paths["/stock/{item}"]?.["get"]).toMatchObject({
@@ -145,10 +145,41 @@ test("a contract's errors are there, with their details", () => {
       stock: { output: z.number(), http: "GET /stock" },
     },
   } as const satisfies Contract;
-  const document = openApi(service(contract, { buy: () => 1, stock: () => 1 }));
+  const document = openApi(service(contract, { buy: () => 1, stock: () => 1 }), []);
   expect(faults(JSON.parse(JSON.stringify(document)) as Node)).toEqual([]);
   const { post } = document.paths["/buy"] ?? {};
   expect(JSON.stringify(post?.["responses"])).toMatch(/"const":"SOLD_OUT".*"const":"CLOSED_TODAY"/);
   expect(document.components.schemas["buy.SOLD_OUT"]).toMatchObject({ properties: { left: { type: "number" } } });
   expect(document.paths["/stock"]?.["get"]).not.toHaveProperty("requestBody");
+});
+
+test("streams and topics are said, line by line", () => {
+  const streaming = service("shop", {
+    methods: {
+      watch: {
+        stream: "out",
+        endless: true,
+        http: "GET /watch",
+        output: z.object({ item: z.string() }),
+        handler: () => [],
+      },
+      sum: { stream: "in", input: z.number(), handler: () => 1 },
+      both: { stream: "both", handler: () => [] },
+    },
+    topics: { price: z.number(), secret: z.number() },
+  });
+  const document = openApi(streaming, ["price"]);
+  expect(faults(JSON.parse(JSON.stringify(document)) as Node)).toEqual([]);
+  const { paths } = document;
+  expect(Object.keys(paths)).toEqual(["/watch", "/sum", "/both", "/topics/price"]);
+  expect(paths["/watch"]?.["get"]).toMatchObject({
+    responses: {
+      200: { content: { "application/x-ndjson": { schema: { oneOf: [{ required: ["item"] }, {}, {}] } } } },
+    },
+    "x-wherry": { stream: "out", endless: true },
+  });
+  expect(paths["/sum"]?.["post"]).toMatchObject({
+    requestBody: { content: { "application/x-ndjson": { schema: { $ref: "#/components/schemas/sum.input" } } } },
+  });
+  expect(paths["/topics/price"]?.["get"]).toMatchObject({ "x-wherry": { topic: "price" } });
 });

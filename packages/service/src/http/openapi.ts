@@ -39,7 +39,8 @@ const receipt: JsonSchema = {
   properties: { id: { type: "string" }, duplicate: { type: "boolean" } },
 };
 
-export function openApi({ name, version, methods }: Service): OpenApiDocument {
+/** @param shownTopics those that are read over HTTP */
+export function openApi({ name, version, methods, topics }: Service, shownTopics: readonly string[]): OpenApiDocument {
   const schemas: Record<string, JsonSchema> = { Problem: problem };
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const used = new Map<string, number>();
@@ -50,6 +51,8 @@ export function openApi({ name, version, methods }: Service): OpenApiDocument {
     const path = (paths[route.path] ??= {});
     path[route.verb.toLowerCase()] = operation(route, id, schemas);
   }
+  for (const topic of shownTopics)
+    (paths[`/topics/${topic}`] ??= {})["get"] = subscription(topic, topics.get(topic), schemas);
   return {
     openapi: "3.1.0",
     info: { title: name, version: version === "" ? "0.0.0" : version },
@@ -61,7 +64,8 @@ export function openApi({ name, version, methods }: Service): OpenApiDocument {
 
 function operation(route: Route<Method>, id: string, schemas: Record<string, JsonSchema>): JsonSchema {
   const { method, segments, verb } = route;
-  const { name, idempotent, keyed, trust, durable } = method;
+  const { name, idempotent, keyed, trust, durable, stream, endless } = method;
+  const takesItems = stream === "in" || stream === "both";
   const inPath = segments.flatMap((segment) => (typeof segment === "string" ? [] : [segment.parameter]));
   const input = method.input === noBody ? undefined : method.input;
   const schema = jsonSchemaOf(input, "input");
@@ -75,9 +79,13 @@ function operation(route: Route<Method>, id: string, schemas: Record<string, Jso
   return {
     operationId: id,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(hasBody ? { requestBody: bodyOf(name, input, schema, inPath, schemas) } : {}),
+    ...(takesItems ? { requestBody: itemsTaken(name, schema, schemas) } : {}),
+    ...(hasBody && !takesItems ? { requestBody: bodyOf(name, input, schema, inPath, schemas) } : {}),
     responses: responses(method, input !== undefined || inPath.length > 0, schemas),
-    "x-wherry": { idempotent, keyed, trust, durable: durable !== undefined },
+    "x-wherry": {
+      ...{ idempotent, keyed, trust, durable: durable !== undefined },
+      ...(stream === undefined ? {} : { stream, endless }),
+    },
   };
 }
 
@@ -126,15 +134,17 @@ function responses(method: Method, takesInput: boolean, schemas: Record<string, 
   });
   const result = jsonSchemaOf(output, "output");
   const ok =
-    durable !== undefined
-      ? { 202: { description: "Stored; it runs later.", ...content(receipt) } }
-      : {
-          200: {
-            description: "The method's reply.",
-            ...content(result === undefined ? {} : component(`${name}.output`, result, schemas)),
-          },
-          ...(output === undefined ? { 204: { description: "The method answered nothing." } } : {}),
-        };
+    method.stream === "out" || method.stream === "both"
+      ? { 200: itemsGiven(name, result, schemas) }
+      : durable !== undefined
+        ? { 202: { description: "Stored; it runs later.", ...content(receipt) } }
+        : {
+            200: {
+              description: "The method's reply.",
+              ...content(result === undefined ? {} : component(`${name}.output`, result, schemas)),
+            },
+            ...(output === undefined ? { 204: { description: "The method answered nothing." } } : {}),
+          };
   const own = Object.entries(errors).map(([code, details]) => ownError(name, code, details, schemas));
   return {
     ...ok,
@@ -142,6 +152,43 @@ function responses(method: Method, takesInput: boolean, schemas: Record<string, 
     ...(own.length === 0 ? {} : { 422: fault("The method's own errors, by `code`.", { oneOf: own }) }),
     503: fault("BUSY or REFUSED: it has not started; see Retry-After."),
     default: fault("Any other error."),
+  };
+}
+
+function itemsTaken(name: string, schema: JsonSchema | undefined, schemas: Record<string, JsonSchema>): JsonSchema {
+  const item = schema === undefined ? {} : component(`${name}.input`, schema, schemas);
+  return { description: "The schema is that of each line.", content: { "application/x-ndjson": { schema: item } } };
+}
+
+/** OpenAPI 3.1 has no word for a sequence: the schema is that of each of its lines. */
+function itemsGiven(name: string, schema: JsonSchema | undefined, schemas: Record<string, JsonSchema>): JsonSchema {
+  const only = (key: string, value: JsonSchema): JsonSchema => ({
+    type: "object",
+    required: [key],
+    properties: { [key]: value },
+  });
+  const item = schema === undefined ? {} : component(`${name}.output`, schema, schemas);
+  const line = {
+    oneOf: [only("item", item), only("done", {}), only("error", { $ref: "#/components/schemas/Problem" })],
+  };
+  return {
+    description: "Items; at the end `done` with the stream's reply, or `error`. The schema is that of each line.",
+    content: { "application/x-ndjson": { schema: line }, "text/event-stream": { schema: { type: "string" } } },
+  };
+}
+
+function subscription(topic: string, schema: Schema | undefined, schemas: Record<string, JsonSchema>): JsonSchema {
+  const event = jsonSchemaOf(schema, "output");
+  if (event !== undefined) component(`${topic}.event`, event, schemas);
+  return {
+    operationId: `topics.${topic}`,
+    responses: {
+      200: {
+        description: `What this pod publishes from now on${event === undefined ? "" : `; data: #/components/schemas/${topic}.event`}.`,
+        content: { "text/event-stream": { schema: { type: "string" } } },
+      },
+    },
+    "x-wherry": { topic },
   };
 }
 

@@ -17,7 +17,7 @@ export class Pages {
 
   constructor(server: Server) {
     this.#server = server;
-    this.#description = Buffer.from(JSON.stringify(openApi(server.service)));
+    this.#description = Buffer.from(JSON.stringify(openApi(server.service, server.httpTopics)));
     this.#page = readFileSync(new URL("explorer.html", import.meta.url));
     this.#policy = policyOf(this.#page.toString());
   }

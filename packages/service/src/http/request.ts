@@ -31,21 +31,26 @@ export async function incomingOf(
   const { method } = route;
   const bodiless = route.verb === "GET" || route.verb === "DELETE";
   if (bodiless && hasBody(request)) throw invalid(`body: expected none with ${route.verb}, got one`);
-  const { headers } = request;
-  const common = {
+  const common = headOf(method, request.headers);
+  const content = contentOf(request);
+  proceed();
+  const body = content === contentType.none ? undefined : await readBody(request, share);
+  if (Object.keys(parameters).length === 0 && query === "" && !bodiless) return { ...common, content, body };
+  return { ...common, ...merged(decodeObject(content, body), parameters, query, method) };
+}
+
+/** What the headers say. @throws ServiceError INVALID */
+export function headOf(method: Method, headers: IncomingHttpHeaders): Omit<Incoming, "content" | "body"> {
+  return {
     id: 0,
     method: method.name,
     key: keyOf(headers),
     trace: traceOf(headers),
     traceState: fittingTraceState(String(headers["tracestate"] ?? "")),
     attempt: 1,
-    withinMs: withinMsOf(headers),
+    // A stream has the end that it has, unless its client says otherwise.
+    withinMs: withinMsOf(headers, method.stream === undefined ? deadlineMsDefault : Number.POSITIVE_INFINITY),
   };
-  const content = contentOf(request);
-  proceed();
-  const body = content === contentType.none ? undefined : await readBody(request, share);
-  if (Object.keys(parameters).length === 0 && query === "" && !bodiless) return { ...common, content, body };
-  return { ...common, ...merged(decodeObject(content, body), parameters, query, method) };
 }
 
 /** The body's own properties, those of the query, those of the path: what is more specific wins. */
@@ -91,7 +96,7 @@ function traceOf({ traceparent }: IncomingHttpHeaders): string {
   return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,150})?$/.test(text) ? text : "";
 }
 
-function withinMsOf(headers: IncomingHttpHeaders): number {
+function withinMsOf(headers: IncomingHttpHeaders, otherwise: number): number {
   let withinMs = Number.POSITIVE_INFINITY;
   for (const name of deadlineHeaders) {
     const given = headers[name];
@@ -100,7 +105,7 @@ function withinMsOf(headers: IncomingHttpHeaders): number {
       throw invalid(`${name}: expected milliseconds, got ${JSON.stringify(given)}`);
     withinMs = Math.min(withinMs, Number(given));
   }
-  return withinMs === Number.POSITIVE_INFINITY ? deadlineMsDefault : Math.min(withinMs, httpDeadlineMsMax);
+  return withinMs === Number.POSITIVE_INFINITY ? otherwise : Math.min(withinMs, httpDeadlineMsMax);
 }
 
 function invalid(message: string): ServiceError {

@@ -33,8 +33,8 @@ export interface Match<M> {
 const form = /^(GET|POST|PUT|PATCH|DELETE) ((?:\/(?:[A-Za-z0-9_.~-]+|\{[A-Za-z_][A-Za-z0-9_]*\}))+)$/;
 
 /** The addresses of one method, as they are written. */
-export function addressesOf({ name, trust, http, stream }: Routed): readonly string[] {
-  if (http === false || stream !== undefined || (http === undefined && trust === "internal")) return [];
+export function addressesOf({ name, trust, http }: Routed): readonly string[] {
+  if (http === false || (http === undefined && trust === "internal")) return [];
   if (http === undefined) return [`POST /${name}`];
   return typeof http === "string" ? [http] : http;
 }
@@ -62,6 +62,11 @@ export function checkRoutes(
     for (const address of addressesOf(method)) {
       const expected = "an address such as `GET /stock/{item}`, with each parameter once";
       if (parseRoute(address, method) === undefined) return { method: method.name, expected, got: address };
+      // Its items are the body, and there is nowhere else to put what the path says.
+      if ((method.stream === "in" || method.stream === "both") && !/^(POST|PUT|PATCH) [^{]*$/.test(address)) {
+        const expectedOfItems = "POST, PUT or PATCH without parameters, for a stream that takes items";
+        return { method: method.name, expected: expectedOfItems, got: address };
+      }
       const shape = address.replace(/\{[^}]*\}/g, "{}");
       const owner = taken.get(shape);
       if (owner !== undefined)

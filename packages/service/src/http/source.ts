@@ -4,31 +4,22 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, type Timer, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import {
-  drainPollMs,
-  httpConnectionsMax,
-  httpDoorMs,
-  httpHeaderBytesMax,
-  httpHeadersTimeoutMs,
-  httpKeepAliveMs,
-  httpQuietMs,
-  httpRequestTimeoutMs,
-  httpStallMs,
-  httpTimeoutCheckMs,
-} from "../limits.ts";
+import { drainPollMs, httpDoorMs, httpQuietMs, httpStallMs } from "../limits.ts";
 import type { Source } from "../server/caller.ts";
+import { refusal } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
-import type { Method } from "../service.ts";
+import type { Method, Service } from "../service.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";
 import { BodyBudget, type BodyShare } from "./body.ts";
 import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
+import type { TopicReaders } from "./topics.ts";
 import { incomingOf } from "./request.ts";
-import { Router } from "./route.ts";
+import { addressesOf, Router } from "./route.ts";
 
 // Not imported: see process/admin.ts.
-const { createServer, STATUS_CODES } = process.getBuiltinModule("node:http");
+const { STATUS_CODES } = process.getBuiltinModule("node:http");
 
 export interface HttpOptions {
   /** Default 8080; 0 takes a free one. */
@@ -37,8 +28,22 @@ export interface HttpOptions {
   readonly hosts?: readonly string[];
   /** Origins whose web pages may call, such as `https://shop.example`; `"*"`: all. Default: none but the port's own. */
   readonly cors?: readonly string[] | "*";
+  /** Topics that anyone may read as Server-Sent Events, at `GET /topics/<name>`; true: all. Default: none. */
+  readonly topics?: readonly string[] | boolean;
   /** A page at `/` to look at the methods and try them. Default: true; with `run`, false where `NODE_ENV` is `production`. */
   readonly explorer?: boolean;
+}
+
+export interface SourceOptions extends HttpOptions {
+  /** The service's names in its cluster are served as well. */
+  readonly namespace?: string | undefined;
+  /** Smaller ones, for tests. Default: those of limits.ts. */
+  readonly limits?: {
+    readonly headersTimeoutMs?: number;
+    readonly timeoutCheckMs?: number;
+    readonly stallMs?: number;
+    readonly bodiesBytesMax?: number;
+  };
 }
 
 export class HttpSource implements Source {
@@ -50,8 +55,11 @@ export class HttpSource implements Source {
   readonly #router: Router<Method>;
   readonly #access: AccessOptions;
   readonly #explorer: boolean;
+  /** By their paths. */
+  readonly #topics: ReadonlyMap<string, string>;
+  #readers: TopicReaders | undefined;
   #pages: Promise<Pages> | undefined;
-  readonly #bodies = new BodyBudget();
+  readonly #bodies: BodyBudget;
   readonly #connections = new Map<Socket, Connection>();
   #leaving = false;
   /** While the door closes, requests that come wait here: see `close`. */
@@ -60,7 +68,7 @@ export class HttpSource implements Source {
   #sweep: Timer | undefined;
 
   /** @param http listening already */
-  constructor(server: Server, http: HttpServer, options: HttpOptions & { readonly namespace?: string | undefined }) {
+  constructor(server: Server, http: HttpServer, options: SourceOptions) {
     this.#server = server;
     this.#http = http;
     this.#clock = server.clock;
@@ -71,11 +79,15 @@ export class HttpSource implements Source {
     const names = options.namespace === undefined ? [name] : [name, `${name}.${options.namespace}`];
     this.#access = { hosts: options.hosts, cors: options.cors ?? [], address, names };
     this.#explorer = options.explorer ?? true;
+    this.#topics = topicPaths(server.service, options.topics ?? false);
+    server.httpTopics = [...this.#topics.values()];
+    const { stallMs = httpStallMs, bodiesBytesMax } = options.limits ?? {};
+    this.#bodies = new BodyBudget(bodiesBytesMax);
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     http.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     // A connection that took nothing of what waits for it is gone; one that waits for an answer is not.
-    http.setTimeout(httpStallMs, (socket) => {
+    http.setTimeout(stallMs, (socket) => {
       if (socket.writableLength > 0 || !this.#connections.get(socket)?.isBusy) socket.destroy();
     });
   }
@@ -93,10 +105,11 @@ export class HttpSource implements Source {
     // After its last answer, nothing that comes on a connection is looked at: its client knows that.
     if (connection === undefined || connection.closing) return;
     const exchange = new Exchange(request, response, {
+      clock: this.#clock,
       connection,
       isLeaving: () => this.#leaving,
       titles: STATUS_CODES,
-      onAnswered: (status) => this.#answered(exchange, status),
+      onAnswered: (status) => this.#server.metrics.observeHttp(status),
     });
     const share = this.#bodies.share();
     response.once("close", () => share.release());
@@ -124,21 +137,39 @@ export class HttpSource implements Source {
       return;
     }
     const verbs = this.#verbsOf(path);
-    if (verb === "OPTIONS") this.#options(exchange, verbs);
+    const topic = this.#topics.get(path);
+    if (topic !== undefined && (verb === "GET" || verb === "HEAD")) await this.#subscribe(exchange, topic);
+    else if (verb === "OPTIONS") this.#options(exchange, verbs);
     else {
       const match = verbs.length === 0 ? undefined : this.#router.find(verb === "HEAD" ? "GET" : verb, path);
       if (match === undefined) throw this.#noSuch(exchange, verb, path, verbs);
+      if (match.route.method.stream !== undefined) {
+        const { openStream } = await import("./stream.ts");
+        await openStream(this.#server, exchange, match, query, share);
+        return;
+      }
       const incoming = await incomingOf(request, match, query, share, () => exchange.proceed());
       // A durable method's request is not answered yet: it is stored, and its receipt says so.
       if (match.route.method.durable !== undefined) exchange.okStatus = 202;
-      if (!exchange.isOver) exchange.job = this.#server.take(incoming, exchange);
+      if (exchange.isOver) return;
+      const job = this.#server.take(incoming, exchange);
+      if (job !== undefined) exchange.gone = (reason) => this.#server.requests.cancel(job, reason);
     }
+  }
+
+  async #subscribe(exchange: Exchange, topic: string): Promise<void> {
+    const { TopicReaders } = await import("./topics.ts");
+    // It would be sent away at once.
+    if (this.#leaving) throw refusal();
+    this.#readers ??= new TopicReaders(this.#server);
+    if (!exchange.isOver) this.#readers.subscribe(exchange, topic);
   }
 
   /** The verbs of a path, for `Allow`. */
   #verbsOf(path: string): string[] {
     try {
       const verbs: string[] = this.#router.verbsOf(path);
+      if (this.#topics.has(path) && !verbs.includes("GET")) verbs.unshift("GET");
       if (verbs.includes("GET")) verbs.push("HEAD");
       return verbs.length === 0 ? [] : [...verbs, "OPTIONS"];
     } catch (cause) {
@@ -173,18 +204,11 @@ export class HttpSource implements Source {
     return new ServiceError("NOT_FOUND", message, options);
   }
 
-  #answered({ job }: Exchange, status: number): void {
-    this.#server.metrics.observeHttp(status);
-    if (status === 0 && job !== undefined) {
-      const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
-      this.#server.requests.cancel(job, gone);
-    }
-  }
-
   /** Stays bound, and serves: not everyone knows yet. */
   leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    this.#readers?.leave();
     void this.#closeQuiet();
   }
 
@@ -244,52 +268,26 @@ export class HttpSource implements Source {
   }
 }
 
-/**
- * Listens on `host`, and serves the server's methods.
- * @throws WherryError SERVICE_HTTP_BIND_FAILED
- */
-export async function startHttp(
-  server: Server,
-  host: string,
-  port: number,
-  options: HttpOptions & { readonly namespace?: string | undefined } = {},
-): Promise<HttpSource> {
-  const http = createServer({
-    maxHeaderSize: httpHeaderBytesMax,
-    headersTimeout: httpHeadersTimeoutMs,
-    requestTimeout: httpRequestTimeoutMs,
-    connectionsCheckingInterval: httpTimeoutCheckMs,
-    keepAliveTimeout: httpKeepAliveMs,
-    noDelay: true,
-  });
-  http.maxConnections = httpConnectionsMax;
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
-    http.listen(port, host, resolve);
-  });
-  http
-    .removeAllListeners("error")
-    .on("error", (error) => server.log.warn({ err: error }, "the HTTP port had an error"));
-  const source = new HttpSource(server, http, options);
-  server.attach(source);
-  return source;
-}
-
-function bindError(error: NodeJS.ErrnoException, host: string, port: number): WherryError {
-  const taken = error.code === "EADDRINUSE";
-  const cause = taken ? "is taken by another program" : `cannot be bound (${error.code ?? error.message})`;
-  const todo = taken
-    ? "stop that program, or choose another port"
-    : "choose another address with --host, or another port";
-  return new WherryError(`HTTP port ${host}:${port} ${cause}; ${todo} with --http-port or HTTP_PORT`, {
-    code: "SERVICE_HTTP_BIND_FAILED",
-    details: { host, port },
-  });
-}
-
 /** One whole turn of the event loop: what the kernel has received or let in already is read and accepted first. */
 async function settled(): Promise<void> {
   for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** @throws WherryError SERVICE_DEFINITION_INVALID for a topic that there is not, or whose address a method has */
+function topicPaths({ name, topics, methods }: Service, shown: readonly string[] | boolean): Map<string, string> {
+  const invalid = (message: string): WherryError =>
+    new WherryError(`http.topics: ${message}`, {
+      code: "SERVICE_DEFINITION_INVALID",
+      details: { field: "http.topics" },
+    });
+  const addresses = new Set([...methods.values()].flatMap(addressesOf));
+  const names = shown === true ? [...topics.keys()] : shown === false ? [] : shown;
+  const paths = names.map((topic) => [`/topics/${topic}`, topic] as const);
+  for (const [path, topic] of paths) {
+    if (!topics.has(topic)) throw invalid(`service ${name} has no topic ${JSON.stringify(topic)}`);
+    if (addresses.has(`GET ${path}`)) throw invalid(`a method has the address GET ${path} already`);
+  }
+  return new Map(paths);
 }
 
 function tooManyAtOnce(): ServiceError {

@@ -90,11 +90,18 @@ describe("$describe", () => {
     await Promise.all(held);
   });
 
+  test("$openapi is the document of the HTTP port, whether or not there is one", async () => {
+    const { client } = await start();
+    const document = (await client.call("$openapi")) as { openapi: string; paths: Record<string, unknown> };
+    expect(document).toMatchObject({ openapi: "3.1.0", info: { title: "shop" } });
+    expect(Object.keys(document.paths)).toContain("/hold");
+  });
+
   test("an unknown one is NOT_FOUND, with those that there are", async () => {
     const { client } = await start();
     await expect(client.call("$destroy")).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: expect.stringMatching(/begin with \$, it has \$ping, \$describe, \$stats/),
+      message: expect.stringMatching(/begin with \$, it has \$ping, \$describe, \$openapi, \$stats/),
     });
   });
 });

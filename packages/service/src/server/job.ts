@@ -82,6 +82,8 @@ export class JobContext implements AmbientContext {
   #aborted: Error | undefined;
   #state: RequestState | undefined;
   #trace: string | undefined;
+  /** At the deadline, whoever made it aborts it: nothing here does. */
+  protected readonly timedElsewhere: boolean = false;
   /** The request is answered. */
   finished = false;
 
@@ -126,7 +128,7 @@ export class JobContext implements AmbientContext {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
-      else if (this.#deadlineMs !== Number.POSITIVE_INFINITY) {
+      else if (this.#deadlineMs !== Number.POSITIVE_INFINITY && !this.timedElsewhere) {
         const late = (): void => this.abort(new DOMException("the caller's deadline passed", "TimeoutError"));
         this.#timer = this.#host.clock.timer(this.remainingMs, late, { background: true });
       }
@@ -176,6 +178,8 @@ export function isEchoOf(reason: Error, thrown: unknown): boolean {
 
 /** The context of a stream's handler. */
 export class StreamJobContext extends JobContext implements StreamContext {
+  /** By the stream, whose answer must say so: of two timers the handler's might come first, and what it returns then be the answer. */
+  protected override readonly timedElsewhere: boolean = true;
   #leaving: AbortController | undefined;
   #left = false;
 

@@ -1,4 +1,4 @@
-// The methods that every service has, `$ping`, `$describe` and `$stats`: answered in line by the event loop, never queued, so that a
+// The methods that every service has, `$ping`, `$describe`, `$openapi` and `$stats`: answered in line by the event loop, never queued, so that a
 // full queue hides nothing. What they say is made in introspect.ts, which is loaded when first asked for.
 import { asError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
@@ -7,7 +7,7 @@ import type { Caller } from "./caller.ts";
 import type { Server } from "./server.ts";
 
 /** They may be asked again as often as one likes. */
-export const ownMethods: readonly string[] = ["$ping", "$describe", "$stats"];
+export const ownMethods: readonly string[] = ["$ping", "$describe", "$openapi", "$stats"];
 
 /** No method of a user begins so. */
 export function isOwn(method: string): boolean {
@@ -25,11 +25,19 @@ export function answerOwn(server: Server, caller: Caller, id: number, method: st
 
 async function introspect(server: Server, caller: Caller, id: number, method: string): Promise<void> {
   try {
-    const { describe, stats } = await import("./introspect.ts");
-    caller.reply(id, encodeContent(method === "$describe" ? describe(server) : stats(server)));
+    caller.reply(id, encodeContent(await told(server, method)));
   } catch (error) {
     // Never a crash for the sake of looking: a schema's own converter may throw whatever it likes.
     server.log.error({ err: asError(error), method }, `${method} could not be answered`);
     caller.fail(id, new ServiceError("ABORTED", `${method} could not be answered; the service's log says why`));
   }
+}
+
+async function told(server: Server, method: string): Promise<unknown> {
+  if (method === "$openapi") {
+    const { openApi } = await import("../http/openapi.ts");
+    return openApi(server.service, server.httpTopics);
+  }
+  const { describe, stats } = await import("./introspect.ts");
+  return method === "$describe" ? describe(server) : stats(server);
 }

@@ -113,7 +113,7 @@ async function listenHttp(
   { http = false, namespace }: ServeOptions,
 ): Promise<string | undefined> {
   if (http === false) return undefined;
-  const { startHttp } = await import("../http/source.ts");
+  const { startHttp } = await import("../http/start.ts");
   const { port = 0, ...options } = http === true ? {} : http;
   const source = await startHttp(server, host, port, { ...options, namespace });
   return source.url;

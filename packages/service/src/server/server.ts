@@ -76,6 +76,8 @@ export class Server {
   streams: Streams | undefined;
   /** Its topics, likewise. */
   topics: Topics | undefined;
+  /** Those that its HTTP port shows, if it has one. */
+  httpTopics: readonly string[] = [];
   readonly #sources = new Set<Source>();
   readonly #socket: ServerSocket;
   readonly #onCrash: ServerOptions["onCrash"];

@@ -1,7 +1,7 @@
 // One connected peer: what it said, and which of its requests are open. It writes their answers; the rules are in intake.ts.
 import type { Peer, Sendable } from "@wherry/zmtp";
 import { fateByte, type ServiceError } from "../errors.ts";
-import { creditMax } from "../limits.ts";
+import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import { encode } from "../protocol/frames.ts";
@@ -9,8 +9,9 @@ import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { RequestJob } from "./job.ts";
 import type { ServerStream } from "./stream.ts";
+import type { PublishedEvent, Subscriber } from "./topics.ts";
 
-export class Session implements Caller, StreamCaller {
+export class Session implements Caller, StreamCaller, Subscriber {
   readonly peer: Peer;
   /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. `dropped`: broke the rules; its connection is closing. */
   phase: "new" | "wherry" | "raw" | "bye" | "dropped" = "new";
@@ -89,6 +90,19 @@ export class Session implements Caller, StreamCaller {
 
   stop(id: number): void {
     this.send(encode(messageType.stop, { id }));
+  }
+
+  get isSlow(): boolean {
+    const { queuedMessages, queuedBytes } = this.peer;
+    return queuedMessages >= eventQueueMessagesMax || queuedBytes >= eventQueueBytesMax;
+  }
+
+  event({ frames }: PublishedEvent): void {
+    this.send(frames);
+  }
+
+  position(topic: string, last: number, id: number): void {
+    this.send(encode(messageType.position, { id, number: last, texts: [topic] }));
   }
 
   #forget(id: number): void {

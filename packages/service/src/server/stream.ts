@@ -68,12 +68,13 @@ export class ServerStream {
 
   #reader(method: Method): Inbox {
     const { input } = method;
+    let checked = 0;
     return new Inbox({
       grant: (items, bytes) => this.#grant(items, bytes),
       left: () => {
         if (!this.#over) this.caller.stop(this.id);
       },
-      check: input === undefined ? undefined : (value) => checkItem(method, value),
+      check: input === undefined ? undefined : (value) => checkItem(method, value, ++checked),
     });
   }
 
@@ -96,8 +97,13 @@ export class ServerStream {
     return this.#inbox !== undefined;
   }
 
-  /** An item from the client. @param place in the stream, from 1. @returns false when it breaks the rules. */
-  item(place: number, { content, body }: Content): boolean {
+  /**
+   * An item from the client.
+   * @param place in the stream, from 1
+   * @param what it is called in errors
+   * @returns false when it breaks the rules
+   */
+  item(place: number, { content, body }: Content, what = `item ${place}`): boolean {
     if (this.#inbox === undefined) return false;
     this.itemsIn++;
     let value: unknown;
@@ -105,7 +111,7 @@ export class ServerStream {
       value = decodeArgument(content, body);
     } catch (error) {
       // No JSON: the stream is worth nothing more, but its connection is sound. It is counted, for others follow it.
-      if (ServiceError.is(error)) this.stop(error);
+      if (ServiceError.is(error)) this.stop(named(what, error));
     }
     return this.#inbox.push(place, value, body?.length ?? 0);
   }
@@ -245,13 +251,19 @@ async function argumentOf(method: Method, value: unknown): Promise<unknown> {
   }
 }
 
-function checkItem(method: Method, value: unknown): unknown {
+/** @param place in the stream: items are checked in their order */
+function checkItem(method: Method, value: unknown, place: number): unknown {
   try {
-    const valid = method.input === undefined ? value : validate(method.input, value, "item");
+    const valid = method.input === undefined ? value : validate(method.input, value, `item ${place}`);
     return valid instanceof Promise ? valid.catch(blame(method)) : valid;
   } catch (error) {
     return blame(method)(error);
   }
+}
+
+/** An error about an item, which says about which. */
+function named(what: string, error: ServiceError): ServiceError {
+  return new ServiceError(error.code, error.message.replace(/^body\b/, what), { cause: error });
 }
 
 function iteratorOf(method: Method, made: unknown): Iterator<unknown> | AsyncIterator<unknown> {

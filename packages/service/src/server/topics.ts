@@ -1,9 +1,9 @@
 // Who is subscribed to what, and an event's way to them: encoded once, at most once to each, and what one misses is counted and told.
 // Nothing is kept. Loaded only by services that have topics.
 import { asError, type Timer, WherryError } from "@wherry/core";
-import { eventCatchUpMs, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
+import { eventCatchUpMs } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
-import { encodeContent } from "../protocol/content.ts";
+import { type Content, encodeContent } from "../protocol/content.ts";
 import { encode, type Header } from "../protocol/frames.ts";
 import { type Schema, validate } from "../schema.ts";
 import type { PublishOptions, Published } from "../topic.ts";
@@ -11,21 +11,52 @@ import { noTopic } from "./requests.ts";
 import type { Server } from "./server.ts";
 import type { Session } from "./session.ts";
 
+/** An event on its way to all. */
+export class PublishedEvent {
+  readonly topic: string;
+  /** Among its pod's events of this topic, from 1; after 2³² − 1 comes 1. */
+  readonly place: number;
+  readonly content: Content;
+  #frames: readonly Uint8Array[] | undefined;
+
+  constructor(topic: string, place: number, content: Content) {
+    this.topic = topic;
+    this.place = place;
+    this.content = content;
+  }
+
+  /** As an EVENT message, encoded once for all. */
+  get frames(): readonly Uint8Array[] {
+    const { topic, place, content } = this;
+    const fields = { number: place, texts: [topic], content: content.content };
+    return (this.#frames ??= encode(messageType.event, fields, content.body));
+  }
+}
+
+/** Who gets events. */
+export interface Subscriber {
+  /** What waits for it already is as much as may wait: it misses events until that has changed. */
+  readonly isSlow: boolean;
+  event(event: PublishedEvent): void;
+  /** How far the topic is: what lies between it and the last event was missed. @param id of its SUBSCRIBE, or 0 */
+  position(topic: string, last: number, id: number): void;
+}
+
 /** One topic of a service. */
 interface Topic {
   readonly name: string;
   readonly schema: Schema;
-  readonly subscribers: Set<Session>;
+  readonly subscribers: Set<Subscriber>;
   /** Those that missed the newest events, and have not been told yet how many. */
-  readonly behind: Set<Session>;
-  /** Place of the last event; after 2³² − 1 comes 1. */
+  readonly behind: Set<Subscriber>;
+  /** Place of the last event. */
   last: number;
   published: number;
   /** Each subscriber counted by itself. */
   missed: number;
 }
 
-const lastPlace = 0xffffffff;
+export const lastPlace = 0xffffffff;
 
 export class Topics {
   readonly all: ReadonlyMap<string, Topic>;
@@ -50,16 +81,19 @@ export class Topics {
       topic?.subscribers.delete(session);
       topic?.behind.delete(session);
     } else if (topic === undefined) session.fail(id, noTopic(this.#server.service, name));
-    else {
-      topic.subscribers.add(session);
-      this.#tellPosition(session, topic, id);
-    }
+    else this.subscribe(topic, session, id);
   }
 
-  forget(session: Session): void {
+  /** From now on it gets the topic's events; it is told at once how far the topic is. */
+  subscribe(topic: Topic, subscriber: Subscriber, id = 0): void {
+    topic.subscribers.add(subscriber);
+    subscriber.position(topic.name, topic.last, id);
+  }
+
+  forget(subscriber: Subscriber): void {
     for (const { subscribers, behind } of this.all.values()) {
-      subscribers.delete(session);
-      behind.delete(session);
+      subscribers.delete(subscriber);
+      behind.delete(subscriber);
     }
   }
 
@@ -67,26 +101,26 @@ export class Topics {
   publish(name: string, event: unknown, { onSlow = "drop" }: PublishOptions = {}): Published {
     const topic = this.all.get(name);
     if (topic === undefined) throw invalid(name, `service ${this.#server.service.name} has no such topic`);
-    const { content, body } = encodeEvent(topic, event);
-    const slow = new Set([...topic.subscribers].filter(isSlow));
+    const content = encodeEvent(topic, event);
+    const slow = new Set([...topic.subscribers].filter(({ isSlow }) => isSlow));
     if (onSlow === "refuse" && slow.size > 0) return "refused";
     topic.published++;
     topic.last = topic.last === lastPlace ? 1 : topic.last + 1;
-    const frames = encode(messageType.event, { number: topic.last, texts: [name], content }, body);
-    for (const session of topic.subscribers) {
-      if (slow.has(session)) this.#miss(topic, session);
+    const published = new PublishedEvent(name, topic.last, content);
+    for (const subscriber of topic.subscribers) {
+      if (slow.has(subscriber)) this.#miss(topic, subscriber);
       else {
-        topic.behind.delete(session);
-        session.send(frames);
+        topic.behind.delete(subscriber);
+        subscriber.event(published);
       }
     }
     if (topic.subscribers.size === 0) return "nobody";
     return slow.size === 0 ? "sent" : slow.size < topic.subscribers.size ? "partly" : "refused";
   }
 
-  #miss(topic: Topic, session: Session): void {
+  #miss(topic: Topic, subscriber: Subscriber): void {
     topic.missed++;
-    topic.behind.add(session);
+    topic.behind.add(subscriber);
     this.#timer ??= this.#server.clock.timer(eventCatchUpMs, () => this.#catchUp(), { background: true });
   }
 
@@ -95,19 +129,15 @@ export class Topics {
     this.#timer = undefined;
     let left = false;
     for (const topic of this.all.values())
-      for (const session of topic.behind) {
-        if (isSlow(session)) left = true;
+      for (const subscriber of topic.behind) {
+        if (subscriber.isSlow) left = true;
         else {
-          topic.behind.delete(session);
-          this.#tellPosition(session, topic, 0);
+          topic.behind.delete(subscriber);
+          subscriber.position(topic.name, topic.last, 0);
         }
       }
     if (left && this.#server.state !== "ended")
       this.#timer = this.#server.clock.timer(eventCatchUpMs, () => this.#catchUp(), { background: true });
-  }
-
-  #tellPosition(session: Session, { name, last }: Topic, id: number): void {
-    session.send(encode(messageType.position, { id, number: last, texts: [name] }));
   }
 
   /** The service ends. */
@@ -116,11 +146,7 @@ export class Topics {
   }
 }
 
-function isSlow({ peer }: Session): boolean {
-  return peer.queuedMessages >= eventQueueMessagesMax || peer.queuedBytes >= eventQueueBytesMax;
-}
-
-function encodeEvent({ name, schema }: Topic, event: unknown): ReturnType<typeof encodeContent> {
+function encodeEvent({ name, schema }: Topic, event: unknown): Content {
   try {
     const valid = validate(schema, event, "event");
     if (valid instanceof Promise) {
