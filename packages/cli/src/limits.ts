@@ -25,6 +25,9 @@ export const cliLimits = {
   /** Files that a service file's version is made of, and the size of each; more are not looked at. */
   contentFilesMax: 2_000,
   contentFileBytesMax: 10_485_760,
+  /** How long a program that is asked which services it runs has for its answer, and how much it may say. */
+  askTimeoutMs: 20_000,
+  askBytesMax: 1_048_576,
   /** Objects in one `wherry up`. */
   manifestObjectsMax: 1_000,
   /** Requests on their way to the API at once while applying. */

@@ -83,7 +83,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
 
   command("up [path...]", "start the cluster, apply PATH, wait until all is ready, stream logs", [
     "wherry up examples/echo --replicas 3     a service package, as a Deployment and a Service",
-    "wherry up echo.ts                        one service file",
+    "wherry up echo.ts                        one service file; one of several services gets a Service for each",
     "wherry up k8s/ --detach                  a folder of manifests; returns when ready",
     "wherry up --nodes 3 --name lab           an empty cluster with three nodes, under another name",
   ])

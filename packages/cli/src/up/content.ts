@@ -14,6 +14,8 @@ export interface Content {
   readonly packages: ReadonlySet<string>;
   /** It asks for HTTP: `run(shop, { http: true })`, or a method with an `http` address. */
   readonly http: boolean;
+  /** It may run several services: `run([shop, stock])`, or more than one is made. The program itself knows. */
+  readonly several: boolean;
 }
 
 /** `from "x"`, `import "x"`, `import("x")`, `require("x")`, `new URL("x", import.meta.url)`. */
@@ -23,17 +25,29 @@ const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts",
 /** `http: true`, `http: { … }`, `http: "GET /stock"`, `http: ["GET …"]`; not in a comment's line. */
 const asksForHttp = /^(?!\s*(?:\/\/|\*)).*\bhttp\s*:\s*(?:true\b|\{|\[?\s*["'`](?:GET|POST|PUT|PATCH|DELETE) )/m;
 
+const runsSeveral = /\brun\s*\(\s*\[/;
+
+/** How many services the text makes, by whatever name `service` was imported. */
+function servicesMade(text: string): number {
+  const names = ["service", ...[...text.matchAll(/\bservice\s+as\s+(\w+)/g)].map(([, name = ""]) => name)];
+  return [...text.matchAll(new RegExp(`(?<![.\\w$])(?:${names.join("|")})\\s*\\(`, "g"))].length;
+}
+
 /** @param script an absolute path. A file that can't be read is left out: the pod says what is wrong with it. */
 export function contentOf(script: string): Content {
   const texts = new Map<string, string>();
   const packages = new Set<string>();
   const open = [script];
   let http = false;
+  let several = false;
+  let made = 0;
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (texts.has(path) || texts.size >= cliLimits.contentFilesMax) continue;
     const text = readText(path);
     texts.set(path, text);
     http ||= asksForHttp.test(text);
+    several ||= runsSeveral.test(text);
+    made += servicesMade(text);
     for (const [, specifier = ""] of text.matchAll(specifiers)) {
       if (!/^\.{1,2}\//.test(specifier)) packages.add(packageName(specifier));
       else open.push(...found(resolve(dirname(path), specifier)));
@@ -42,7 +56,7 @@ export function contentOf(script: string): Content {
   const hash = createHash("sha256");
   for (const path of [...texts.keys()].sort())
     hash.update(`${relative(dirname(script), path)}\0${texts.get(path) ?? ""}\0`);
-  return { hash: hash.digest("hex").slice(0, 16), packages, http };
+  return { hash: hash.digest("hex").slice(0, 16), packages, http, several: several || made > 1 };
 }
 
 /** Whether Node would find the package from there, by the folders that it looks in. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Deployment } from "@wherry/kube/types";
+import type { Deployment, Service } from "@wherry/kube/types";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { planPaths } from "./plan.ts";
 
@@ -70,6 +70,79 @@ describe("a service", () => {
     write("b/echo.ts", "");
     await expect(plan("1.ts")).rejects.toThrow(/DNS name/);
     await expect(plan("a/echo.ts", "b/echo.ts")).rejects.toThrow(/two services/);
+  });
+});
+
+describe("a program of several services", () => {
+  const program = (body: string): string => `
+    import { createServer } from "node:net";
+    import { method, run, service } from "@wherry/service";
+    console.log("starting");
+    const shop = service("shop", { methods: { price: () => 1 } });
+    const stock = service("stock", { methods: { count: method({ http: "GET /count", handler: () => 2 }) } });
+    ${body}`;
+
+  test("is one Deployment, and a Service for each, whose port clients find by the same name", async () => {
+    write("both.ts", program("await run([shop, stock]);"));
+    // What this shell has set is no business of the pods.
+    const env = { ...process.env, PORT: "7000", HTTP_PORT: "7001" };
+    const { objects, services, images } = await planPaths(["both.ts"], { cwd, env, replicas: 2 });
+    expect(objects.map(({ object }) => [object.kind, object.metadata?.name])).toEqual([
+      ["Deployment", "both"],
+      ["Service", "shop"],
+      ["Service", "stock"],
+    ]);
+    expect(services).toEqual(["shop", "stock"]);
+    expect(Object.keys(images.images)).toEqual(["both:dev"]);
+    const [container] = (objects[0]?.object as Deployment).spec?.template.spec?.containers ?? [];
+    expect(container?.ports).toEqual([
+      { name: "messaging", containerPort: 5555 },
+      { name: "messaging-2", containerPort: 5556 },
+      { name: "admin", containerPort: 9000 },
+      { name: "http-2", containerPort: 8081 },
+    ]);
+    expect(container?.env?.map(({ name }) => name)).not.toContain("HTTP_PORT");
+    expect(container?.readinessProbe).toMatchObject({ httpGet: { path: "/readyz", port: "admin" } });
+    const [, one, two] = objects.map(({ object }) => object as Service);
+    expect(one?.spec).toEqual({
+      selector: { "app.kubernetes.io/name": "both" },
+      ports: [{ name: "messaging", port: 5555, targetPort: "messaging" }],
+    });
+    expect(two?.spec?.ports).toEqual([
+      { name: "messaging", port: 5555, targetPort: "messaging-2" },
+      { name: "http", port: 80, targetPort: "http-2" },
+    ]);
+    expect(two?.metadata?.labels).toMatchObject({
+      "app.kubernetes.io/name": "stock",
+      "app.kubernetes.io/part-of": "both",
+    });
+  });
+
+  test("may say its ports itself; one that runs a single one after all is as any other", async () => {
+    write("own.ts", program('await run([shop, stock], { argv: ["--stock-port", "6000", "--admin-port", "6001"] });'));
+    const [container] = ((await plan("own.ts")).objects[0]?.object as Deployment).spec?.template.spec?.containers ?? [];
+    expect(container?.ports?.map(({ containerPort }) => containerPort)).toEqual([5555, 6000, 6001, 8081]);
+    write("one.ts", program("await run(stock);"));
+    const { objects } = await plan("one.ts");
+    expect(objects.map(({ object }) => [object.kind, object.metadata?.name])).toEqual([
+      ["Deployment", "one"],
+      ["Service", "one"],
+    ]);
+  });
+
+  test.each([
+    ["that is broken", "throw new Error('no database');", /looks as if .*it ended with code 1[^]*no database/],
+    ["that runs nothing", "", /it ended without calling run\(\)[^]*starting/],
+    ["that says no port", 'await run([shop, stock], { argv: ["--port", "0"] });', /"shop" is on any free port/],
+  ])("%s is refused with what it said", async (_, body, message) => {
+    write("bad.ts", program(body));
+    await expect(plan("bad.ts")).rejects.toThrow(message);
+  });
+
+  test("has no service that another file has", async () => {
+    write("both.ts", program("await run([shop, stock]);"));
+    write("shop.ts", "");
+    await expect(plan("both.ts", "shop.ts")).rejects.toThrow(/two services are called "shop"/);
   });
 });
 

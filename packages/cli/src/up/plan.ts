@@ -1,11 +1,12 @@
-// What the PATHs of `wherry up` come to: objects to apply and images to register. Reads files only; touches no cluster, so
-// that a PATH that isn't there or a broken file is told before anything is started.
+// What the PATHs of `wherry up` come to: objects to apply and images to register. Reads files, and asks programs that run several services
+// which; touches no cluster, so that a PATH that isn't there or a broken file is told before anything is started.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
 import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
+import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf, isInstalled } from "./content.ts";
 import { type ServiceFile, serviceObjects } from "./service-file.ts";
 
@@ -18,7 +19,7 @@ export interface PlannedObject {
 export interface Plan {
   readonly objects: readonly PlannedObject[];
   readonly images: ImageRegistry;
-  /** Names of the services that were given as a file or package. */
+  /** Names of the services that the files and packages run. */
   readonly services: readonly string[];
   /** What those were made of. */
   readonly files: readonly ServiceFile[];
@@ -54,17 +55,24 @@ export async function planPaths(
       continue;
     }
     const name = serviceName(script, path);
-    if (services.includes(name)) throw usageError(`two services are called "${name}": rename one of the files`);
-    services.push(name);
+    if (files.some((other) => other.name === name))
+      throw usageError(`two services are called "${name}": rename one of the files`);
     const content = contentOf(script);
-    images[`${name}:dev`] = withCompileCache(serviceImage(script, content), options.env);
-    const file = {
+    const image = withCompileCache(serviceImage(script, content), options.env);
+    images[`${name}:dev`] = image;
+    const file: ServiceFile = {
       name,
       replicas: options.replicas ?? 1,
       content: content.hash,
       http: content.http,
       ...imageOf(options),
+      ...(content.several ? severalOf(await askProgram(image, path, options.env)) : {}),
     };
+    for (const service of file.several?.parts ?? [file]) {
+      if (services.includes(service.name))
+        throw usageError(`two services are called "${service.name}": rename one, or its file`);
+      services.push(service.name);
+    }
     files.push(file);
     for (const object of serviceObjects(file)) objects.push({ object, source: path });
   }
@@ -73,6 +81,13 @@ export async function planPaths(
       "--replicas is for services given as a file or package: manifests say their own number of replicas",
     );
   return { objects, images: { images, roots: [...roots] }, services, files };
+}
+
+/** A program that runs one after all has the name of its file, as any. */
+function severalOf({ services, adminPort }: Listening): Pick<ServiceFile, "several"> {
+  if (services.length === 1) return {};
+  const parts = services.map(({ name, port, httpPort }) => ({ name, port, httpPort: httpPort ?? undefined }));
+  return { several: { parts, adminPort } };
 }
 
 const imageOf = ({ image }: { readonly image?: string }): { image?: string } => (image === undefined ? {} : { image });

@@ -9,7 +9,7 @@ export const nonRootUser = 65_532;
 const graceSeconds = 15;
 
 export function productionObjects(file: ServiceFile): readonly KubeObject[] {
-  const [deployment, service] = serviceObjects(file);
+  const [deployment, ...services] = serviceObjects(file);
   const { name } = file;
   const disruption = {
     apiVersion: "policy/v1",
@@ -17,7 +17,7 @@ export function productionObjects(file: ServiceFile): readonly KubeObject[] {
     metadata: { name, namespace: "default", labels: { ...deployment.metadata?.labels } },
     spec: { maxUnavailable: 1, selector: { matchLabels: { "app.kubernetes.io/name": name } } },
   };
-  return [hardened(deployment), service, disruption];
+  return [hardened(deployment), ...services, disruption];
 }
 
 function hardened(deployment: Deployment): Deployment {

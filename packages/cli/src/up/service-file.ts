@@ -1,7 +1,7 @@
-// The Deployment and Service that `wherry up echo.ts` generates, with the probes of the service framework
-// (@wherry/service): messages on 5555, health and metrics on 9000, HTTP on 8080 where the service asks for it. Nothing Wherry-specific is in them: the same objects run
-// on any cluster that has the image.
-import type { Deployment, KubeObject, Service } from "@wherry/kube/types";
+// The Deployment and Service that `wherry up echo.ts` generates, with the probes of the service framework (@wherry/service): messages on
+// 5555, health and metrics on 9000, HTTP on 8080 where the service asks for it. A program that runs several services gets a Service for
+// each. Nothing Wherry-specific is in them: the same objects run on any cluster that has the image.
+import type { Deployment, Service } from "@wherry/kube/types";
 
 /** The framework's defaults (packages/service: `--port`, `--admin-port`, `--http-port`). */
 export const ports = { messaging: 5555, admin: 9000, http: 8080 } as const;
@@ -19,6 +19,14 @@ const fields = {
   POD_UID: "metadata.uid",
 } as const;
 
+/** One of the services that a program runs. */
+export interface ServicePart {
+  readonly name: string;
+  readonly port: number;
+  /** It serves HTTP as well. */
+  readonly httpPort: number | undefined;
+}
+
 export interface ServiceFile {
   readonly name: string;
   readonly replicas: number;
@@ -28,16 +36,24 @@ export interface ServiceFile {
   readonly http?: boolean;
   /** Default `NAME:dev`. */
   readonly image?: string;
+  /** The services, if the program runs several: each gets a Service of its own, and all are the same pods. */
+  readonly several?: { readonly parts: readonly ServicePart[]; readonly adminPort: number };
 }
 
-export function serviceObjects(file: ServiceFile): readonly [Deployment, Service, ...KubeObject[]] {
-  const { name, replicas, content, http = false, image = `${name}:dev` } = file;
+interface Port {
+  readonly name: string;
+  readonly containerPort: number;
+}
+
+export function serviceObjects(file: ServiceFile): readonly [Deployment, ...Service[]] {
+  const { name, replicas, content, http = false, image = `${name}:dev`, several } = file;
+  const one: ServicePart = { name, port: ports.messaging, httpPort: http ? ports.http : undefined };
+  const parts = (several?.parts ?? [one]).map(withPorts);
   const labels = { "app.kubernetes.io/name": name };
-  const managed = { ...labels, "app.kubernetes.io/managed-by": "wherry" };
   const deployment: Deployment = {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { name, namespace: "default", labels: managed },
+    metadata: { name, namespace: "default", labels: { ...labels, ...managed } },
     spec: {
       replicas,
       selector: { matchLabels: labels },
@@ -51,20 +67,25 @@ export function serviceObjects(file: ServiceFile): readonly [Deployment, Service
               name,
               image,
               ports: [
-                { name: "messaging", containerPort: ports.messaging },
-                { name: "admin", containerPort: ports.admin },
-                ...(http ? [{ name: "http", containerPort: ports.http }] : []),
+                ...parts.map(({ messaging }) => messaging),
+                { name: "admin", containerPort: several?.adminPort ?? ports.admin },
+                ...parts.flatMap(({ http: port }) => port ?? []),
               ],
               env: [
                 ...Object.entries(fields).map(([key, fieldPath]) => ({
                   name: key,
                   valueFrom: { fieldRef: { fieldPath } },
                 })),
-                // Said here, so that the port is listened on whatever the program looks like.
-                ...(http ? [{ name: "HTTP_PORT", value: String(ports.http) }] : []),
+                // Said here, so that the port is listened on whatever the program looks like; of several, each says for itself.
+                ...(http && several === undefined ? [{ name: "HTTP_PORT", value: String(ports.http) }] : []),
               ],
-              // No traffic before the socket listens.
-              readinessProbe: { tcpSocket: { port: "messaging" }, periodSeconds: 1 },
+              // No traffic before the socket listens; of several, before all do.
+              readinessProbe: {
+                ...(several === undefined
+                  ? { tcpSocket: { port: "messaging" } }
+                  : { httpGet: { path: "/readyz", port: "admin" } }),
+                periodSeconds: 1,
+              },
               // Answered by the event loop, as requests are: overloaded is alive, stuck is not. Not asked of a program that
               // is only starting.
               livenessProbe: {
@@ -79,17 +100,48 @@ export function serviceObjects(file: ServiceFile): readonly [Deployment, Service
       },
     },
   };
-  const service: Service = {
+  return [deployment, ...parts.map((part) => serviceOf(part, labels, several === undefined ? undefined : name))];
+}
+
+const managed = { "app.kubernetes.io/managed-by": "wherry" };
+
+interface PartPorts {
+  readonly name: string;
+  readonly messaging: Port;
+  readonly http: Port | undefined;
+}
+
+/** The container's names of a part's ports: `messaging`, `messaging-2`, … A port's name is too short for a service's. */
+function withPorts({ name, port, httpPort }: ServicePart, index: number): PartPorts {
+  const ending = index === 0 ? "" : `-${index + 1}`;
+  return {
+    name,
+    messaging: { name: `messaging${ending}`, containerPort: port },
+    http: httpPort === undefined ? undefined : { name: `http${ending}`, containerPort: httpPort },
+  };
+}
+
+/** Clients find its pods by the port's name, which is the same for every service. @param partOf the program, if it runs others, too. */
+function serviceOf(
+  { name, messaging, http }: PartPorts,
+  selector: Readonly<Record<string, string>>,
+  partOf: string | undefined,
+): Service {
+  const labels = {
+    "app.kubernetes.io/name": name,
+    ...(partOf === undefined ? {} : { "app.kubernetes.io/part-of": partOf }),
+    ...managed,
+  };
+  return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { name, namespace: "default", labels: managed },
+    metadata: { name, namespace: "default", labels },
     spec: {
-      selector: labels,
+      selector,
       ports: [
-        { name: "messaging", port: ports.messaging, targetPort: "messaging" },
-        ...(http ? [{ name: "http", port: httpServicePort, targetPort: "http" }] : []),
+        { name: "messaging", port: ports.messaging, targetPort: messaging.name },
+        ...(http === undefined ? [] : [{ name: "http", port: httpServicePort, targetPort: http.name }]),
       ],
     },
   };
-  return [deployment, service];
 }

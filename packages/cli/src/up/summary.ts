@@ -10,6 +10,8 @@ export interface Summary {
   readonly kubeconfig: string;
   /** Services of this `up` that were given as files: for the commands to try. */
   readonly calls: readonly string[];
+  /** The Deployments that these run in. */
+  readonly deployments: readonly string[];
   readonly elapsedMs: number;
   readonly detached: boolean;
   /** Else the caller has said what is not. */
@@ -50,14 +52,14 @@ export function printSummary(summary: Summary, context: Context): void {
 }
 
 /** Each takes ` --name CLUSTER`, or nothing. */
-function suggestions({ calls, pods }: Summary): ((option: string) => string)[] {
+function suggestions({ calls, deployments, pods }: Summary): ((option: string) => string)[] {
   const [called] = calls;
   const look = (option: string): string => `kubectl${option} get pods,services -o wide`;
   if (called !== undefined)
     return [
       (option) => `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`,
       look,
-      (option) => `kubectl${option} scale deployment ${called} --replicas=5`,
+      (option) => `kubectl${option} scale deployment ${deployments[0] ?? called} --replicas=5`,
     ];
   if (pods.length > 0) return [look, (option) => `logs${option} --follow`, (option) => `status${option}`];
   return [(option) => `up${option} --detach PATH`, look, (option) => `status${option}`];

@@ -124,6 +124,11 @@ describe("a mistake is one line that says what to do", () => {
     expect(lines).toEqual(expected.map((part) => expect.stringContaining(part)));
   });
 
+  test("but for what Kubernetes tells of a Service that is called as a port's variable", () => {
+    const parsed = parseConfig("shop", [], { ADMIN_PORT: "tcp://10.0.0.7:80", PORT: "7000" }, shop);
+    expect(parsed).toMatchObject({ config: { adminPort: 9000, port: 7000 } });
+  });
+
   test("and all of them are told at once", () => {
     const parse = (): unknown =>
       parseConfig("shop", ["--stock", "x", "--port", "99999", "extra"], { SHARE: "y" }, shop);

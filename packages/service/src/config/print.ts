@@ -37,7 +37,7 @@ function meaningOf(name: string, setting: Setting): string {
 }
 
 /** These say what to do, and are no part of a configuration. */
-const actions = new Set(["config", "printConfig", "help"]);
+const actions = new Set(["config", "printConfig", "describe", "help"]);
 
 /** Every value and where it is from, as a YAML file that `--config` takes again; secrets are masked, as are passwords in URLs. */
 export function printedConfig(settings: Settings, { values }: Resolved): string {

@@ -78,10 +78,19 @@ export function fromEnvironment(name: string, setting: Setting, sources: Sources
         throw new Error(`${variable}: given, and ${variable}_FILE too; unset one`);
       return { value: readSecret(`${variable}_FILE`, file, sources), from: `${variable}_FILE` };
     }
+    if (setting.type === "integer" && isServiceLink(variable, value)) continue;
     // An empty variable is how a shell or a manifest takes one back.
     if (value !== undefined && value !== "") return { value, from: variable };
   }
   return undefined;
+}
+
+/**
+ * Kubernetes tells each pod of each Service `NAME` by `NAME_PORT=tcp://10.0.0.7:5432`, unless `enableServiceLinks` is false: a Service called
+ * `admin` must not keep the programs beside it from starting.
+ */
+function isServiceLink(variable: string, value: string | undefined): boolean {
+  return variable.endsWith("_PORT") && value !== undefined && /^(tcp|udp|sctp):\/\/\S+:\d+$/.test(value);
 }
 
 function readSecret(variable: string, path: string, { readFile }: Sources): string {

@@ -12,7 +12,7 @@ describe("settings", () => {
     expect(configOf([])).toEqual({
       ...{ logLevel: "info", host: "127.0.0.1", port: 5555, ports: new Map(), adminPort: 9000 },
       ...{ logTo: ["stdout"], logAuthorization: undefined, blockedMs: 1000 },
-      ...{ podUid: undefined, podName: undefined, inCluster: false },
+      ...{ podUid: undefined, podName: undefined, inCluster: false, describe: false },
     });
   });
 

@@ -65,6 +65,11 @@ export const frameworkSettings: Settings = {
   },
   config: { type: "string", optional: true, env: ["CONFIG_FILE"], help: "a JSON or YAML file with any of these" },
   printConfig: { type: "boolean", env: [], help: "prints every value and where it is from, and ends" },
+  // From the environment as well, for who starts a program that reads its arguments itself: `wherry manifest`.
+  describe: {
+    ...{ type: "boolean", env: ["WHERRY_DESCRIBE"] },
+    help: "prints its services and their ports as a line of JSON, and ends",
+  },
   help: { type: "boolean", env: [], help: "this text" },
 };
 
@@ -94,6 +99,8 @@ export interface ProcessConfig {
   readonly podName: string | undefined;
   /** The pod's namespace. */
   readonly namespace: string | undefined;
+  /** Only says what it would serve, and where. */
+  readonly describe: boolean;
   /** Inside a cluster: endpoints need time to vanish. */
   readonly inCluster: boolean;
 }
@@ -151,6 +158,7 @@ export function parseConfig(
       podUid: env["POD_UID"] === "" ? undefined : env["POD_UID"],
       podName: env["POD_NAME"] === "" ? undefined : env["POD_NAME"],
       namespace: env["POD_NAMESPACE"] === "" ? undefined : env["POD_NAMESPACE"],
+      describe: value("describe") === true,
       inCluster,
     },
   };

@@ -11,7 +11,8 @@ import type { Ending } from "../server/hand-back.ts";
 import type { Serving } from "../server/serve.ts";
 import type { Methods, Service } from "../service.ts";
 import type { Publish, Topics } from "../topic.ts";
-import { httpPortDefault, type ProcessConfig, parseConfig } from "./config.ts";
+import { type ProcessConfig, parseConfig } from "./config.ts";
+import { httpOf, portOf, portsText } from "./listening.ts";
 import type { ProcessLog } from "./logging.ts";
 import { attachLog } from "./process-log.ts";
 import { Together } from "./together.ts";
@@ -61,6 +62,10 @@ export async function run(given: Service | readonly Service[], options: RunOptio
   const services = several ? given : [given];
   const name = services.map((service) => service.name).join("+");
   const config = configOf(name, several ? services : [], options.argv ?? process.argv.slice(2));
+  if (config.describe) {
+    writeSync(1, portsText(services, config, options.http));
+    return process.exit(exitCode.ok);
+  }
   const main = new Main(name, services, config, options);
   main.installHandlers();
   const running = await main.start();
@@ -84,15 +89,6 @@ function configOf(name: string, several: readonly Service[], argv: readonly stri
     if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
     return refuse(name, error);
   }
-}
-
-/** HTTP is on when the environment, the program or one of the methods asks for it. */
-function httpOf({ methods }: Service, option: RunOptions["http"], port: number | undefined): false | HttpOptions {
-  const routed = [...methods.values()].some(({ http }) => http !== undefined && http !== false);
-  if (option === false || (option === undefined && port === undefined && !routed)) return false;
-  const given = option === true || option === undefined ? {} : option;
-  const explorer = process.env["NODE_ENV"] !== "production";
-  return { explorer, ...given, port: port ?? given.port ?? httpPortDefault };
 }
 
 /** A line for each mistake. */
@@ -172,14 +168,12 @@ class Main {
 
   async #serve(service: Service, index: number, log: ProcessLog["logger"]): Promise<Serving> {
     const { serve } = await import("../server/serve.ts");
-    const { host, port, ports, httpPort, podUid: pod, broker, curve, namespace } = this.#config;
+    const { host, podUid: pod, broker, curve, namespace } = this.#config;
     const one = this.#services.length === 1;
-    const http = httpOf(service, this.#options.http, httpPort);
     return serve(service, {
       ...{ host, pod, broker, curve, namespace },
-      port: ports.get(service.name) ?? port,
-      // Counted up as the messaging ports are.
-      http: http === false || http.port === undefined || http.port === 0 ? http : { ...http, port: http.port + index },
+      port: portOf(service, this.#config),
+      http: httpOf(service, index, this.#options.http, this.#config),
       log: one ? log : log.child({ part: service.name }),
       onCrash: (ending) => this.#crashed(ending),
     });

@@ -1,0 +1,93 @@
+// One program with several services, as pods: each has a Service of its own by which it is found, called, described and told apart in log
+// and metrics; they become ready, roll out and leave together.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type PodView, Session } from "../support/session.ts";
+
+const session = new Session();
+// Outside of the repository: no node_modules above it.
+const folder = mkdtempSync(join(tmpdir(), "wherry-several-"));
+const program = join(folder, "backoffice.ts");
+const write = (count: number): void => {
+  writeFileSync(
+    program,
+    `import { connect, method, run, service } from "@wherry/service";
+const client = connect("stock");
+const shop = service("shop", { methods: {
+  // Finds the service beside it as anyone would.
+  buy: async (body, { log }) => { log.info("bought"); return client.call("count"); },
+} });
+const stock = service("stock", { methods: { count: method({ idempotent: true, http: "GET /count", handler: () => ${count} }) } });
+await run([shop, stock]);
+`,
+  );
+};
+const up = (): ReturnType<Session["run"]> => session.run("up", "--detach", program, "--replicas", "2");
+const call = async (...args: string[]): Promise<string> => (await session.run("call", ...args)).stdout.trim();
+const pods = async (): Promise<PodView[]> =>
+  (await session.get<{ items: PodView[] }>("pods", "-l", "app.kubernetes.io/name=backoffice")).items;
+
+beforeAll(async () => {
+  write(2);
+  const { code, stdout, stderr } = await up();
+  expect(code, stdout + stderr).toBe(0);
+}, 60_000);
+afterAll(async () => {
+  await session.close();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+test("each is called by its name, from outside and from the service beside it", async () => {
+  expect(await call("stock", "count")).toBe("2");
+  expect(await call("shop", "buy")).toBe("2");
+});
+
+test("each Service leads to the same pods, at a port of its own that clients find by one name", async () => {
+  const ips = (await pods()).map(({ status }) => status.podIP).sort();
+  expect(ips).toHaveLength(2);
+  interface Slice {
+    readonly ports: readonly { readonly name: string; readonly port: number }[];
+    readonly endpoints: readonly { readonly addresses: readonly string[] }[];
+  }
+  const slice = async (service: string): Promise<Slice | undefined> => {
+    const label = `kubernetes.io/service-name=${service}`;
+    return (await session.get<{ items: Slice[] }>("endpointslices", "-l", label)).items[0];
+  };
+  for (const [service, ports] of [
+    ["shop", ["messaging 5555"]],
+    ["stock", ["http 8081", "messaging 5556"]],
+  ] as const) {
+    const found = await slice(service);
+    expect(found?.ports.map(({ name, port }) => `${name} ${port}`).sort()).toEqual(ports);
+    expect(found?.endpoints.flatMap(({ addresses }) => addresses).sort()).toEqual(ips);
+  }
+  const described = JSON.parse((await session.run("describe", "stock", "--output", "json")).stdout) as {
+    readonly name: string;
+    readonly instances: readonly { readonly stats?: { readonly state: string } }[];
+  };
+  expect(described.name).toBe("stock");
+  expect(described.instances.map(({ stats }) => stats?.state)).toEqual(["ready", "ready"]);
+});
+
+test("log and metrics say which service it was", async () => {
+  await expect
+    .poll(async () => (await session.run("logs", "service/shop")).stdout, { timeout: 10_000 })
+    .toMatch(/"part":"shop".*"msg":"bought"/);
+  const texts = await Promise.all(
+    (await pods()).map(async ({ status }) => (await fetch(`http://${status.podIP}:9000/metrics`)).text()),
+  );
+  const all = texts.join("\n");
+  expect(all).toMatch(/^wherry_requests_total\{service="shop",method="buy",code="OK"\} [1-9]/m);
+  expect(all).toMatch(/^wherry_requests_total\{service="stock",method="count",code="OK"\} [1-9]/m);
+});
+
+test("an edited program rolls out as one, and both are answered by the new one", { timeout: 60_000 }, async () => {
+  write(3);
+  const { code, stdout, stderr } = await up();
+  expect(code, stdout + stderr).toBe(0);
+  expect(stderr).toMatch(/deployment\/backoffice configured/);
+  await expect.poll(() => call("shop", "buy"), { timeout: 20_000 }).toBe("3");
+  await expect.poll(() => call("stock", "count"), { timeout: 20_000 }).toBe("3");
+});
