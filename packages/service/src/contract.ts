@@ -35,7 +35,7 @@ export interface Contract {
   readonly methods: Readonly<Record<string, MethodContract>>;
   /** What it publishes events of, each with the schema of its events. */
   readonly topics?: Topics;
-  /** In place of JSON, for calls. Default: none. */
+  /** In place of JSON, for calls, streams and events. Default: none. */
   readonly codec?: Codec;
 }
 

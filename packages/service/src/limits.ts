@@ -187,6 +187,9 @@ export const watchRetryMaxMs = 5000;
 export const configFileBytesMax: number = 1024 * 1024;
 export const secretFileBytesMax: number = 64 * 1024;
 
+/** Milliseconds between two looks at whether the clients of an encrypted service, who are connected, may be so still. */
+export const standingKeysLookMs = 1000;
+
 /** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
 export const blockedMsDefault = 1000;
 /** Milliseconds of work after which a process's event loop is watched by a thread; before it, between two looks at that. */

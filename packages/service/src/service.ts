@@ -83,8 +83,17 @@ export type Middleware = (
   next: (changed?: Partial<Pick<IncomingRequest, "body">>) => Promise<unknown>,
 ) => unknown;
 
-/** May this caller call `context.method`? A text is a no that says why. */
-export type Authorize = (context: RequestContext) => boolean | string | Promise<boolean | string>;
+/**
+ * What somebody wants: to call `method`, or open a stream of it; or, with one of the names of the framework, which begin with `$`, to
+ * subscribe to a topic (`$subscribe`), or to be told of the service (`$describe`, `$openapi`, `$stats`).
+ */
+export interface AuthorizeRequest extends RequestContext {
+  /** Of `$subscribe`: which one. */
+  readonly topic?: string | undefined;
+}
+
+/** May this caller do that? A text is a no that says why. */
+export type Authorize = (request: AuthorizeRequest) => boolean | string | Promise<boolean | string>;
 
 /** What a raw handler is told beside the frames. */
 export interface RawContext {
@@ -182,11 +191,12 @@ export interface ServiceOptions {
   /** Requests that wait for a slot before the next is answered BUSY. Default 1000. */
   readonly queueMax?: number;
   /**
-   * Asked before every method, middleware and all. False is answered FORBIDDEN, or UNAUTHORIZED to a caller that has not proven who it is;
-   * so is a text, which says why. A durable call is asked about when it is stored, not when it is run. Default: everyone may.
+   * Asked before every call and stream, before its body is looked at, before every subscription to a topic, and before the service tells
+   * of itself. False is answered FORBIDDEN, or UNAUTHORIZED to a caller that has not proven who it is; so is a text, which says why. A
+   * durable call is asked about when it is stored, not when it is run. Default: everyone may.
    */
   readonly authorize?: Authorize;
-  /** In place of JSON, for calls by clients that have it, too; the others' are JSON. Default: the contract's, else none. */
+  /** In place of JSON, for clients that have it, too, in calls, streams and events; the others' are JSON. Default: the contract's, else none. */
   readonly codec?: Codec;
   /** Around every handler, its schemas included; the first is the outermost. Default: none. */
   readonly use?: readonly Middleware[];

@@ -2,11 +2,11 @@
 // streams know their own state machine (stream.ts), subscriptions theirs (subscriptions.ts).
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
-import { decodeContent } from "../protocol/content.ts";
+import { type Codec, decodeContent } from "../protocol/content.ts";
 import { type Decoded, encode } from "../protocol/frames.ts";
 import type { StreamKind } from "../stream/types.ts";
 import { Outflow } from "../stream/window.ts";
-import { parsed } from "./answers.ts";
+import { errorOf, parsed } from "./answers.ts";
 
 /** A stream, as the messages of its endpoint reach it. */
 export interface Channel {
@@ -23,6 +23,8 @@ export interface EventSink {
   missed(topic: string, missed: number, instance: string): void;
   /** Events of the topic come from here from now on. */
   subscribed(topic: string): void;
+  /** None come from here: the service said no. */
+  refused(topic: string, error: ServiceError): void;
 }
 
 /** Requests have the ids below; streams and subscriptions those from here on, so that the two never meet. */
@@ -40,6 +42,8 @@ export class Channels {
   readonly #positions: Map<string, number | undefined> = new Map();
   /** Topics asked for on this connection. */
   readonly #asked = new Set<string>();
+  /** Those of which no answer has come, by the id of the question. */
+  readonly #questions: Map<number, string> = new Map();
   readonly #send: (frames: readonly Uint8Array[]) => boolean;
   readonly #idle: () => void;
   #sink: EventSink | undefined;
@@ -47,8 +51,12 @@ export class Channels {
   #linked = false;
   #lastId = firstId - 1;
 
+  /** In place of JSON, for what streams and topics carry. */
+  readonly codec: Codec | undefined;
+
   /** @param idle called when the last stream has ended. */
-  constructor(send: (frames: readonly Uint8Array[]) => boolean, idle: () => void) {
+  constructor(send: (frames: readonly Uint8Array[]) => boolean, idle: () => void, codec: Codec | undefined) {
+    this.codec = codec;
     this.#send = send;
     this.#idle = idle;
   }
@@ -67,7 +75,7 @@ export class Channels {
 
   #nextId(): number {
     do this.#lastId = this.#lastId === lastId ? firstId : this.#lastId + 1;
-    while (this.#open.has(this.#lastId));
+    while (this.#open.has(this.#lastId) || this.#questions.has(this.#lastId));
     return this.#lastId;
   }
 
@@ -86,7 +94,10 @@ export class Channels {
     if (!this.#linked) return;
     for (const topic of topics) {
       if (this.#asked.has(topic) || !this.topics.has(topic)) continue;
-      if (this.send(messageType.subscribe, { id: this.#nextId(), texts: [topic] })) this.#asked.add(topic);
+      const id = this.#nextId();
+      if (!this.send(messageType.subscribe, { id, texts: [topic] })) continue;
+      this.#asked.add(topic);
+      this.#questions.set(id, topic);
     }
   }
 
@@ -103,6 +114,7 @@ export class Channels {
     this.#instance = instance;
     this.#linked = true;
     this.#asked.clear();
+    this.#questions.clear();
     this.streams = new Map(Object.entries(streams ?? {}).filter(isStream));
     this.topics = new Set(Array.isArray(topics) ? topics.map(String) : []);
   }
@@ -112,6 +124,7 @@ export class Channels {
     const { type, id } = message.header;
     if (type === messageType.event) this.#event(message);
     else if (type === messageType.position) this.#position(message);
+    else if (type === messageType.error && this.#questions.has(id)) this.#refused(message);
     else if (id >= firstId) this.#open.get(id)?.take(message);
     else return false;
     return true;
@@ -129,12 +142,23 @@ export class Channels {
 
   #position({ header }: Decoded): void {
     const [topic = ""] = header.texts;
+    this.#questions.delete(header.id);
     if (!this.#asked.has(topic)) return;
     const last = this.#positions.get(topic);
     this.#positions.set(topic, header.number);
     const missed = last === undefined ? 0 : distance(last, header.number);
     if (missed > 0) this.#sink?.missed(topic, missed, this.#instance);
     this.#sink?.subscribed(topic);
+  }
+
+  #refused({ header, body }: Decoded): void {
+    const topic = this.#questions.get(header.id) ?? "";
+    this.#questions.delete(header.id);
+    if (!this.#asked.has(topic)) return;
+    const error = errorOf(header, body);
+    // Else it stays asked for: on this connection the answer would be the same.
+    if (error.retryable) this.#asked.delete(topic);
+    this.#sink?.refused(topic, error);
   }
 
   #event({ header, body }: Decoded): void {
@@ -146,7 +170,7 @@ export class Channels {
     const missed = distance(last, header.number) - 1;
     const sequence = header.number;
     try {
-      const value = decodeContent(header.content, body);
+      const value = decodeContent(header.content, body, this.codec);
       this.#sink?.event({ topic, value, sequence, missed, instance: this.#instance });
     } catch {
       // It came, and nobody can read it.

@@ -34,7 +34,7 @@ export interface EndpointOptions {
   readonly name: string;
   /** What the service must call itself. */
   readonly service: string;
-  /** In place of JSON, for calls. */
+  /** In place of JSON. */
   readonly codec: Codec | undefined;
   /** Its answers are timed, for a balancer that compares them. */
   readonly latency: PeakEwma | undefined;
@@ -92,6 +92,7 @@ export class Endpoint {
     this.channels = new Channels(
       (frames) => socket.send(frames) === "sent",
       () => this.#leaveWhenIdle(),
+      options.codec,
     );
     const { codec } = options;
     this.#codec = codec;
@@ -202,7 +203,7 @@ export class Endpoint {
         break;
       case messageType.error:
         if (header.id !== 0) this.#answer(message, true);
-        else this.#log.warn({ address: this.target.address, code: header.texts[0] }, "refused by the service");
+        else this.#refused(errorOf(header, message.body));
         break;
       case messageType.welcome:
         this.channels.welcome(message);
@@ -223,6 +224,12 @@ export class Endpoint {
       default:
       // A PONG has done its work by coming; a client's message from a service means nothing.
     }
+  }
+
+  /** The connection as a whole: it ends now. */
+  #refused({ code, message }: ServiceError): void {
+    this.trouble = `${code}: ${message}`;
+    this.#log.warn({ address: this.target.address, code }, `refused by the service: ${message}`);
   }
 
   #welcome({ header, body }: Decoded): void {
@@ -282,10 +289,11 @@ export class Endpoint {
     this.state = "connecting";
     const attempts = [...this.open.values()];
     this.open.clear();
-    const message = `the connection to ${this.target.address} broke while the request was outstanding; it may have had its effect`;
+    const broke = `the connection to ${this.target.address} broke${this.trouble === undefined ? "" : ` (${this.trouble})`}`;
+    const message = `${broke} while the request was outstanding; it may have had its effect`;
     for (const attempt of attempts)
       this.#events.answered(attempt, new ServiceError("ABORTED", message, { fate: "maybe-executed" }));
-    this.channels.lost(`the connection to ${this.target.address} broke`);
+    this.channels.lost(broke);
     this.#leaveWhenIdle();
     this.#events.lost();
     this.#events.changed();

@@ -16,7 +16,7 @@ import type { OutlierOptions } from "./types.ts";
 export interface PoolOptions {
   /** What this client calls itself. */
   readonly name: string;
-  /** In place of JSON, for calls. */
+  /** In place of JSON. */
   readonly codec?: Codec | undefined;
   /** What the service must call itself. */
   readonly service: string;

@@ -2,11 +2,12 @@
 // Its state machine is in docs/reference/protocol.md.
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
-import { decodeContent, encodeContent } from "../protocol/content.ts";
+import { type Codec, decodeContent, encodeContent } from "../protocol/content.ts";
 import type { Decoded } from "../protocol/frames.ts";
 import { Inbox } from "../stream/inbox.ts";
 import type { ItemStream } from "../stream/types.ts";
 import { SendWindow } from "../stream/window.ts";
+import type { CallSpan } from "../tracing/open-telemetry.ts";
 import { errorOf, valueOf } from "./answers.ts";
 import type { Channel } from "./channels.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -18,6 +19,9 @@ export interface StreamRequest {
   readonly given: unknown;
   readonly key: string;
   readonly trace: string;
+  readonly traceState: string;
+  /** Records it, where somebody wants that. */
+  readonly span: CallSpan | undefined;
 }
 
 export interface StreamHost {
@@ -68,26 +72,32 @@ export class ClientStream implements Channel, ItemStream {
    */
   open(endpoint: Endpoint, leftMs: number): boolean {
     const { channels } = endpoint;
-    const { method, given, key, trace } = this.request;
+    const { method, given, key, trace, traceState, span } = this.request;
     const kind = channels.streams.get(method);
     if (kind === undefined) {
       this.fail(noStream(method, [...channels.streams.keys()]));
       return true;
     }
-    const { content, body } = kind === "out" ? encodeContent(given) : encodeContent(undefined);
+    const { content, body } = kind === "out" ? encodeContent(given, channels.codec) : encodeContent(undefined);
     if (kind !== "out") this.#source ??= iterationOf(method, given);
     this.#id = channels.add(this);
-    const fields = { id: this.#id, mark: Math.min(255, this.attempt + 1), number: leftMs, texts: [method, key, trace] };
+    const texts = traceState === "" ? [method, key, trace] : [method, key, trace, traceState];
+    const fields = { id: this.#id, mark: Math.min(255, this.attempt + 1), number: leftMs, texts };
     if (!channels.send(messageType.open, { ...fields, content }, body)) {
       channels.delete(this.#id);
       return false;
     }
     this.attempt++;
+    span?.attempt(this.attempt, endpoint.target.address);
     this.at = endpoint;
     this.state = "opening";
     this.#window = new SendWindow(channels.outflow);
     if (kind !== "in") this.#inbox.open();
     return true;
+  }
+
+  get #codec(): Codec | undefined {
+    return this.at?.channels.codec;
   }
 
   take(message: Decoded): void {
@@ -103,7 +113,7 @@ export class ClientStream implements Channel, ItemStream {
         this.#stopSending();
         break;
       case messageType.reply: {
-        const result = valueOf(header, body);
+        const result = valueOf(header, body, this.#codec);
         if (result instanceof ServiceError) this.fail(result);
         else this.#succeed(result.value);
         break;
@@ -130,7 +140,7 @@ export class ClientStream implements Channel, ItemStream {
 
   #item({ header, body }: Decoded): void {
     try {
-      const value = decodeContent(header.content, body);
+      const value = decodeContent(header.content, body, this.#codec);
       if (this.#inbox.push(header.number, value, body?.length ?? 0)) return;
       this.abandon(new ServiceError("INVALID", "the service sent an item out of place, or more than was granted"));
     } catch (error) {
@@ -144,6 +154,7 @@ export class ClientStream implements Channel, ItemStream {
       this.#window?.close();
       this.state = "waiting";
       this.lastError = error;
+      this.request.span?.attemptFailed(error);
       this.#host.refused(this, error);
     } else this.fail(error);
   }
@@ -164,7 +175,7 @@ export class ClientStream implements Channel, ItemStream {
           this.#send(messageType.end, { number: window.sent });
           return;
         }
-        const { content, body } = encodeContent(step.value);
+        const { content, body } = encodeContent(step.value, this.#codec);
         this.#send(messageType.item, { number: window.spend(body?.length ?? 0), content }, body);
       }
     } catch (error) {
@@ -212,12 +223,14 @@ export class ClientStream implements Channel, ItemStream {
 
   #succeed(value: unknown): void {
     this.#inbox.end();
-    this.#finish();
+    if (!this.#finish()) return;
+    this.request.span?.end();
     this.#settle.resolve(value);
   }
 
   #reject(error: unknown): void {
     if (!this.#finish()) return;
+    this.request.span?.end(ServiceError.is(error) ? error : { code: "CANCELLED", message: String(error) });
     this.#settle.reject(error);
   }
 

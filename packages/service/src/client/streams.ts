@@ -5,6 +5,7 @@ import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import { retryFirstMs, retryMaxMs, waitingCallsMax } from "../limits.ts";
 import type { StreamOptions } from "../stream/types.ts";
+import { openTelemetry } from "../tracing/open-telemetry.ts";
 import { checkText } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { closedError, fullError } from "./late.ts";
@@ -49,13 +50,17 @@ export class Streams {
   }
 
   /** See `ClientBase.stream`. */
-  open(method: string, given: unknown, options: StreamOptions = {}): ClientStream {
+  open(method: string, input: unknown, options: StreamOptions = {}): ClientStream {
     const parent = options.parent === undefined ? currentContext() : options.parent;
-    const [key, trace] = [options.key ?? "", options.trace ?? parent?.trace ?? ""];
+    const { key = "" } = options;
+    const given = options.trace ?? parent?.trace ?? "";
+    const givenState = options.trace === undefined ? (parent?.traceState ?? "") : "";
     checkText("method", method);
     checkText("key", key);
-    checkText("trace", trace);
-    const stream = new ClientStream({ method, given, key, trace }, this.#host);
+    checkText("trace", given);
+    const span = openTelemetry()?.call(this.#options.service, method, given, givenState);
+    const [trace, traceState] = [span?.traceparent ?? given, span?.tracestate ?? givenState];
+    const stream = new ClientStream({ method, given: input, key, trace, traceState, span }, this.#host);
     const { clock, deadlineMs: openMs } = this.#options;
     const withinMs = Math.min(options.deadlineMs ?? Number.POSITIVE_INFINITY, parent?.remainingMs ?? Infinity);
     const nothing = { opening: undefined, ending: undefined, retry: undefined, unlisten: (): void => undefined };

@@ -74,6 +74,11 @@ export class Subscriptions {
       this.#known.add(topic);
       for (const loop of this.#of(topic)) loop.subscribed(topic);
     },
+    // Another pod may have it, or have room: only a no is one everywhere.
+    refused: (topic, error) => {
+      if (error.code !== "FORBIDDEN" && error.code !== "UNAUTHORIZED") return;
+      for (const loop of this.#of(topic)) loop.end(error);
+    },
   };
 
   #of(topic: string): Loop[] {

@@ -57,7 +57,7 @@ export interface ConnectOptions<S = Service<AnyMethods>> {
   readonly name?: string;
   /** Encrypts every connection, talks to the owner of `serverKey` only, and proves who this client is. Default: neither. */
   readonly curve?: ClientCurve;
-  /** In place of JSON, for calls; the service must have the same. Default: the contract's, else none. */
+  /** In place of JSON, for calls, streams and events; the service must have the same. Default: the contract's, else none. */
   readonly codec?: Codec;
   /** Around every call; the first is the outermost. Default: none. */
   readonly use?: readonly ClientMiddleware[];

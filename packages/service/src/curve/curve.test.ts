@@ -1,4 +1,5 @@
 // Encryption and authentication between services: who comes in, who they are to handlers, and keys that change.
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,10 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import type { Client, ConnectOptions } from "../client/types.ts";
 import { serve, type ServeOptions } from "../server/serve.ts";
-import { type Service, service } from "../service.ts";
+import type { ServiceError } from "../errors.ts";
+import type { Ending } from "../server/hand-back.ts";
+import { method, type Service, service } from "../service.ts";
+import { unchecked } from "../topic.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 import { curveKeyPair } from "./index.ts";
 
@@ -113,6 +117,81 @@ describe("an encrypted service", () => {
     );
   });
 
+  test("whose key is taken away loses the connection he has, and is told why; others go on, under load", async () => {
+    const allowed = fileWith(alice.publicKey, bob.publicKey);
+    const curve = { secretKeyFile: fileWith(server.secretKey), allow: [allowed] };
+    const endpoint = await serving({ curve });
+    const client = ({ secretKey }: { secretKey: string }): Client<typeof who> =>
+      clientOf(endpoint, { curve: { serverKey: server.publicKey, secretKey }, deadlineMs: 1000 });
+    const [asAlice, asBob] = [client(alice), client(bob)];
+    await Promise.all([asAlice.am(), asBob.am()]);
+    let alices = 0;
+    const told = { bob: undefined as unknown, alice: undefined as unknown };
+    const load = async (): Promise<void> => {
+      while (told.bob === undefined) {
+        if ((await asAlice.am()) === alice.publicKey) alices++;
+      }
+    };
+    const loads = load().catch((error: unknown) => (told.alice = error));
+    writeFileSync(allowed, `${alice.publicKey}\n`);
+    while (told.bob === undefined) await asBob.am().catch((error: unknown) => (told.bob = error));
+    await loads;
+    expect(told.alice).toBeUndefined();
+    expect(alices).toBeGreaterThan(0);
+    // What was under way breaks and says why, what comes later is not let in.
+    expect(["ABORTED", "UNAVAILABLE"]).toContain((told.bob as ServiceError).code);
+    await expect(asBob.am()).rejects.toMatchObject({ code: "UNAVAILABLE", fate: "not-started" });
+  });
+
+  test("a stream of whom is turned away ends with the reason", async () => {
+    const allowed = fileWith(alice.publicKey, bob.publicKey);
+    const watch = method({
+      stream: "out",
+      async *handler(_body: unknown, { signal }) {
+        yield "first";
+        await once(signal, "abort");
+      },
+    });
+    const watched = service("who", { methods: { watch } });
+    const endpoint = await serving({ curve: { secretKeyFile: fileWith(server.secretKey), allow: [allowed] } }, watched);
+    const client = clientOf(endpoint, { curve: { serverKey: server.publicKey, secretKey: bob.secretKey } });
+    const stream = (client as unknown as Client<typeof watched>).stream("watch");
+    expect(await stream.next()).toEqual({ done: false, value: "first" });
+    writeFileSync(allowed, `${alice.publicKey}\n`);
+    await expect(stream.next()).rejects.toMatchObject({
+      code: "ABORTED",
+      message: expect.stringContaining("UNAUTHORIZED: this client's key is not allowed any more"),
+    });
+  });
+
+  test("asks a function who may come in, and whether they may stay; one that fails lets nobody in, and throws nobody out", async () => {
+    let answer: "bob" | "nobody" | "broken" = "bob";
+    const allow = (key: string): Promise<boolean> => {
+      if (answer === "broken") return Promise.reject(new Error("the directory is away"));
+      return Promise.resolve(answer === "bob" && key === bob.publicKey);
+    };
+    const said: string[] = [];
+    const take = (_fields: unknown, message: string): void => void said.push(message);
+    const log: Logger = { ...silentLogger, warn: take, error: take };
+    const endpoint = await serving({ curve: { secretKeyFile: fileWith(server.secretKey), allow }, log });
+    const client = (key: { secretKey: string }): Client<typeof who> =>
+      clientOf(endpoint, { curve: { serverKey: server.publicKey, secretKey: key.secretKey }, deadlineMs: 300 });
+    const asBob = client(bob);
+    expect(await asBob.am()).toBe(bob.publicKey);
+    await expect(client(alice).am()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    answer = "broken";
+    await expect
+      .poll(() => said, { timeout: 10_000 })
+      .toContain("whether a client may stay could not be decided: it stays");
+    expect(await asBob.am()).toBe(bob.publicKey);
+    await expect(client(bob).am()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(said).toContain("whether a client may connect could not be decided: it may not");
+    answer = "nobody";
+    await expect
+      .poll(() => asBob.am().catch((error: unknown) => (error as ServiceError).code), { timeout: 10_000 })
+      .toBe("UNAVAILABLE");
+  });
+
   test("takes its keys from flags, as a process; one flag without the other is refused", async () => {
     const ports = ["--port", "0", "--admin-port", "0"];
     const flags = ["--curve-secret-key-file", fileWith(server.secretKey), "--curve-allow", fileWith(alice.publicKey)];
@@ -151,6 +230,109 @@ describe("who may call what", () => {
       message: "bob may only ask who he is",
       fate: "answered",
     });
+  });
+
+  const asked: string[] = [];
+  const told = service("told", {
+    authorize: ({ method: name, topic = "" }) => {
+      asked.push(`${name} ${topic}`);
+      return name === "open" || topic === "news" || name === "$stats" || "not yours";
+    },
+    topics: { news: unchecked<string>(), secrets: unchecked<string>() },
+    methods: {
+      open: () => "open",
+      numbers: method({
+        stream: "in",
+        handler: () => expect.unreachable("nobody may"),
+      }),
+    },
+  });
+
+  test("topics, streams, and what the service tells of itself are asked about by names that no method has", async () => {
+    asked.length = 0;
+    const { endpoint, server: served, httpUrl = "" } = await serve(told, { http: { topics: true } });
+    closing.push(() => served.close());
+    const client = connect<typeof told>("told", { endpoints: [endpoint] });
+    closing.push(() => client.close());
+    const news = client.subscribe("news");
+    await news.ready;
+    served.publish("news", "hello");
+    expect((await news.next()).value).toMatchObject({ event: "hello" });
+    const refusal = { code: "UNAUTHORIZED", message: "not yours", fate: "answered" };
+    const secrets = client.subscribe("secrets");
+    await expect(secrets.ready).rejects.toMatchObject(refusal);
+    await expect(secrets.next()).rejects.toMatchObject(refusal);
+    expect(served.topics?.all.get("secrets")?.subscribers.size).toBe(0);
+    let taken = 0;
+    const items = function* (): Generator<number> {
+      for (;;) yield ++taken;
+    };
+    await expect(client.stream("numbers", items()).result).rejects.toMatchObject(refusal);
+    expect(taken).toBe(0);
+    const ask = client as unknown as Client;
+    expect(await ask.call("$stats")).toMatchObject({ state: "ready" });
+    await expect(ask.call("$describe")).rejects.toMatchObject(refusal);
+    await expect(ask.call("$openapi")).rejects.toMatchObject(refusal);
+    expect(await ask.call("$ping")).toEqual({});
+    expect(asked).toEqual(["$subscribe news", "$subscribe secrets", "numbers ", "$stats ", "$describe ", "$openapi "]);
+
+    const status = async (path: string): Promise<number> =>
+      (await fetch(`${httpUrl}${path}`, { method: "HEAD" })).status;
+    expect(await Promise.all(["/topics/secrets", "/topics/news", "/openapi.json", "/?stats", "/"].map(status))).toEqual(
+      [401, 200, 401, 200, 200],
+    );
+  });
+
+  test("a subscriber that is gone before it is decided about is forgotten", async () => {
+    const decision = Promise.withResolvers<boolean>();
+    const slow = service("slow", {
+      authorize: ({ method: name }) => name !== "$subscribe" || decision.promise,
+      topics: { news: unchecked<string>() },
+      methods: { ping: () => "pong" },
+    });
+    const { endpoint, server: served } = await serve(slow);
+    closing.push(() => served.close());
+    const client = connect<typeof slow>("slow", { endpoints: [endpoint] });
+    closing.push(() => client.close());
+    const topic = served.topics?.all.get("news");
+    const left = client.subscribe("news");
+    await expect.poll(() => topic?.asking.size).toBe(1);
+    await left.return();
+    await expect.poll(() => topic?.asking.size).toBe(0);
+    decision.resolve(true);
+    expect(await client.ping()).toBe("pong");
+    expect(topic?.subscribers.size).toBe(0);
+  });
+
+  test("no body is looked at before it is decided whether its sender may call", async () => {
+    const codec = { name: "trap", encode: () => Buffer.from("x"), decode: () => expect.unreachable("looked") };
+    const shut = service("shut", {
+      codec,
+      authorize: () => false,
+      methods: { take: (body: unknown) => body, pour: method({ stream: "both", handler: (items) => items }) },
+    });
+    const { endpoint, server: served } = await serve(shut);
+    closing.push(() => served.close());
+    const client = connect("shut", { endpoints: [endpoint], codec });
+    closing.push(() => client.close());
+    await expect(client.call("take", { a: 1 })).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+    await expect(client.stream("pour", [{ a: 1 }]).result).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  });
+
+  test("what it throws is a bug, and ends the service, whatever was asked", async () => {
+    const endings: Ending[] = [];
+    const broken = service("broken", {
+      authorize: () => {
+        throw new Error("no directory");
+      },
+      methods: { ping: () => "pong" },
+    });
+    const { endpoint, server: served } = await serve(broken, { onCrash: (ending) => endings.push(ending) });
+    closing.push(() => served.close());
+    const client = connect("broken", { endpoints: [endpoint], retry: { attempts: 1 } });
+    closing.push(() => client.close());
+    await expect(client.call("$describe")).rejects.toMatchObject({ code: "ABORTED" });
+    expect(endings).toMatchObject([{ reason: "crashed", error: { message: "no directory" } }]);
   });
 
   test("whoever has proven nothing is told that", async () => {

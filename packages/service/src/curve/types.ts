@@ -7,8 +7,11 @@ export interface ServiceCurve {
    * how a key is changed without an outage. `#` begins a comment.
    */
   readonly secretKeyFile: string;
-  /** Who may connect: public keys in Z85, and files with one a line. Nobody else is let in. */
-  readonly allow: readonly string[];
+  /**
+   * Who may connect: public keys in Z85, and files with one a line; or a function that decides, by the key. Nobody else is let in, and
+   * whoever is taken away, or is a no when the function is asked again, loses the connections that he has: asked each second.
+   */
+  readonly allow: readonly string[] | ((publicKey: string) => boolean | Promise<boolean>);
 }
 
 /** Whom a client talks to, and who it is. */

@@ -17,6 +17,7 @@ import type { Pages } from "./pages.ts";
 import type { TopicReaders } from "./topics.ts";
 import { incomingOf } from "./request.ts";
 import { addressesOf, Router } from "./route.ts";
+import { targetOf } from "./target.ts";
 
 // Not imported: see process/admin.ts.
 const { STATUS_CODES } = process.getBuiltinModule("node:http");
@@ -125,21 +126,18 @@ export class HttpSource implements Source {
     this.#lastArrivalMs = this.#clock.monotonic();
     if (this.#door !== undefined) await this.#door.promise;
     const { method: verb = "", headers } = request;
-    const origin = checkAccess(headers.host, headers.origin, this.#access);
+    const { path, query, host } = targetOf(request);
+    const origin = checkAccess(host, headers.origin, this.#access);
     if (origin !== undefined) exchange.setHeaders({ "access-control-allow-origin": origin, vary: "origin" });
     if (connection.isFull) throw tooManyAtOnce();
-    const [path, query] = splitOnce(request.url ?? "/");
     if ((verb === "GET" || verb === "HEAD") && (path === "/openapi.json" || (path === "/" && this.#explorer))) {
-      this.#pages ??= import("./pages.ts").then((module) => new module.Pages(this.#server));
-      const pages = await this.#pages;
-      if (path === "/") pages.explorer(exchange, query);
-      else pages.description(exchange);
+      await this.#page(exchange, path, query);
       return;
     }
     const verbs = this.#verbsOf(path);
     const topic = this.#topics.get(path);
     if (topic !== undefined && (verb === "GET" || verb === "HEAD")) await this.#subscribe(exchange, topic);
-    else if (verb === "OPTIONS") this.#options(exchange, verbs);
+    else if (verb === "OPTIONS" && (verbs.length > 0 || path === "*")) this.#options(exchange, verbs);
     else {
       const match = verbs.length === 0 ? undefined : this.#router.find(verb === "HEAD" ? "GET" : verb, path);
       if (match === undefined) throw this.#noSuch(exchange, verb, path, verbs);
@@ -157,7 +155,18 @@ export class HttpSource implements Source {
     }
   }
 
+  /** The page itself is the same for every service; what it and the document say of this one is asked about. */
+  async #page(exchange: Exchange, path: string, query: string): Promise<void> {
+    const question = path !== "/" ? "$openapi" : query === "stats" ? "$stats" : undefined;
+    if (question !== undefined) await this.#server.door.ask(question, exchange);
+    this.#pages ??= import("./pages.ts").then((module) => new module.Pages(this.#server));
+    const pages = await this.#pages;
+    if (path === "/") pages.explorer(exchange, query);
+    else pages.description(exchange);
+  }
+
   async #subscribe(exchange: Exchange, topic: string): Promise<void> {
+    await this.#server.door.ask("$subscribe", exchange, topic);
     const { TopicReaders } = await import("./topics.ts");
     // It would be sent away at once.
     if (this.#leaving) throw refusal();
@@ -293,9 +302,4 @@ function topicPaths({ name, topics, methods }: Service, shown: readonly string[]
 function tooManyAtOnce(): ServiceError {
   const message = "too many requests on this connection are unanswered; wait for answers, or use more connections";
   return new ServiceError("BUSY", message, { fate: "not-started", retryable: true });
-}
-
-function splitOnce(url: string): [string, string] {
-  const at = url.indexOf("?");
-  return at < 0 ? [url, ""] : [url.slice(0, at), url.slice(at + 1)];
 }

@@ -92,11 +92,7 @@ class HttpStream implements StreamCaller {
         this.#end();
         stream.stop(gone());
       };
-      if (this.#method.stream === "in") return;
-      stream.granted(streamWindowItems, streamWindowBytes);
-      // Its client learns early that it is taken; what fails at once still has a status of its own.
-      const open = (): void => this.#writer.open();
-      this.#head = this.#server.clock.timer(httpStreamHeadMs, open, { background: true });
+      if (this.#method.stream !== "in") stream.granted(streamWindowItems, streamWindowBytes);
     });
     const { request } = this.#exchange;
     if (this.#stream === undefined || this.#method.stream === "out") return;
@@ -106,6 +102,10 @@ class HttpStream implements StreamCaller {
 
   grant(_id: number, items: number, bytes: number): void {
     this.#room.grant(items, bytes);
+    if (this.#method.stream === "in" || this.#head !== undefined) return;
+    // The first says that it is taken, which its client learns early; what fails at once still has a status of its own.
+    const open = (): void => this.#writer.open();
+    this.#head = this.#server.clock.timer(httpStreamHeadMs, open, { background: true });
   }
 
   /** What the socket has taken makes room for more: a client that reads slowly stops the handler at its `yield`. */

@@ -4,6 +4,7 @@ import { ServiceError } from "../errors.ts";
 import { eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import type { Server } from "../server/server.ts";
 import { lastPlace, type PublishedEvent, type Subscriber } from "../server/topics.ts";
+import type { Content } from "../protocol/content.ts";
 import type { Exchange } from "./exchange.ts";
 import { EventWriter } from "./writers.ts";
 
@@ -63,7 +64,7 @@ class TopicReader implements Subscriber {
     return this.#waiting >= eventQueueMessagesMax || this.#exchange.waitingBytes >= eventQueueBytesMax;
   }
 
-  event({ place, content }: PublishedEvent): void {
+  event({ place }: PublishedEvent, content: Content): void {
     this.#tellMissed(distance(this.#last ?? 0, place) - 1);
     this.#last = place;
     this.#waiting++;

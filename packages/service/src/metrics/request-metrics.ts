@@ -30,7 +30,13 @@ export type RawOutcome = "answered" | "unanswered" | "dropped";
 export type DeliveryOutcome = "acknowledged" | "retried" | "released" | "dead" | "lost";
 
 /** Why this layer, above the socket's own reasons, dropped a peer. */
-export type PeerFault = "malformed-message" | "other-version" | "protocol-violation" | "slow-reader" | "no-raw-handler";
+export type PeerFault =
+  | "malformed-message"
+  | "other-version"
+  | "protocol-violation"
+  | "slow-reader"
+  | "no-raw-handler"
+  | "key-removed";
 
 export class RequestMetrics {
   readonly methods: Map<string, MethodMetrics> = new Map();
@@ -44,6 +50,7 @@ export class RequestMetrics {
     "protocol-violation": 0,
     "slow-reader": 0,
     "no-raw-handler": 0,
+    "key-removed": 0,
   };
 
   /** Deliveries of durable methods, by method and outcome. */

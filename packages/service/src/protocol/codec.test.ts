@@ -26,6 +26,12 @@ const handlers = {
   same: (body: unknown) => body,
 };
 
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -80,6 +86,76 @@ describe("a codec", () => {
     await expect(clientOf(await serving(jsonOnly)).same(1)).rejects.toMatchObject({
       code: "INVALID",
       message: expect.stringContaining("expected JSON and bytes, got one of codec v8"),
+    });
+  });
+
+  test("carries items both ways, and events, each subscriber's as he speaks", async () => {
+    const streaming = {
+      name: "streaming",
+      codec: v8,
+      topics: { ticks: z.date(), sizes: z.bigint() },
+      methods: {
+        count: { stream: "out", input: z.object({ from: z.bigint() }), output: z.bigint() },
+        sum: { stream: "in", input: z.bigint(), output: z.bigint() },
+        later: { stream: "both", input: z.date(), output: z.date() },
+      },
+    } satisfies Contract;
+    const served = service(streaming, {
+      *count({ from }) {
+        yield from;
+        yield from + 1n;
+        return new Set([from]);
+      },
+      async sum(items) {
+        let sum = 0n;
+        for await (const item of items) sum += item;
+        return sum;
+      },
+      async *later(items) {
+        for await (const item of items) yield new Date(item.getTime() + 1);
+      },
+    });
+    const { endpoint, server } = await serve(served);
+    closing.push(() => server.close());
+    const client = connect(streaming, { endpoints: [endpoint] });
+    const { name, methods, topics } = streaming;
+    const plain = connect({ name, methods, topics }, { endpoints: [endpoint] });
+    closing.push(
+      () => client.close(),
+      () => plain.close(),
+    );
+    const counted = client.stream("count", { from: 5n });
+    expect(await all(counted)).toEqual([5n, 6n]);
+    expect(await counted.result).toEqual(new Set([5n]));
+    expect(await client.stream("sum", [1n, 2n]).result).toBe(3n);
+    expect(await all(client.stream("later", [new Date(1)]))).toEqual([new Date(2)]);
+    await expect(client.stream("sum", ["no number"] as never).result).rejects.toMatchObject({ code: "INVALID" });
+
+    const [own, json] = [client.subscribe("ticks"), plain.subscribe("ticks")];
+    await Promise.all([own.ready, json.ready]);
+    expect(server.publish("ticks", new Date(3))).toBe("sent");
+    expect((await own.next()).value?.event).toEqual(new Date(3));
+    expect((await json.next()).value?.event).toBe(new Date(3).toJSON());
+    // What JSON cannot hold, who speaks nothing else misses, and is told so.
+    const [big, small] = [client.subscribe("sizes"), plain.subscribe("sizes")];
+    await Promise.all([big.ready, small.ready]);
+    expect(server.publish("sizes", 7n)).toBe("partly");
+    expect((await big.next()).value?.event).toBe(7n);
+    await expect.poll(() => small.missed).toBe(1);
+  });
+
+  test("another one is a clear error in streams, too", async () => {
+    const sums = {
+      name: "sums",
+      methods: { sum: { stream: "in", input: z.number(), output: z.number() } },
+    } satisfies Contract;
+    const { endpoint, server } = await serve(service(sums, { sum: async (items) => (await all(items)).length }));
+    closing.push(() => server.close());
+    const client = connect({ ...sums, codec: v8 }, { endpoints: [endpoint] });
+    closing.push(() => client.close());
+    await expect(client.stream("sum", [1]).result).rejects.toMatchObject({
+      code: "INVALID",
+      message: "item 1: expected JSON and bytes, got one of codec v8; give service and client the same contract",
     });
   });
 

@@ -30,8 +30,9 @@ export interface Decoded {
   readonly body: Uint8Array | undefined;
 }
 
-/** How many texts each type carries, by its number; a HELLO and a REQUEST may have one more. */
+/** How many texts each type carries, by its number; some may have one more. */
 const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 1, 1, 1, 1];
+const mayHaveMoreTexts: ReadonlySet<number> = new Set([messageType.hello, messageType.request, messageType.open]);
 /** Which types may have a body. */
 const mayHaveBody: ReadonlySet<number> = new Set([
   ...[messageType.welcome, messageType.request, messageType.reply, messageType.error],
@@ -100,7 +101,7 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
   if (content > contentType.coded || (content === contentType.none) !== (body === undefined)) return "malformed";
   if (frames.length > from + 2 || (body !== undefined && !mayHaveBody.has(type))) return "malformed";
   const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  const texts = readTexts(view, count, type === messageType.request || type === messageType.hello);
+  const texts = readTexts(view, count, mayHaveMoreTexts.has(type));
   if (texts === undefined) return "malformed";
   const header = { type, content, mark: view[7] ?? 0, id: view.readUInt32BE(8), number: view.readUInt32BE(12), texts };
   return { header, body };

@@ -3,12 +3,12 @@ import { asError, type Clock, WherryError } from "@wherry/core";
 import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, errorMessageCharactersMax } from "../limits.ts";
-import { contentType } from "../protocol/codes.ts";
 import { type Codec, type Content, decodeArgument, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
 import type { Authorize, Method, RequestContext, Service } from "../service.ts";
 import { admit } from "./authorize.ts";
+import { codecFor, decodeFrom } from "./codec.ts";
 import type { RequestJob } from "./job.ts";
 
 /**
@@ -18,29 +18,23 @@ import type { RequestJob } from "./job.ts";
 export function invoker(service: Service, clock: Clock): (job: RequestJob) => Content | Promise<Content> {
   const { name, ambient, dedupe, codec } = service;
   const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock, codec), codec);
-  const start = authorized(service.authorize, throughMiddleware(service, inner));
+  const run = throughMiddleware(service, inner);
+  const start = authorized(service.authorize, (job) => run(job, decoded(job, codec)));
   return (job) => {
     const { method, context } = job;
     // Not `run`, which sets it back after each: the next job sets its own, and the executor clears the last one's.
     if (ambient) ambientContext.enterWith(context);
-    const value = start(job, decoded(job, codec));
+    const value = start(job);
     return isThenable(value)
-      ? Promise.resolve(value).then((settled) => encodeResult(method, settled, codecOf(job, codec)))
-      : encodeResult(method, value, codecOf(job, codec));
+      ? Promise.resolve(value).then((settled) => encodeResult(method, settled, codecFor(job.caller, codec)))
+      : encodeResult(method, value, codecFor(job.caller, codec));
   };
 }
 
-/** The service's codec, if this caller speaks it. */
-function codecOf({ caller }: RequestJob, codec: Codec | undefined): Codec | undefined {
-  return codec !== undefined && caller.codec === codec.name ? codec : undefined;
-}
-
-function decoded({ method, content, body, caller }: RequestJob, codec: Codec | undefined): unknown {
+function decoded(job: RequestJob, codec: Codec | undefined): unknown {
+  const { method, caller } = job;
   try {
-    // From a broker, nobody says which: it is the one that the service had.
-    if (content === contentType.coded && caller.codec !== undefined && caller.codec !== codec?.name)
-      throw otherCodec(caller.codec, codec);
-    return decodeArgument(content, body, codec);
+    return decodeFrom(caller, job, codec);
   } catch (error) {
     return blame(method)(error);
   }
@@ -78,19 +72,13 @@ function performingOnce(once: Once, codec: Codec | undefined): Perform {
   };
 }
 
-/** A durable call has been asked about when it was stored. */
-function authorized(authorize: Authorize | undefined, inner: Perform): Perform {
-  if (authorize === undefined) return inner;
-  return async (job, body) => {
+/** Before anything of the body is looked at. A durable call has been asked about when it was stored. */
+function authorized(authorize: Authorize | undefined, run: (job: RequestJob) => unknown): (job: RequestJob) => unknown {
+  if (authorize === undefined) return run;
+  return async (job) => {
     if (job.caller.delivers !== true) await admit(authorize, job.context);
-    return inner(job, body);
+    return run(job);
   };
-}
-
-function otherCodec(theirs: string, codec: Codec | undefined): ServiceError {
-  const ours = codec === undefined ? "JSON and bytes" : `JSON, bytes and codec ${codec.name}`;
-  const message = `body: expected ${ours}, got one of codec ${theirs}; give service and client the same contract`;
-  return new ServiceError("INVALID", message);
 }
 
 /**

@@ -25,8 +25,13 @@ export function answerOwn(server: Server, caller: Caller, id: number, method: st
 
 async function introspect(server: Server, caller: Caller, id: number, method: string): Promise<void> {
   try {
+    await server.door.ask(method, caller);
     caller.reply(id, encodeContent(await told(server, method)));
   } catch (error) {
+    if (ServiceError.is(error)) {
+      caller.fail(id, error);
+      return;
+    }
     // Never a crash for the sake of looking: a schema's own converter may throw whatever it likes.
     server.log.error({ err: asError(error), method }, `${method} could not be answered`);
     caller.fail(id, new ServiceError("ABORTED", `${method} could not be answered; the service's log says why`));

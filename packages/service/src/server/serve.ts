@@ -1,6 +1,7 @@
 // A service on a real ROUTER socket, in this process: what `run` builds on, and what a test of a service starts.
 import { type Clock, type Logger, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
-import { router, type SocketOptions } from "@wherry/zmtp";
+import { router, type RouterSocket } from "@wherry/zmtp";
+import type { ServiceSecurity } from "../curve/serving.ts";
 import type { ServiceCurve } from "../curve/types.ts";
 import type { HttpOptions } from "../http/source.ts";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
@@ -47,7 +48,12 @@ export interface Serving {
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
   const { host = "127.0.0.1", port = 0, clock = new SystemClock() } = options;
   const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
-  const socket = router({ clock, ...limits, ...(await securityOf(options)) });
+  const secured = await securityOf(options);
+  const socket = router({
+    clock,
+    ...limits,
+    ...(secured.security === undefined ? {} : { security: secured.security }),
+  });
   const server = new Server(socket, service, {
     clock,
     log: options.log ?? silentLogger,
@@ -55,6 +61,7 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
     pod: options.pod,
     onCrash: options.onCrash ?? escape,
   });
+  await guardStanding(server, socket, secured, options);
   let endpoint: string;
   let httpUrl: string | undefined;
   try {
@@ -76,10 +83,24 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
 }
 
 /** What encrypts is loaded only where it is asked for. */
-async function securityOf({ curve, log = silentLogger }: ServeOptions): Promise<Pick<SocketOptions, "security">> {
+async function securityOf({ curve, log = silentLogger }: ServeOptions): Promise<Partial<ServiceSecurity>> {
   if (curve === undefined) return {};
   const { serviceSecurity } = await import("../curve/serving.ts");
-  return { security: serviceSecurity(curve, log) };
+  return serviceSecurity(curve, log);
+}
+
+/** Whose key is taken away loses his connections, too. */
+async function guardStanding(
+  server: Server,
+  socket: RouterSocket,
+  { allows }: Partial<ServiceSecurity>,
+  { log = silentLogger }: ServeOptions,
+): Promise<void> {
+  if (allows === undefined) return;
+  const { StandingConnections } = await import("../curve/standing.ts");
+  const { clock } = server;
+  const standing = new StandingConnections({ socket, allows, clock, log, revoke: (peer) => server.revoke(peer) });
+  void server.ended.then(() => standing.stop());
 }
 
 /** Nothing of brokers is loaded for a service without durable methods. */

@@ -1,7 +1,7 @@
 // A service on a socket: its life from starting to ended. Messages are taken apart by intake.ts, requests accepted and answered by
 // requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
 import { asError, type Clock, type Logger, type Random, SystemRandom, type Timer, WherryError } from "@wherry/core";
-import type { RouterSocket, Sendable } from "@wherry/zmtp";
+import type { Peer, RouterSocket, Sendable } from "@wherry/zmtp";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
 import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
@@ -11,6 +11,7 @@ import { encode } from "../protocol/frames.ts";
 import type { DurableReceipt, Service } from "../service.ts";
 import { leaveContext } from "../current-context.ts";
 import type { PublishOptions, Published } from "../topic.ts";
+import { Door, keyRemoved } from "./authorize.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
@@ -60,6 +61,7 @@ export class Server {
   readonly traceIds: TraceIds;
   /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
   store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
+  readonly door: Door;
   /** When it was made, by `Clock.monotonic`. */
   readonly startedMs: number;
   /** The same, as handlers get it. */
@@ -91,6 +93,7 @@ export class Server {
     this.startedMs = this.clock.monotonic();
     this.traceIds = new TraceIds(options.random ?? new SystemRandom());
     this.requests = new Requests(this);
+    this.door = new Door(this);
     this.log = options.log;
     this.userLog = templated(options.log);
     this.#onCrash = options.onCrash;
@@ -153,6 +156,18 @@ export class Server {
     this.metrics.faults[fault]++;
     this.log.debug({ peer: session.peer.address, name: session.name, fault }, "peer dropped");
     session.peer.close(fault);
+  }
+
+  /** Ends a connection whose client's key was taken away; the client is told so, if it speaks the request protocol. */
+  revoke(peer: Peer): void {
+    const session = this.sessions.get(peer.id);
+    if (session === undefined) {
+      this.metrics.faults["key-removed"]++;
+      peer.close("key-removed");
+      return;
+    }
+    session.fail(0, keyRemoved());
+    this.drop(session, "key-removed");
   }
 
   /** Takes a request from a caller of any kind, and starts it when its turn comes. @returns undefined when it is answered already. */

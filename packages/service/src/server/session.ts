@@ -97,8 +97,8 @@ export class Session implements Caller, StreamCaller, Subscriber {
     return queuedMessages >= eventQueueMessagesMax || queuedBytes >= eventQueueBytesMax;
   }
 
-  event({ frames }: PublishedEvent): void {
-    this.send(frames);
+  event(event: PublishedEvent, content: Content): void {
+    this.send(event.framesOf(content));
   }
 
   position(topic: string, last: number, id: number): void {

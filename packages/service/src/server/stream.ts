@@ -3,16 +3,18 @@
 import type { Timer } from "@wherry/core";
 import { ambientContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
-import { type Content, decodeArgument } from "../protocol/content.ts";
-import { validate } from "../schema.ts";
+import type { Codec, Content } from "../protocol/content.ts";
 import type { Method } from "../service.ts";
+import { type CallSpan, openTelemetry } from "../tracing/open-telemetry.ts";
 import { Inbox } from "../stream/inbox.ts";
 import { SendWindow } from "../stream/window.ts";
 import { admit } from "./authorize.ts";
+import { codecFor, decodeFrom } from "./codec.ts";
 import type { Incoming, StreamCaller } from "./caller.ts";
 import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
 import { isEchoOf, StreamJobContext } from "./job.ts";
 import type { Server } from "./server.ts";
+import { argumentOf, checkItem, iteratorOf, named } from "./stream-values.ts";
 
 /** How a stream tells of itself. */
 export interface StreamEvents {
@@ -40,6 +42,8 @@ export class ServerStream {
   /** What became of returning the generator. */
   #returned: unknown;
   #over = false;
+  /** Records it, where somebody wants that. */
+  #span: CallSpan | undefined;
   readonly #deadline: Timer | undefined;
 
   constructor(server: Server, caller: StreamCaller, method: Method, opening: Incoming, events: StreamEvents) {
@@ -78,12 +82,19 @@ export class ServerStream {
     });
   }
 
-  /** Says that it is taken, and starts its handler. */
+  /** Starts its handler, and says that it is taken: to a caller who may. */
   start(opening: Content): void {
+    if (this.#server.service.authorize === undefined) this.#taken();
+    const span = openTelemetry()?.request(this.#server.service.name, this.context);
+    this.#span = span;
+    if (span !== undefined) this.context.trace = span.traceparent;
+    const run = (): Promise<void> => (span === undefined ? this.#run(opening) : span.within(() => this.#run(opening)));
+    void (this.#server.service.ambient ? ambientContext.run(this.context, run) : run());
+  }
+
+  #taken(): void {
     if (this.#inbox === undefined) this.#grant(0, 0);
     else this.#inbox.open();
-    const run = (): Promise<void> => this.#run(opening);
-    void (this.#server.service.ambient ? ambientContext.run(this.context, run) : run());
   }
 
   /** The client takes so many more. */
@@ -104,13 +115,13 @@ export class ServerStream {
    * @returns false when it breaks the rules
    */
   item(place: number, { content, body }: Content, what = `item ${place}`): boolean {
-    if (this.#inbox === undefined) return false;
+    if (this.#inbox?.takes(place) !== true) return false;
     this.itemsIn++;
     let value: unknown;
     try {
-      value = decodeArgument(content, body);
+      value = decodeFrom(this.caller, { content, body }, this.#server.service.codec);
     } catch (error) {
-      // No JSON: the stream is worth nothing more, but its connection is sound. It is counted, for others follow it.
+      // Nothing that can be read: the stream is worth nothing more, but its connection is sound. It is counted, for others follow it.
       if (ServiceError.is(error)) this.stop(named(what, error));
     }
     return this.#inbox.push(place, value, body?.length ?? 0);
@@ -145,20 +156,30 @@ export class ServerStream {
       // Middleware stands around a stream as around a call: its `next` resolves to the stream's reply.
       const perform = (_stream: this, given: unknown): Promise<unknown> =>
         this.method.stream === "in" ? this.#gather() : this.#emit(given);
-      const argument = this.method.stream === "out" ? this.#decoded(opening) : undefined;
       const { authorize } = this.#server.service;
-      if (authorize !== undefined) await admit(authorize, this.context);
+      if (authorize !== undefined) {
+        await admit(authorize, this.context);
+        // Cancelled while it was decided: nothing starts.
+        if (this.#stopping !== undefined) throw this.#stopping;
+        this.#taken();
+      }
+      const argument = this.method.stream === "out" ? this.#decoded(opening) : undefined;
       const reply = await throughMiddleware<this>(this.#server.service, perform)(this, argument);
-      if (this.#stopping === undefined) this.#reply(encodeResult(this.method, reply));
+      if (this.#stopping === undefined) this.#reply(encodeResult(this.method, reply, this.#codec));
       else this.#fail(this.#stopping);
     } catch (thrown) {
       this.#threw(thrown);
     }
   }
 
-  #decoded({ content, body }: Content): unknown {
+  /** For what goes out. */
+  get #codec(): Codec | undefined {
+    return codecFor(this.caller, this.#server.service.codec);
+  }
+
+  #decoded(content: Content): unknown {
     try {
-      return decodeArgument(content, body);
+      return decodeFrom(this.caller, content, this.#server.service.codec);
     } catch (error) {
       return blame(this.method)(error);
     }
@@ -174,6 +195,7 @@ export class ServerStream {
     const argument = this.#inbox ?? (await argumentOf(method, given));
     const iterator = iteratorOf(method, await method.handler(argument, this.context));
     this.#iterator = iterator;
+    const codec = this.#codec;
     for (;;) {
       if (!this.#window.isOpen) await this.#window.opens();
       if (this.#isStopping()) break;
@@ -182,7 +204,7 @@ export class ServerStream {
       if (this.#isStopping()) break;
       if (step.done === true) return step.value;
       const item = output(method, step.value);
-      this.#sendItem(encodeResult(method, isThenable(item) ? await item : item));
+      this.#sendItem(encodeResult(method, isThenable(item) ? await item : item, codec));
     }
     // What its `finally` throws is thrown here.
     this.#returned ??= this.#return();
@@ -224,11 +246,15 @@ export class ServerStream {
   }
 
   #reply(content: Content): void {
-    if (this.#settle("OK")) this.caller.reply(this.id, content);
+    if (!this.#settle("OK")) return;
+    this.#span?.end();
+    this.caller.reply(this.id, content);
   }
 
   #fail(error: ServiceError): void {
-    if (this.#settle(error.code)) this.caller.fail(this.id, error);
+    if (!this.#settle(error.code)) return;
+    this.#span?.end(error, error.fate !== "answered");
+    this.caller.fail(this.id, error);
   }
 
   #settle(code: string): boolean {
@@ -241,38 +267,6 @@ export class ServerStream {
     this.#events.over(this, code);
     return true;
   }
-}
-
-async function argumentOf(method: Method, value: unknown): Promise<unknown> {
-  try {
-    return method.input === undefined ? value : await validate(method.input, value, "body");
-  } catch (error) {
-    return blame(method)(error);
-  }
-}
-
-/** @param place in the stream: items are checked in their order */
-function checkItem(method: Method, value: unknown, place: number): unknown {
-  try {
-    const valid = method.input === undefined ? value : validate(method.input, value, `item ${place}`);
-    return valid instanceof Promise ? valid.catch(blame(method)) : valid;
-  } catch (error) {
-    return blame(method)(error);
-  }
-}
-
-/** An error about an item, which says about which. */
-function named(what: string, error: ServiceError): ServiceError {
-  return new ServiceError(error.code, error.message.replace(/^body\b/, what), { cause: error });
-}
-
-function iteratorOf(method: Method, made: unknown): Iterator<unknown> | AsyncIterator<unknown> {
-  const items = made as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined;
-  const iterator = items?.[Symbol.asyncIterator]?.() ?? items?.[Symbol.iterator]?.();
-  if (iterator !== undefined) return iterator;
-  throw new TypeError(
-    `stream ${method.name}: expected its handler to return an iterable, as an async function* does, got ${typeof made}`,
-  );
 }
 
 function tooLate(): ServiceError {

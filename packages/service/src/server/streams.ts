@@ -43,9 +43,9 @@ export class Streams {
   #opened(session: Session, { header, body }: Decoded): boolean {
     const { id, mark: attempt, number, texts, content } = header;
     if (session.has(id)) return false;
-    const [method = "", key = "", trace = ""] = texts;
+    const [method = "", key = "", trace = "", traceState] = texts;
     const withinMs = number === 0 ? Number.POSITIVE_INFINITY : number;
-    const opening = { id, method, key, trace, attempt, withinMs, content, body };
+    const opening = { id, method, key, trace, traceState, attempt, withinMs, content, body };
     this.open(opening, session, (stream) => session.streams.set(id, stream));
     return true;
   }

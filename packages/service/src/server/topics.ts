@@ -1,9 +1,10 @@
 // Who is subscribed to what, and an event's way to them: encoded once, at most once to each, and what one misses is counted and told.
 // Nothing is kept. Loaded only by services that have topics.
 import { asError, type Timer, WherryError } from "@wherry/core";
+import type { ServiceError } from "../errors.ts";
 import { eventCatchUpMs } from "../limits.ts";
-import { messageType } from "../protocol/codes.ts";
-import { type Content, encodeContent } from "../protocol/content.ts";
+import { contentType, messageType } from "../protocol/codes.ts";
+import { type Codec, type Content, encodeContent } from "../protocol/content.ts";
 import { encode, type Header } from "../protocol/frames.ts";
 import { type Schema, validate } from "../schema.ts";
 import type { PublishOptions, Published } from "../topic.ts";
@@ -16,20 +17,63 @@ export class PublishedEvent {
   readonly topic: string;
   /** Among its pod's events of this topic, from 1; after 2³² − 1 comes 1. */
   readonly place: number;
-  readonly content: Content;
-  #frames: readonly Uint8Array[] | undefined;
+  readonly #content: EventContent;
+  readonly #frames: Map<Content, readonly Uint8Array[]> = new Map();
 
-  constructor(topic: string, place: number, content: Content) {
+  constructor(topic: string, place: number, content: EventContent) {
     this.topic = topic;
     this.place = place;
-    this.content = content;
+    this.#content = content;
   }
 
-  /** As an EVENT message, encoded once for all. */
-  get frames(): readonly Uint8Array[] {
-    const { topic, place, content } = this;
-    const fields = { number: place, texts: [topic], content: content.content };
-    return (this.#frames ??= encode(messageType.event, fields, content.body));
+  /** What a subscriber who speaks this codec gets; undefined: it cannot be said to him. */
+  contentFor(codec: string | undefined): Content | undefined {
+    return this.#content.for(codec);
+  }
+
+  /** As an EVENT message, encoded once for all who speak the same. */
+  framesOf(content: Content): readonly Uint8Array[] {
+    let frames = this.#frames.get(content);
+    if (frames === undefined) {
+      const fields = { number: this.place, texts: [this.topic], content: content.content };
+      frames = encode(messageType.event, fields, content.body);
+      this.#frames.set(content, frames);
+    }
+    return frames;
+  }
+}
+
+/** An event's value in the forms that its subscribers speak: by the service's codec, or as JSON, each made when first wanted. */
+class EventContent {
+  readonly #value: unknown;
+  readonly #codec: Codec | undefined;
+  readonly #own: Content;
+  #json: Content | null | undefined;
+  readonly #notJson: (error: Error) => void;
+
+  /** @param notJson told of a value that only the codec can hold. @throws what the codec, or JSON where there is none, cannot hold */
+  constructor(value: unknown, codec: Codec | undefined, notJson: (error: Error) => void) {
+    this.#value = value;
+    this.#codec = codec;
+    this.#own = encodeContent(value, codec);
+    // Bytes and nothing are the same to all.
+    if (this.#own.content !== contentType.coded) this.#json = this.#own;
+    this.#notJson = notJson;
+  }
+
+  for(codec: string | undefined): Content | undefined {
+    if (this.#codec !== undefined && codec === this.#codec.name) return this.#own;
+    if (this.#json === undefined) this.#json = this.#encodeJson();
+    return this.#json ?? undefined;
+  }
+
+  #encodeJson(): Content | null {
+    try {
+      return encodeContent(this.#value);
+    } catch (error) {
+      this.#notJson(asError(error));
+      return null;
+    }
   }
 }
 
@@ -37,7 +81,10 @@ export class PublishedEvent {
 export interface Subscriber {
   /** What waits for it already is as much as may wait: it misses events until that has changed. */
   readonly isSlow: boolean;
-  event(event: PublishedEvent): void;
+  /** The name of the codec that it speaks; absent: JSON alone. */
+  readonly codec?: string | undefined;
+  /** @param content what `contentFor` its codec gave */
+  event(event: PublishedEvent, content: Content): void;
   /** How far the topic is: what lies between it and the last event was missed. @param id of its SUBSCRIBE, or 0 */
   position(topic: string, last: number, id: number): void;
 }
@@ -47,6 +94,8 @@ interface Topic {
   readonly name: string;
   readonly schema: Schema;
   readonly subscribers: Set<Subscriber>;
+  /** Those of which it is not decided whether they may, with the id of their last SUBSCRIBE. */
+  readonly asking: Map<Subscriber, number>;
   /** Those that missed the newest events, and have not been told yet how many. */
   readonly behind: Set<Subscriber>;
   /** Place of the last event. */
@@ -54,6 +103,8 @@ interface Topic {
   published: number;
   /** Each subscriber counted by itself. */
   missed: number;
+  /** The log has said that JSON cannot hold its events. */
+  untold: boolean;
 }
 
 export const lastPlace = 0xffffffff;
@@ -67,8 +118,8 @@ export class Topics {
     this.#server = server;
     this.all = new Map(
       [...server.service.topics].map(([name, schema]) => {
-        const counts = { last: 0, published: 0, missed: 0 };
-        return [name, { name, schema, subscribers: new Set(), behind: new Set(), ...counts }];
+        const counts = { last: 0, published: 0, missed: 0, untold: false };
+        return [name, { name, schema, subscribers: new Set(), asking: new Map(), behind: new Set(), ...counts }];
       }),
     );
   }
@@ -79,9 +130,32 @@ export class Topics {
     const topic = this.all.get(name);
     if (type === messageType.unsubscribe) {
       topic?.subscribers.delete(session);
+      topic?.asking.delete(session);
       topic?.behind.delete(session);
     } else if (topic === undefined) session.fail(id, noTopic(this.#server.service, name));
-    else this.subscribe(topic, session, id);
+    else if (this.#server.service.authorize === undefined) this.subscribe(topic, session, id);
+    else void this.#ask(topic, session, id);
+  }
+
+  /** One question at a time for each subscriber and topic; it may take itself back, or leave, meanwhile. */
+  async #ask(topic: Topic, session: Session, id: number): Promise<void> {
+    const { asking, name } = topic;
+    const isAsked = asking.has(session);
+    asking.set(session, id);
+    if (isAsked) return;
+    const asked = this.#server.door.ask("$subscribe", session, name) ?? Promise.resolve();
+    const refused = await asked.then(
+      () => undefined,
+      (error: unknown) => error as ServiceError,
+    );
+    const last = asking.get(session);
+    if (last === undefined) return;
+    asking.delete(session);
+    if (refused === undefined) this.subscribe(topic, session, last);
+    else {
+      topic.subscribers.delete(session);
+      session.fail(last, refused);
+    }
   }
 
   /** From now on it gets the topic's events; it is told at once how far the topic is. */
@@ -91,8 +165,9 @@ export class Topics {
   }
 
   forget(subscriber: Subscriber): void {
-    for (const { subscribers, behind } of this.all.values()) {
+    for (const { subscribers, asking, behind } of this.all.values()) {
       subscribers.delete(subscriber);
+      asking.delete(subscriber);
       behind.delete(subscriber);
     }
   }
@@ -101,21 +176,39 @@ export class Topics {
   publish(name: string, event: unknown, { onSlow = "drop" }: PublishOptions = {}): Published {
     const topic = this.all.get(name);
     if (topic === undefined) throw invalid(name, `service ${this.#server.service.name} has no such topic`);
-    const content = encodeEvent(topic, event);
+    const content = this.#encoded(topic, event);
     const slow = new Set([...topic.subscribers].filter(({ isSlow }) => isSlow));
     if (onSlow === "refuse" && slow.size > 0) return "refused";
     topic.published++;
     topic.last = topic.last === lastPlace ? 1 : topic.last + 1;
     const published = new PublishedEvent(name, topic.last, content);
+    let missed = 0;
     for (const subscriber of topic.subscribers) {
-      if (slow.has(subscriber)) this.#miss(topic, subscriber);
-      else {
+      const own = slow.has(subscriber) ? undefined : published.contentFor(subscriber.codec);
+      if (own === undefined) {
+        missed++;
+        this.#miss(topic, subscriber);
+      } else {
         topic.behind.delete(subscriber);
-        subscriber.event(published);
+        subscriber.event(published, own);
       }
     }
     if (topic.subscribers.size === 0) return "nobody";
-    return slow.size === 0 ? "sent" : slow.size < topic.subscribers.size ? "partly" : "refused";
+    return missed === 0 ? "sent" : missed < topic.subscribers.size ? "partly" : "refused";
+  }
+
+  #encoded(topic: Topic, event: unknown): EventContent {
+    const { service, log } = this.#server;
+    try {
+      return new EventContent(checked(topic, event), service.codec, (error) => {
+        if (topic.untold) return;
+        topic.untold = true;
+        const text = `topic ${topic.name}: JSON cannot hold its events; subscribers without codec ${service.codec?.name ?? ""} miss them`;
+        log.warn({ topic: topic.name, problem: error.message }, text);
+      });
+    } catch (error) {
+      throw invalid(topic.name, asError(error).message, error);
+    }
   }
 
   #miss(topic: Topic, subscriber: Subscriber): void {
@@ -146,17 +239,11 @@ export class Topics {
   }
 }
 
-function encodeEvent({ name, schema }: Topic, event: unknown): Content {
-  try {
-    const valid = validate(schema, event, "event");
-    if (valid instanceof Promise) {
-      valid.catch(() => undefined);
-      throw new TypeError("its schema checks asynchronously; events are published in order, so it must be synchronous");
-    }
-    return encodeContent(valid);
-  } catch (error) {
-    throw invalid(name, asError(error).message, error);
-  }
+function checked({ schema }: Topic, event: unknown): unknown {
+  const valid = validate(schema, event, "event");
+  if (!(valid instanceof Promise)) return valid;
+  valid.catch(() => undefined);
+  throw new TypeError("its schema checks asynchronously; events are published in order, so it must be synchronous");
 }
 
 function invalid(name: string, why: string, cause?: unknown): WherryError {

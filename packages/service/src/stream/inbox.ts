@@ -57,9 +57,14 @@ export class Inbox<Item = unknown> implements AsyncIterableIterator<Item, undefi
     this.#grant(streamWindowItems, streamWindowBytes);
   }
 
+  /** May an item come, and is it this one's turn? */
+  takes(place: number): boolean {
+    return place === this.#received + 1 && this.#items > 0 && this.#bytes > 0;
+  }
+
   /** Takes an item in. @returns false when it is out of place or beyond what was granted. */
   push(place: number, value: unknown, bytes: number): boolean {
-    if (place !== this.#received + 1 || this.#items < 1 || this.#bytes < 1) return false;
+    if (!this.takes(place)) return false;
     this.#received++;
     this.#items--;
     this.#bytes -= bytes;

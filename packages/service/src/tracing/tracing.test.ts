@@ -83,6 +83,12 @@ test("a request's header has three texts, or a fourth; others have what they hav
   expect(decode(encode(messageType.error, { texts: ["A", "b"] }))).toBe("malformed");
 });
 
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
 const back = service("back", {
   concurrency: 10,
   methods: {
@@ -91,6 +97,39 @@ const back = service("back", {
       throw new ServiceError("SOLD_OUT", "none left");
     },
   },
+});
+
+test("without any library the tracestate of a request goes on to the streams that its handler opens", async () => {
+  const far = service("far", {
+    methods: {
+      state: method({
+        stream: "out",
+        *handler(_body: unknown, { traceState, trace: at }) {
+          yield [at, traceState];
+        },
+      }),
+    },
+  });
+  await using fars = await testClient(far);
+  const near = service("near", {
+    methods: {
+      ask: (_body: unknown, context) =>
+        all(
+          fars.stream("state", undefined, {
+            parent: {
+              ...context,
+              traceState: "a=1",
+              trace: parent,
+              remainingMs: 5000,
+              signal: context.signal,
+            },
+          }),
+        ),
+    },
+  });
+  await using nears = await testClient(near);
+  const [[at = "", state] = []] = await nears.ask();
+  expect([at.slice(0, 36), state]).toEqual([parent.slice(0, 36), "a=1"]);
 });
 
 test("without any library each call has a trace, nested ones their callers', each its own place", async () => {
@@ -198,6 +237,48 @@ describe("with OpenTelemetry", () => {
       ["attempt failed", "ABORTED"],
       ["attempt", 2],
     ]);
+  });
+
+  test("a stream is a span at both sides, its items' handlers within; each attempt is an event", async () => {
+    await using backs = await testClient(back);
+    const served = service("streams", {
+      methods: {
+        out: method({
+          stream: "out",
+          async *handler(_body: unknown, { traceState }) {
+            yield traceState;
+            yield await backs.where();
+          },
+        }),
+        refused: method({
+          stream: "in",
+          handler: () => {
+            throw new ServiceError("SOLD_OUT", "none left");
+          },
+        }),
+      },
+    });
+    await using client = await testClient(served);
+    const caller = service("caller", {
+      methods: { read: async () => all(client.stream("out")) },
+    });
+    await using outer = await testClient(caller);
+    await outer.read();
+    const chain = [
+      spanOf("caller/read", SpanKind.SERVER),
+      spanOf("streams/out", SpanKind.CLIENT),
+      spanOf("streams/out", SpanKind.SERVER),
+      spanOf("back/where", SpanKind.CLIENT),
+    ];
+    expect(chain.slice(1).map((span) => span.parentSpanContext?.spanId)).toEqual(
+      chain.slice(0, 3).map((span) => span.spanContext().spanId),
+    );
+    expect(chain[1]?.events.map(({ name }) => name)).toEqual(["attempt"]);
+    expect([chain[1]?.status.code, chain[2]?.status.code]).toEqual([SpanStatusCode.UNSET, SpanStatusCode.UNSET]);
+    await expect(client.stream("refused", []).result).rejects.toMatchObject({ code: "SOLD_OUT" });
+    const [server, own] = [spanOf("streams/refused", SpanKind.SERVER), spanOf("streams/refused", SpanKind.CLIENT)];
+    expect([server.attributes["error.type"], server.status.code]).toEqual(["SOLD_OUT", SpanStatusCode.UNSET]);
+    expect([own.attributes["error.type"], own.status.code]).toEqual(["SOLD_OUT", SpanStatusCode.ERROR]);
   });
 
   test("what a handler of another library makes its own active span stays inside", async () => {
