@@ -44,6 +44,7 @@ describe("help", () => {
     "describe",
     "repl",
     "dead-letters",
+    "keygen",
     "probe",
     "kubeconfig",
     "kubectl",

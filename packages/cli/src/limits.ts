@@ -50,6 +50,8 @@ export const cliLimits = {
   bodyCharsMax: 67_108_864,
   replicasMax: 500,
   nodesMax: 32,
+  /** `wherry call --deadline` when none is given; a stream has none then. */
+  callDeadline: "5s",
   callCountMax: 100_000_000,
   callConcurrencyMax: 100_000,
   /** How often `wherry down` starts over when the daemon is killed while it drains. */

@@ -7,6 +7,7 @@ import type { DescribeOptions } from "./commands/describe.ts";
 import type { DownOptions } from "./commands/down.ts";
 import type { InitOptions } from "./commands/init.ts";
 import type { ListOptions } from "./commands/list.ts";
+import type { KeygenOptions } from "./commands/keygen.ts";
 import type { LogsOptions } from "./commands/logs.ts";
 import type { ManifestOptions } from "./commands/manifest.ts";
 import type { ProbeCommandOptions } from "./commands/probe.ts";
@@ -15,6 +16,7 @@ import type { StatusOptions } from "./commands/status.ts";
 import type { UpOptions } from "./commands/up.ts";
 import type { CommonOptions } from "./common-options.ts";
 import type { Context } from "./context.ts";
+import { curveFlags } from "./curve.ts";
 import { exitCodes } from "./errors.ts";
 
 const times = "500ms, 2s or 1m; a bare number is seconds";
@@ -27,7 +29,7 @@ Exit codes:
   ${exitCodes.alreadyRunning}    a cluster of that name already runs
   ${exitCodes.notRunning}    no cluster of that name runs
   ${exitCodes.daemonLost}    the daemon died: pods live on, its log says why, "wherry up" adopts them
-  ${exitCodes.interrupted}  stopped by a second Ctrl-C
+  ${exitCodes.interrupted}  stopped by a second Ctrl-C; a stream, by the first
   "wherry kubectl" passes kubectl's own exit code on.
 
 State is kept in $WHERRY_HOME (default: $XDG_STATE_HOME/wherry, else ~/.local/state/wherry), one folder a cluster.`;
@@ -150,13 +152,27 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await list(options, context));
     });
 
-  command("call <service> <method> [body]", "send a request to a service, through discovery and balancing", [
-    "wherry call echo echo hello",
-    "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
-    "wherry call echo echo - < body.json                          - reads the body from stdin; @ means nothing special",
-    "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
-  ])
-    .option("--deadline <time>", `for one request, over all attempts: ${times}`, "5s")
+  const encrypted = (of: Command): Command =>
+    Object.values(curveFlags).reduce(
+      (known, { flag, env, help }) => known.addOption(new Option(flag, help).env(env)),
+      of,
+    );
+
+  encrypted(
+    command(
+      "call <service> <method> [body]",
+      "send a request to a service, or open a stream, through discovery and balancing",
+      [
+        "wherry call echo echo hello",
+        "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
+        "wherry call echo echo - < body.json                          - reads the body from stdin; @ means nothing special",
+        "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
+        "wherry call shop watch                                       a stream: a line of JSON for each item, until Ctrl-C",
+        "wherry call shop upload < items.ndjson                       a stream that takes items: a line of JSON each",
+      ],
+    ),
+  )
+    .option("--deadline <time>", `for one request, over all attempts: ${times} (default: 5s; a stream has none)`)
     .option("--count <n>", "requests to send", "1")
     .option("--concurrency <n>", "requests outstanding at once", "1")
     .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {
@@ -164,12 +180,14 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await call(service, method, body, options, context));
     });
 
-  command("describe <service>", "what a service has: methods, topics, types; and how its pods are", [
-    "wherry describe echo",
-    "wherry describe echo.shop --all            what each pod has done, method by method",
-    "wherry describe echo --output json         schemas in full",
-    "wherry describe echo --output openapi      its HTTP addresses, as an OpenAPI document",
-  ])
+  encrypted(
+    command("describe <service>", "what a service has: methods, topics, types; and how its pods are", [
+      "wherry describe echo",
+      "wherry describe echo.shop --all            what each pod has done, method by method",
+      "wherry describe echo --output json         schemas in full",
+      "wherry describe echo --output openapi      its HTTP addresses, as an OpenAPI document",
+    ]),
+  )
     .option("--all", "every pod, and each method's counts and latencies in it")
     .option("--deadline <time>", `for the answers: ${times}`, "5s")
     .addOption(output("json", "yaml", "openapi"))
@@ -178,10 +196,16 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await describe(service, options, context));
     });
 
-  command("repl <service>", "a prompt with a service's methods in reach; Node's own, so anything else works as well", [
-    "wherry repl shop                             then: shop.buy({ count: 1 })",
-    "echo 'shop.stock()' | wherry repl shop       one line after the other; in scripts, rather wherry call",
-  ])
+  encrypted(
+    command(
+      "repl <service>",
+      "a prompt with a service's methods in reach; Node's own, so anything else works as well",
+      [
+        "wherry repl shop                             then: shop.buy({ count: 1 })",
+        "echo 'shop.stock()' | wherry repl shop       one line after the other; in scripts, rather wherry call",
+      ],
+    ),
+  )
     .option("--deadline <time>", `of calls that say nothing else: ${times}`, "5s")
     .action(async (service: string, options: ReplCommandOptions) => {
       const { repl } = await import("./commands/repl.ts");
@@ -206,10 +230,24 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await deadLetters(service, method, options, context));
     });
 
-  command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [
-    "wherry probe tcp://127.0.0.1:5555",
-    "wherry probe tcp://$(POD_IP):5555 --timeout 500ms      as an exec probe in a manifest",
+  command("keygen [name]", "a pair of keys for encrypted services", [
+    "wherry keygen shop                   writes shop.secret, which nobody else may read, and shop.pub",
+    "wherry keygen                        prints both keys",
+    "wherry keygen --public-of shop.secret",
   ])
+    .option("--public-of <file>", "print the public key that belongs to the secret one in this file")
+    .addOption(output("json"))
+    .action(async (name: string | undefined, options: KeygenOptions) => {
+      const { keygen } = await import("./commands/keygen.ts");
+      done(keygen(name, options, context));
+    });
+
+  encrypted(
+    command("probe <endpoint>", "one in-line request; exit code 0 when it was answered", [
+      "wherry probe tcp://127.0.0.1:5555",
+      "wherry probe tcp://$(POD_IP):5555 --timeout 500ms      as an exec probe in a manifest",
+    ]),
+  )
     .option("--timeout <time>", `for the answer: ${times}`, "500ms")
     .option("--raw", "send a plain ZeroMQ request; any answer counts")
     .action(async (endpoint: string, options: ProbeCommandOptions) => {

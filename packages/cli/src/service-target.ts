@@ -94,6 +94,8 @@ export async function askService(client: Client, name: string, question: "$descr
     if (!ServiceError.is(error)) throw error;
     if (error.code === "NOT_FOUND")
       throw new CliError(`service "${name}" can't describe itself: its @wherry/service is older than this command`);
+    if (error.code === "FORBIDDEN" || error.code === "UNAUTHORIZED")
+      throw new CliError(`service "${name}" does not tell you: ${error.code}: ${error.message}`);
     const hint = "only services of @wherry/service can be described; others answer their own protocol";
     throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message}); ${hint}`);
   }

@@ -34,6 +34,21 @@ export class Terminal {
     this.#options.stdout.write(`${line}\n`);
   }
 
+  /** A line of one of many results: resolves when the next may follow, or nobody wants it any more. */
+  async outWhenTaken(line: string, signal: AbortSignal): Promise<void> {
+    const { stdout } = this.#options;
+    if (stdout.write(`${line}\n`) || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const taken = (): void => {
+        stdout.off("drain", taken);
+        signal.removeEventListener("abort", taken);
+        resolve();
+      };
+      stdout.once("drain", taken);
+      signal.addEventListener("abort", taken, { once: true });
+    });
+  }
+
   /** Result text as it is, without a line's end. */
   raw(text: string | Uint8Array): void {
     this.#options.stdout.write(text);

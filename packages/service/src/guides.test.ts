@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { connect } from "./client/connect.ts";
+import { curveKeyPair } from "./curve/index.ts";
 import { startChild, stopChildren } from "./testing/child.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -72,16 +73,18 @@ test("durable calls are stored while no pod lives, run when one does, and have t
   expect(await runs("dead-letters.ts")).toEqual(["0 wait, 0 dead"]);
 }, 60_000);
 
-test("keys are made, and a service with keys serves the client that it knows", async () => {
-  const keygen = (name: string): string =>
-    spawnSync(process.execPath, [join(folder, "keygen.ts"), name], { cwd: folder, encoding: "utf8" }).stdout.trim();
-  const [shop, alice] = [keygen("shop"), keygen("alice")];
-  const keys = ["--curve-secret-key-file", join(folder, "shop.secret"), "--curve-allow", alice];
+test("a service with keys serves the client that it knows", async () => {
+  for (const name of ["shop", "alice"]) {
+    const { publicKey, secretKey } = curveKeyPair();
+    writeFileSync(join(folder, `${name}.secret`), `${secretKey}\n`, { mode: 0o600 });
+    writeFileSync(join(folder, `${name}.pub`), publicKey);
+  }
+  const keys = ["--curve-secret-key-file", join(folder, "shop.secret"), "--curve-allow", join(folder, "alice.pub")];
   const args = ["--port", "0", "--admin-port", "0", ...keys];
   const { endpoint } = await startChild({ program: program("shop-service.ts"), args }).listening;
   const client = startChild({
     program: program("sealed-client.ts"),
-    args: [endpoint, shop, join(folder, "alice.secret")],
+    args: [endpoint, join(folder, "shop.pub"), join(folder, "alice.secret")],
   });
   expect(await client.exit, client.stderr()).toEqual({ code: 0, signal: null });
   expect(client.other).toEqual(["2"]);

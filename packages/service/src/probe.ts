@@ -1,7 +1,8 @@
 // The exec probe: one application-level ping through the messaging port, answered by the service's event loop in line with
 // its real requests, but exempt from its queue limit: an overloaded service is alive, a stuck one is not.
 import { type Clock, SystemClock } from "@wherry/core";
-import { dealer, type Message, request } from "@wherry/zmtp";
+import { dealer, type Message, request, type SocketOptions } from "@wherry/zmtp";
+import type { ClientCurve } from "./curve/types.ts";
 import { messageType, serverState } from "./protocol/codes.ts";
 import { decodeContent } from "./protocol/content.ts";
 import { type Decoded, decode, encode } from "./protocol/frames.ts";
@@ -11,6 +12,8 @@ export interface ProbeOptions {
   readonly timeoutMs?: number;
   /** Instead of a ping: a REQ socket sends `ping`, and any answer counts. For services that are not Wherry's. */
   readonly raw?: boolean;
+  /** Encrypts the connection, and talks to the owner of `serverKey` only. Default: it does not encrypt. */
+  readonly curve?: ClientCurve;
   readonly clock?: Clock;
 }
 
@@ -28,12 +31,13 @@ export type ProbeResult =
 /**
  * Never throws for the service's sake.
  * @param endpoint `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`
- * @throws WherryError ZMTP_ENDPOINT_INVALID
+ * @throws WherryError ZMTP_ENDPOINT_INVALID, ZMTP_OPTION_INVALID for keys that are none
  */
 export async function probe(endpoint: string, options: ProbeOptions = {}): Promise<ProbeResult> {
   const { timeoutMs = 500, raw = false, clock = new SystemClock() } = options;
   const startMs = clock.monotonic();
-  const socket = raw ? request({ clock }) : dealer({ clock });
+  const secured = { clock, ...(await securityOf(options)) };
+  const socket = raw ? request(secured) : dealer(secured);
   let problem = "no connection";
   let answered: (answer: Message | undefined) => void = () => undefined;
   const answer = new Promise<Message | undefined>((resolve) => (answered = resolve));
@@ -58,6 +62,13 @@ export async function probe(endpoint: string, options: ProbeOptions = {}): Promi
     timer.cancel();
     await socket.close({ lingerMs: 0 });
   }
+}
+
+/** What encrypts is loaded only where it is asked for. */
+async function securityOf({ curve }: ProbeOptions): Promise<Pick<SocketOptions, "security">> {
+  if (curve === undefined) return {};
+  const { clientSecurity } = await import("./curve/dialling.ts");
+  return { security: clientSecurity(curve) };
 }
 
 const states = ["starting", "ready", "draining", "overloaded", "stuck"] as const;

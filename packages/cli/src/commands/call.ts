@@ -1,17 +1,19 @@
 // `wherry call`: requests through discovery and balancing, as any client of the service framework makes them.
 import { readFileSync } from "node:fs";
 import { asError, type Clock } from "@wherry/core";
-import { type Client, connect, ServiceError } from "@wherry/service";
+import { type Client, connect, type ServiceDescription, ServiceError, type StreamKind } from "@wherry/service";
 import type { Context } from "../context.ts";
+import { type CurveOptions, curveOf } from "../curve.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { findService } from "../service-target.ts";
 import { duration, wholeNumber } from "../values.ts";
+import { callStream, kindOf, type StreamCall } from "./call-stream.ts";
 
-export interface CallCommandOptions extends CommonOptions {
-  readonly deadline: string;
+export interface CallCommandOptions extends CommonOptions, CurveOptions {
+  readonly deadline?: string;
   readonly count: string;
   readonly concurrency: string;
 }
@@ -35,18 +37,23 @@ export async function call(
   options: CallCommandOptions,
   context: Context,
 ): Promise<number> {
-  const deadlineMs = duration("--deadline", options.deadline);
+  const deadlineMs = duration("--deadline", options.deadline ?? cliLimits.callDeadline);
   const count = wholeNumber("--count", options.count, 1, cliLimits.callCountMax);
   const concurrency = wholeNumber("--concurrency", options.concurrency, 1, cliLimits.callConcurrencyMax);
-  const { kube, name, namespace } = await findService(target, options.name, context);
-  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-call" });
+  const found = await findService(target, options.name, context);
+  const { kube, name, namespace } = found;
+  const curve = await curveOf(options, context, found);
+  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-call", ...curve });
   try {
-    const given = text === "-" ? readInput() : text;
+    // Stdin is read as a whole for a body, and line by line for a stream's items: which, only the service knows.
+    const kind = text === "-" && count === 1 ? await streamKindOf(client, method) : undefined;
+    const given = text === "-" ? (takesItems(kind) ? undefined : readInput()) : text;
     const body = bodyOf(given);
     const mistake = mistakeOf(given);
     if (mistake !== undefined) context.terminal.note(`${context.terminal.style("yellow", "note:")} ${mistake}`);
-    if (count === 1) return await callOnce(client, method, body, context);
-    return await callMany(client, method, body, { count, concurrency }, context);
+    if (count > 1) return await callMany(client, method, body, { count, concurrency }, context);
+    const streamMs = options.deadline === undefined ? undefined : deadlineMs;
+    return await callOnce(client, { method, body, kind, streamMs }, context);
   } finally {
     await client.close();
   }
@@ -81,17 +88,53 @@ export function mistakeOf(text: string | undefined): string | undefined {
   }
 }
 
-async function callOnce(client: Client, method: string, body: unknown, { terminal }: Context): Promise<number> {
+const takesItems = (kind: StreamKind | undefined): boolean => kind === "in" || kind === "both";
+
+/** Undefined: it is no stream, or the service does not say. */
+async function streamKindOf(client: Client, method: string): Promise<StreamKind | undefined> {
   try {
+    const { methods } = (await client.call("$describe")) as ServiceDescription;
+    return methods[method]?.stream;
+  } catch (error) {
+    if (ServiceError.is(error)) return undefined;
+    throw error;
+  }
+}
+
+interface OneCall {
+  readonly method: string;
+  readonly body: unknown;
+  /** Known to be a stream; a call of one that is not known to be is refused before anything starts, and is made again as one. */
+  readonly kind: StreamKind | undefined;
+  readonly streamMs: number | undefined;
+}
+
+async function callOnce(client: Client, call: OneCall, context: Context): Promise<number> {
+  const { method, body, streamMs } = call;
+  const { terminal } = context;
+  let { kind } = call;
+  try {
+    if (kind !== undefined) return await streaming(client, { method, body, kind, deadlineMs: streamMs }, context);
     const result: unknown = await client.call(method, body);
     if (typeof result === "string") terminal.out(terminal.clean(result));
     else if (result instanceof Uint8Array) terminal.raw(result);
     else if (result !== undefined) terminal.out(JSON.stringify(result, null, 2));
     return 0;
   } catch (error) {
+    kind ??= kindOf(error);
+    if (kind !== undefined && ServiceError.is(error))
+      return streaming(client, { method, body, kind, deadlineMs: streamMs }, context);
     if (!ServiceError.is(error)) throw error;
     throw new CliError(`${error.code}: ${error.message}`, exitCodes.failed);
   }
+}
+
+/** Ctrl-C ends the stream at both sides; a second one, the command. */
+async function streaming(client: Client, call: StreamCall, context: Context): Promise<number> {
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
+  return callStream(client, call, { stdin: process.stdin, interrupted: interrupted.signal }, context);
 }
 
 async function callMany(client: Client, method: string, body: unknown, load: Load, context: Context): Promise<number> {

@@ -2,6 +2,7 @@
 import { type Client, connect, type ServiceDescription, ServiceError, type ServiceStats } from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
+import { type CurveOptions, curveOf } from "../curve.ts";
 import { cliLimits } from "../limits.ts";
 import { methodRow } from "../method-row.ts";
 import { printData } from "../output.ts";
@@ -10,7 +11,7 @@ import { askService, describeService, findService, type FoundService } from "../
 import { table, type Terminal } from "../terminal.ts";
 import { duration } from "../values.ts";
 
-export interface DescribeOptions extends CommonOptions {
+export interface DescribeOptions extends CommonOptions, CurveOptions {
   readonly all?: boolean;
   readonly deadline: string;
   readonly output?: "json" | "yaml" | "openapi";
@@ -27,7 +28,8 @@ export async function describe(target: string, options: DescribeOptions, context
   const deadlineMs = duration("--deadline", options.deadline);
   const found = await findService(target, options.name, context);
   const { kube, name, namespace } = found;
-  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-describe", subset: false });
+  const curve = await curveOf(options, context, found);
+  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-describe", subset: false, ...curve });
   try {
     if (options.output === "openapi") {
       await printData(await askService(client, name, "$openapi"), [name], "json", context.terminal);

@@ -2,18 +2,21 @@
 import { connect } from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
+import { type CurveOptions, curveOf } from "../curve.ts";
 import { startRepl } from "../repl/session.ts";
 import { describeService, findService } from "../service-target.ts";
 import { duration } from "../values.ts";
 
-export interface ReplCommandOptions extends CommonOptions {
+export interface ReplCommandOptions extends CommonOptions, CurveOptions {
   readonly deadline: string;
 }
 
 export async function repl(target: string, options: ReplCommandOptions, context: Context): Promise<number> {
   const deadlineMs = duration("--deadline", options.deadline);
-  const { kube, name, namespace } = await findService(target, options.name, context);
-  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-repl" });
+  const found = await findService(target, options.name, context);
+  const { kube, name, namespace } = found;
+  const curve = await curveOf(options, context, found);
+  const client = connect(name, { kube, namespace, deadlineMs, name: "wherry-repl", ...curve });
   const { terminal } = context;
   try {
     const description = await describeService(client, name);

@@ -19,10 +19,10 @@ export class KeyFile {
     this.#log = log;
     try {
       this.#seen = stampOf(path);
-      this.#keys = keysIn(readTextFile(path, secretFileBytesMax));
     } catch (cause) {
       throw curveInvalid(`${path}: ${asError(cause).message}`, cause);
     }
+    this.#keys = readCurveKeys(path);
   }
 
   /** The keys, as the file is now. */
@@ -46,6 +46,19 @@ export class KeyFile {
       this.#failure = message;
     }
     return this.#keys;
+  }
+}
+
+/**
+ * The keys of a file: one a line, 40 characters of Z85; `#` begins a comment.
+ * @throws WherryError SERVICE_CURVE_INVALID; no key is in its message.
+ * @example connect(shop, { curve: { serverKey, secretKey: readCurveKeys("alice.secret")[0] } })
+ */
+export function readCurveKeys(path: string): readonly string[] {
+  try {
+    return keysIn(readTextFile(path, secretFileBytesMax));
+  } catch (cause) {
+    throw curveInvalid(`${path}: ${asError(cause).message}`, cause);
   }
 }
 

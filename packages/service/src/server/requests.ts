@@ -218,7 +218,7 @@ export class Requests {
 
 function isAStream({ name, stream }: Method): ServiceError {
   const message = `method ${name} is a stream (${stream ?? ""}) and does not answer once: use client.stream, not client.call`;
-  return new ServiceError("INVALID", message);
+  return new ServiceError("INVALID", message, { details: { stream } });
 }
 
 /** What a SUBSCRIBE for nothing is told. */

@@ -1,0 +1,35 @@
+// docs/guides/encryption.md, as a reader follows it at the command line: its commands run, in its order, in a folder that has the
+// repository's packages. Its programs are run by packages/service/src/guides.test.ts.
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root, Session } from "../support/session.ts";
+
+const session = new Session();
+const folder = join(session.home, "repository");
+const guide = readFileSync(join(root, "docs/guides/encryption.md"), "utf8");
+
+beforeAll(() => {
+  mkdirSync(folder);
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  writeFileSync(join(folder, "package.json"), '{ "type": "module", "private": true }');
+  const [, vault = ""] = /```ts\n(\/\/ vault\.ts\n.*?)```/s.exec(guide) ?? [];
+  writeFileSync(join(folder, "vault.ts"), vault);
+});
+afterAll(() => session.close());
+
+/** Runs a line as it stands; after `# →` is what it prints, among other things. */
+async function runLine(line: string): Promise<void> {
+  const [command = "", expected = ""] = line.split(/\s+# → /);
+  const env = { KUBECONFIG: "", XDG_STATE_HOME: "", PWD: folder };
+  const script = `cd ${JSON.stringify(folder)} && { ${command}\n}`;
+  const { code, stdout, stderr } = await session.start("bash", ["-c", script], env).finished;
+  expect({ command, code, said: stdout + stderr }).toMatchObject({ code: 0, said: expect.stringContaining(expected) });
+}
+
+test("a service under wherry up encrypts, and the command line has keys for it", { timeout: 120_000 }, async () => {
+  const blocks = [...guide.matchAll(/```sh\n(.*?)```/gs)].map(([, text = ""]) => text.trim().split("\n"));
+  const lines = blocks.flat().filter((line) => !line.startsWith("node "));
+  expect(lines.length).toBeGreaterThan(8);
+  for (const line of lines) await runLine(line);
+});
