@@ -1,5 +1,6 @@
 // What every other package may import; it imports nothing itself.
 export { BoundedQueue } from "./bounded-queue.ts";
+export { IdTable } from "./id-table.ts";
 export { type Clock, SystemClock, sleepWith, type Timer } from "./clock.ts";
 export { asError, assert, WherryError, type WherryErrorOptions } from "./errors.ts";
 export { type Logger, silentLogger } from "./logger.ts";

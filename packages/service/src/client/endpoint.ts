@@ -1,6 +1,6 @@
 // One pod as a client sees it: one DEALER connection with its handshake, credit and outstanding calls. It follows the state
 // machine of docs/reference/protocol.md; which endpoint gets which call is decided in balancer.ts and core.ts.
-import type { Clock, Logger } from "@wherry/core";
+import { type Clock, IdTable, type Logger } from "@wherry/core";
 import type { Message, Socket } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
 import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
@@ -61,7 +61,7 @@ export class Endpoint {
   foreigner: string | undefined;
   /** Why the last try to connect failed; undefined while connected, or before the first try is over. */
   trouble: string | undefined;
-  readonly open: Map<number, Attempt> = new Map();
+  readonly open: IdTable<Attempt> = new IdTable();
   readonly health: Health = new Health();
   readonly latency: PeakEwma | undefined;
   /** Its streams and subscriptions. */
@@ -260,9 +260,8 @@ export class Endpoint {
   }
 
   #answer({ header, body }: Decoded, failed: boolean): void {
-    const attempt = this.open.get(header.id);
+    const attempt = this.open.take(header.id);
     if (attempt === undefined) return;
-    this.open.delete(header.id);
     const result = failed ? errorOf(header, body) : valueOf(header, body, this.#codec);
     if (result instanceof ServiceError && result.fate !== "answered") this.#noteFailure(result);
     else this.health.noteAnswer();
@@ -287,7 +286,7 @@ export class Endpoint {
     // A pod that said it leaves, or someone else, may go.
     if (this.state === "open") this.#events.failed(this, "broken");
     this.state = "connecting";
-    const attempts = [...this.open.values()];
+    const attempts = this.open.all();
     this.open.clear();
     const broke = `the connection to ${this.target.address} broke${this.trouble === undefined ? "" : ` (${this.trouble})`}`;
     const message = `${broke} while the request was outstanding; it may have had its effect`;

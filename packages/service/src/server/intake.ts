@@ -51,7 +51,7 @@ export class Intake {
     if (session === undefined) return;
     this.#server.sessions.delete(peer.id);
     const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
-    for (const job of session.open.values()) this.#server.requests.cancel(job, gone);
+    for (const job of session.open.all()) this.#server.requests.cancel(job, gone);
     this.#server.streams?.forget(session);
     this.#server.topics?.forget(session);
   }

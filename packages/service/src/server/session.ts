@@ -1,4 +1,5 @@
 // One connected peer: what it said, and which of its requests are open. It writes their answers; the rules are in intake.ts.
+import { IdTable } from "@wherry/core";
 import type { Peer, Sendable } from "@wherry/zmtp";
 import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
@@ -22,7 +23,7 @@ export class Session implements Caller, StreamCaller, Subscriber {
   /** When its last message came, by `Clock.monotonic`. */
   lastMessageMs: number;
   /** Requests not answered yet, by id. */
-  readonly open: Map<number, RequestJob> = new Map();
+  readonly open: IdTable<RequestJob> = new IdTable();
   /** Its streams that are not over, by id. */
   readonly streams: Map<number, ServerStream> = new Map();
   #outflow: Outflow | undefined;
@@ -106,7 +107,7 @@ export class Session implements Caller, StreamCaller, Subscriber {
   }
 
   #forget(id: number): void {
-    this.open.delete(id);
+    this.open.take(id);
     this.streams.delete(id);
   }
 }
