@@ -53,6 +53,10 @@ export const limits = {
   copyBytesMax: 8_192, // 8 KiB
   /** A `writev` ends with the piece that takes it to so many bytes, but never between a header and its body. */
   writeBytesMax: 1_048_576, // 1 MiB
+  /** What one tick sends to one peer is written when the oldest of it has waited so long, without waiting for the end of the tick. */
+  writeAfterMs: 0.01,
+  /** After so many messages to a peer its writer looks at the clock. */
+  messagesPerLook: 16,
   /** Peers with unwritten output in one tick; beyond that, all are written at once, so that the buffers stay few. */
   dirtyPeersMax: 128,
   /** `sun_path` on Linux, less its terminating zero. */

@@ -1,5 +1,7 @@
-// Decides when output is written: once per tick and peer, after the tick's promises have run. Owns the output buffers that
+// Decides when output is written: once per tick and peer, after the tick's promises have run; what a long tick sends to one peer, the peer's
+// writer begins to write before. Owns the output buffers that
 // the peers of one socket share; it never looks into them.
+import type { Clock } from "@wherry/core";
 import { limits } from "../limits.ts";
 
 /** What has output to write. */
@@ -11,6 +13,16 @@ export class Flusher {
   #dirty: Flushable[] = [];
   #scheduled = false;
   readonly #buffers: Buffer[] = [];
+  readonly #clock: Pick<Clock, "monotonic">;
+
+  constructor(clock: Pick<Clock, "monotonic">) {
+    this.#clock = clock;
+  }
+
+  /** By `Clock.monotonic`. */
+  nowMs(): number {
+    return this.#clock.monotonic();
+  }
 
   /** `output` is flushed at the end of this tick. Call it once, when its output stops being empty. */
   add(output: Flushable): void {

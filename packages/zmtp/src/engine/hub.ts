@@ -48,7 +48,7 @@ export class Hub implements EndpointsOwner {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
-  readonly flusher: Flusher = new Flusher();
+  readonly flusher: Flusher;
   readonly tally: Tally;
   readonly partials: Partials;
   readonly events: Events = new Events();
@@ -73,6 +73,7 @@ export class Hub implements EndpointsOwner {
     this.settings = settingsOf(options);
     this.clock = options.clock ?? new SystemClock();
     this.random = options.random ?? new SystemRandom();
+    this.flusher = new Flusher(this.clock);
     this.#routingIdBase = this.random.below(2 ** 32);
     this.tally = new Tally(
       this.settings,

@@ -1,6 +1,7 @@
 // What is queued goes out in order, in batches of a good size, and a large body never waits for a write of its own.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
+import { VirtualClock } from "@wherry/core/testing";
 import { expect, it } from "vitest";
 import { limits } from "../limits.ts";
 import { longHeaderBytes, writeFrameHeader } from "../wire/frame.ts";
@@ -12,7 +13,12 @@ function outbox(): { queue: Outbox; tally: Tally } {
   const nothing = (): void => undefined;
   const tally = new Tally({ sendQueueMessagesMax: 1_000, sendQueueBytesMax: 100_000_000 }, nothing, nothing);
   const owner = { onFull: nothing, onBroken: nothing };
-  const queue = new Outbox(new Flusher(), { messagesMax: 1_000, bytesMax: 100_000_000 }, tally, owner);
+  const queue = new Outbox(
+    new Flusher(new VirtualClock()),
+    { messagesMax: 1_000, bytesMax: 100_000_000 },
+    tally,
+    owner,
+  );
   return { queue, tally };
 }
 

@@ -1,6 +1,7 @@
 // What the writer does with a mechanism that seals frames, and with one that cannot.
 import "../leftovers.suite.ts";
 import { PassThrough } from "node:stream";
+import { VirtualClock } from "@wherry/core/testing";
 import { expect, it } from "vitest";
 import { flagCommand, flagMore } from "../wire/frame.ts";
 import { EncodedMessage } from "../wire/encoded.ts";
@@ -28,7 +29,7 @@ function writer(): { socket: PassThrough; output: Writer; written: () => string 
   socket.on("error", nothing);
   const limit = { messagesMax: 100, bytesMax: 1_000_000 };
   const tally = new Tally({ sendQueueMessagesMax: 100, sendQueueBytesMax: 1_000_000 }, nothing, nothing);
-  const output = new Writer(socket, new Flusher(), limit, tally, nothing);
+  const output = new Writer(socket, new Flusher(new VirtualClock()), limit, tally, nothing);
   output.sealWith(mark);
   const written = (): string => {
     output.flush();

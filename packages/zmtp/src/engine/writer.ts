@@ -2,6 +2,7 @@
 // to the kernel is known exactly. Never reads, never closes.
 import type { Writable } from "node:stream";
 import { asError } from "@wherry/core";
+import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import { flagCommand, flagMore, longHeaderBytes, shortBodyBytesMax, shortHeaderBytes } from "../wire/frame.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
@@ -24,6 +25,9 @@ export class Writer implements Flushable, Output, OutboxOwner {
   readonly #onProgress: () => void;
 
   #dirty = false;
+  /** When the oldest of what is not written came, in this tick; by `Clock.monotonic`. */
+  #dirtyMs = 0;
+  #untilLook: number = limits.messagesPerLook;
   #dead = false;
   /** What is with the kernel. */
   #writing: Batch | undefined;
@@ -111,8 +115,7 @@ export class Writer implements Flushable, Output, OutboxOwner {
   /** Writes what is queued now, unless a write is under way: its end continues. */
   flush(): void {
     this.#dirty = false;
-    if (this.#dead || this.#writing !== undefined) return;
-    while (this.#writeBatch());
+    this.#writeAll();
   }
 
   onFull(): void {
@@ -134,12 +137,28 @@ export class Writer implements Flushable, Output, OutboxOwner {
   #ended(): void {
     this.#outbox.ended();
     this.#markDirty();
+    if (--this.#untilLook === 0) this.#look();
   }
 
   #markDirty(): void {
     if (this.#dirty) return;
     this.#dirty = true;
+    this.#dirtyMs = this.#flusher.nowMs();
     this.#flusher.add(this);
+  }
+
+  /** A tick with much to do writes before its end: else the peer idles while we work, and we while it does. */
+  #look(): void {
+    this.#untilLook = limits.messagesPerLook;
+    const nowMs = this.#flusher.nowMs();
+    if (nowMs - this.#dirtyMs < limits.writeAfterMs) return;
+    this.#dirtyMs = nowMs;
+    this.#writeAll();
+  }
+
+  #writeAll(): void {
+    if (this.#dead || this.#writing !== undefined) return;
+    while (this.#writeBatch());
   }
 
   /** @returns whether the kernel took it all at once, so that the next batch can follow. */

@@ -1,6 +1,7 @@
 // The byte level: what any stream of bytes, split anywhere, turns into.
 import "../leftovers.suite.ts";
 import { Writable } from "node:stream";
+import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Flusher } from "../engine/flusher.ts";
@@ -46,7 +47,7 @@ async function encoded(messages: readonly (readonly (string | Uint8Array)[])[]):
   const limits = { messagesMax: 1e6, bytesMax: 1e9 };
   const nothing = (): void => undefined;
   const tally = new Tally({ sendQueueMessagesMax: 1e6, sendQueueBytesMax: 1e9 }, nothing, nothing);
-  const writer = new Writer(sink, new Flusher(), limits, tally, nothing);
+  const writer = new Writer(sink, new Flusher(new VirtualClock()), limits, tally, nothing);
   for (const message of messages) {
     if (message.length === 1 && message[0] !== undefined) writer.single(message[0]);
     else writer.message(message, 0);
