@@ -22,6 +22,7 @@ const roots = [
   "V1Namespace",
   "V1Node",
   "V1Pod",
+  "V1PodDisruptionBudget",
   "V1ReplicaSet",
   "V1Scale",
   "V1Secret",

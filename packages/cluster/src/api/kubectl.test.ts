@@ -110,7 +110,7 @@ describe("kubectl", () => {
     const kinds = await kubectl("api-resources", "-o", "wide");
     for (const { plural } of Object.values(resources)) expect(kinds).toContain(plural);
     expect(await kubectl("api-versions")).toBe(
-      "apps/v1\nauthentication.k8s.io/v1\nauthorization.k8s.io/v1\ndiscovery.k8s.io/v1\nv1",
+      "apps/v1\nauthentication.k8s.io/v1\nauthorization.k8s.io/v1\ndiscovery.k8s.io/v1\npolicy/v1\nv1",
     );
     expect(await kubectl("explain", "deployment.spec.replicas")).toContain("<integer>");
     expect(await kubectl("get", "--raw", "/readyz?verbose")).toContain("readyz check passed");
@@ -221,6 +221,10 @@ describe("kubectl", () => {
       "0 80",
     );
     expect(await kubectl("get", "secret", "password", "-n", "team", "-o", "jsonpath={.data.pw}")).toBe("eA==");
+    await kubectl("create", "pdb", "b", "--selector=app=d", "--max-unavailable=1", "-n", "team");
+    expect(await kubectl("get", "pdb", "b", "-n", "team", "-o", "jsonpath={.spec}")).toBe(
+      '{"maxUnavailable":1,"selector":{"matchLabels":{"app":"d"}}}',
+    );
     await kubectl("run", "two", "--image=two:1", "-n", "team");
   });
 

@@ -1,6 +1,10 @@
 // Every limit of the API server, with its unit. Values without a source are ours.
 
 export const limits = {
+  /** Evictions that a PodDisruptionBudget's controller has not seen yet (upstream MaxDisruptedPodSize). */
+  disruptedPodsMax: 2_000,
+  /** A client that evicts is told to come back after so many seconds when a budget's controller has not seen its newest version. */
+  budgetRetryAfterSeconds: 10,
   /** A request's body: 3 MiB. kube-apiserver: MaxRequestBodyBytes. */
   bodyBytesMax: 3_145_728,
   /** An object's JSON text as it is stored: 1.5 MiB. etcd's --max-request-bytes. */

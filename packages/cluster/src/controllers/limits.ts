@@ -21,6 +21,8 @@ export const limits = {
   podSweepMs: 20_000,
   /** Between two looks at a namespace that waits for its content to go, should no deletion be told. */
   namespaceRecheckMs: 5_000,
+  /** How long an evicted pod that is not yet being deleted counts as gone (upstream DeletionTimeout). */
+  disruptedPodMs: 120_000,
   /** Objects of one page where a loop lists. */
   pageSize: 500,
   /** Writes of one pass that are in flight at the same time. */

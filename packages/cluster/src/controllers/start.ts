@@ -2,6 +2,7 @@
 import { resources } from "@wherry/kube";
 import { type Controller, createEventRecorder, type LoopEnvironment } from "@wherry/kube/controller";
 import { deploymentController } from "./deployment/controller.ts";
+import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import type { ControllerEnvironment } from "./environment.ts";
 import { garbageController } from "./garbage/controller.ts";
@@ -16,7 +17,7 @@ export interface ControllersEnvironment extends LoopEnvironment {
 }
 
 /**
- * Runs the Deployment, ReplicaSet, Endpoints, Namespace, garbage collection and pod clean-up loops. Starts the
+ * Runs the Deployment, ReplicaSet, Endpoints, disruption, Namespace, garbage collection and pod clean-up loops. Starts the
  * informers that it needs (those of `env.informers` that are started already stay as they are).
  * @returns resolves when the signal has aborted and every loop has finished what it had in hand. It never rejects for what a
  *          loop meets: that is logged and tried again.
@@ -38,6 +39,7 @@ function makeControllers(env: ControllersEnvironment): readonly Controller[] {
     deploymentController(as("deployment-controller")),
     replicaSetController(as("replicaset-controller")),
     endpointsController(as("endpoint-slice-controller")),
+    disruptionController(as("controllermanager")),
     namespaceController({ ...as("namespace-controller"), rootCa: env.rootCa }),
     garbageController(as("garbage-collector-controller")),
     podGarbageController(as("pod-garbage-collector-controller")),

@@ -17,6 +17,7 @@ export const typeDescriptions: { readonly [definition: string]: string } = {
   Node: "A machine that runs pods.",
   ObjectMeta: "What every object has: its name, labels, owners and versions.",
   Pod: "The unit that runs: one or more containers with one address.",
+  PodDisruptionBudget: "How many of certain pods may be missing because somebody evicts them, as kubectl drain does.",
   PodSpec: "What a pod should be.",
   PodStatus: "What a pod is at the moment, as its node sees it.",
   PodTemplateSpec: "The pods that a controller makes.",

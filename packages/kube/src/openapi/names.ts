@@ -28,7 +28,9 @@ const packages: { readonly [name: string]: readonly string[] } = {
       "ForZone",
     ],
   ],
-  "io.k8s.api.policy.v1": ["Eviction"],
+  "io.k8s.api.policy.v1": [
+    ...["Eviction", "PodDisruptionBudget", "PodDisruptionBudgetSpec", "PodDisruptionBudgetStatus"],
+  ],
 };
 
 const packageOf = new Map(Object.entries(packages).flatMap(([name, all]) => all.map((one) => [one, name] as const)));

@@ -117,6 +117,7 @@ test("the index has an address per group, which changes with the document alone"
     "api/v1",
     "apis/apps/v1",
     "apis/discovery.k8s.io/v1",
+    "apis/policy/v1",
   ]);
   expect(fieldAt(index, ["paths", "apis/apps/v1", "serverRelativeURL"])).toMatch(
     /^\/openapi\/v3\/apis\/apps\/v1\?hash=[0-9A-F]{64}$/,

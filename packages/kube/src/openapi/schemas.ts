@@ -51,7 +51,11 @@ function mergeExtensions(definition: string, { name, type }: Field): Schema {
     extensions["x-kubernetes-map-type"] = "atomic";
   if (rule?.listType === "map" && rule.mapKeys !== undefined) extensions["x-kubernetes-list-map-keys"] = rule.mapKeys;
   if (rule?.mergeKey !== undefined) extensions["x-kubernetes-patch-merge-key"] = rule.mergeKey;
-  const strategies = [...(rule?.merge === true ? ["merge"] : []), ...(rule?.retainKeys === true ? ["retainKeys"] : [])];
+  const strategies = [
+    ...(rule?.merge === true ? ["merge"] : []),
+    ...(rule?.retainKeys === true ? ["retainKeys"] : []),
+    ...(rule?.whole === true ? ["replace"] : []),
+  ];
   if (strategies.length > 0) extensions["x-kubernetes-patch-strategy"] = strategies.join(",");
   return extensions;
 }

@@ -186,6 +186,13 @@ describe("strategic merge patch", () => {
     expect(patched(current, patch)).toEqual(pod(expected));
   });
 
+  test("replaces a budget's selector as a whole", () => {
+    const labels = (matchLabels: object): Json => ({ spec: { selector: { matchLabels } } }) as Json;
+    expect(applyPatch("strategic", resources.poddisruptionbudgets, labels({ a: "1" }), labels({ b: "2" }))).toEqual(
+      labels({ b: "2" }),
+    );
+  });
+
   test("finalizers are a set: merged, and deleted by value", () => {
     const current = { metadata: { finalizers: ["a", "b"], labels: { x: "1", y: "2" } } };
     const patch = {

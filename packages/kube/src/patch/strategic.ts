@@ -52,9 +52,12 @@ function mergeObject(current: JsonObject, patch: JsonObject, definition: string 
 
 function mergeField(current: Json | undefined, patch: Json, definition: string | undefined, key: string): Json {
   const below = definitionBelow(definition, key);
-  if (isJsonObject(patch)) return mergeObject(isJsonObject(current) ? current : {}, patch, below);
-  if (!Array.isArray(patch)) return patch;
   const rule = listRule(definition, key);
+  if (isJsonObject(patch)) {
+    const base = isJsonObject(current) && rule?.whole !== true ? current : {};
+    return mergeObject(base, patch, below);
+  }
+  if (!Array.isArray(patch)) return patch;
   if (rule?.merge !== true) return patch.map((item) => (isJsonObject(item) ? withoutDirectives(item) : item));
   const list = Array.isArray(current) ? current : [];
   return rule.mergeKey === undefined ? mergeSet(list, patch) : mergeList(list, patch, rule.mergeKey, below, key);

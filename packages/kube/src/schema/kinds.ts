@@ -54,6 +54,7 @@ export const resources: {
   readonly events: KindInfo<t.Event>;
   readonly namespaces: KindInfo<t.Namespace>;
   readonly nodes: KindInfo<t.Node>;
+  readonly poddisruptionbudgets: KindInfo<t.PodDisruptionBudget>;
   readonly pods: KindInfo<t.Pod>;
   readonly replicasets: KindInfo<t.ReplicaSet>;
   readonly secrets: KindInfo<t.Secret>;
@@ -84,6 +85,13 @@ export const resources: {
     plural: "nodes",
     namespaced: false,
     shortNames: ["no"],
+    subresources: ["status"],
+  }),
+  poddisruptionbudgets: kind<t.PodDisruptionBudget>({
+    group: "policy",
+    kind: "PodDisruptionBudget",
+    plural: "poddisruptionbudgets",
+    shortNames: ["pdb"],
     subresources: ["status"],
   }),
   pods: kind<t.Pod>({

@@ -8,6 +8,8 @@ export interface ListRule {
   readonly merge: boolean;
   /** `$retainKeys` is understood: a one-of whose other members must go. */
   readonly retainKeys?: boolean;
+  /** An object that a patch replaces as a whole. */
+  readonly whole?: boolean;
   /** Server-side apply and OpenAPI. */
   readonly listType?: "map" | "set" | "atomic";
   readonly mapKeys?: readonly string[];
@@ -42,6 +44,8 @@ export const listRules: { readonly [definition: string]: { readonly [field: stri
   NodeSpec: { podCIDRs: set },
   NodeStatus: { addresses: byType, conditions: byType },
   ObjectMeta: { finalizers: set, ownerReferences: by("uid") },
+  PodDisruptionBudgetSpec: { selector: { merge: false, whole: true } },
+  PodDisruptionBudgetStatus: { conditions: byType },
   PodSpec: {
     containers: byName,
     ephemeralContainers: byName,

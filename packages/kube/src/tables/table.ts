@@ -1,6 +1,14 @@
 // `kubectl get`: the columns of each kind and the cells of an object, as the API answers `as=Table`. All columns are always
 // given; the client hides those of priority 1. https://kubernetes.io/docs/reference/using-api/api-concepts/
-import type { ConfigMap, Deployment, KubeObject, Namespace, ReplicaSet, Secret } from "../types/index.ts";
+import type {
+  ConfigMap,
+  Deployment,
+  KubeObject,
+  Namespace,
+  PodDisruptionBudget,
+  ReplicaSet,
+  Secret,
+} from "../types/index.ts";
 import { endpointsColumns, endpointSliceColumns, eventColumns, nodeColumns, serviceColumns } from "./cluster.ts";
 import {
   ageColumn,
@@ -65,6 +73,13 @@ const secretColumns: readonly Column<Secret>[] = [
   number("Data", "Number of keys", ({ data }) => count(data)),
   ageColumn,
 ];
+const budgetColumns: readonly Column<PodDisruptionBudget>[] = [
+  nameColumn,
+  text("Min Available", "Pods that must stay", ({ spec }) => String(spec?.minAvailable ?? "N/A")),
+  text("Max Unavailable", "Pods that may be missing", ({ spec }) => String(spec?.maxUnavailable ?? "N/A")),
+  number("Allowed Disruptions", "Pods that may be evicted now", ({ status }) => status?.disruptionsAllowed ?? 0),
+  ageColumn,
+];
 const plainColumns: readonly Column[] = [nameColumn, ageColumn];
 
 /** A kind that is not here has Name and Age. A column is only ever given objects of its own kind. */
@@ -77,6 +92,7 @@ const tables: { readonly [kind: string]: readonly Column<never>[] } = {
   Namespace: namespaceColumns,
   Node: nodeColumns,
   Pod: podColumns,
+  PodDisruptionBudget: budgetColumns,
   ReplicaSet: replicaSetColumns,
   Secret: secretColumns,
   Service: serviceColumns,

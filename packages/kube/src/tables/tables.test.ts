@@ -28,6 +28,7 @@ test("each kind has its columns, the name marked as such", () => {
     Namespace: "Name, Status, Age",
     Node: "Name, Status, Roles, Age, Version, Internal-IP, External-IP, OS-Image, Kernel-Version, Container-Runtime",
     Pod: "Name, Ready, Status, Restarts, Age, IP, Node, Nominated Node, Readiness Gates",
+    PodDisruptionBudget: "Name, Min Available, Max Unavailable, Allowed Disruptions, Age",
     ReplicaSet: "Name, Desired, Current, Ready, Age, Containers, Images, Selector",
     Secret: "Name, Type, Data, Age",
     Service: "Name, Type, Cluster-IP, External-IP, Port(s), Age, Selector",
@@ -41,6 +42,12 @@ test("each kind has its columns, the name marked as such", () => {
     const bare = { metadata: { name: "x" }, involvedObject: {} } as KubeObject;
     expect(tableRow(kind, bare, now)).toHaveLength(columns.length);
   }
+});
+
+test("disruption budgets", () => {
+  expect(row("poddisruptionbudgets", { spec: { maxUnavailable: "50%" }, status: { disruptionsAllowed: 2 } })).toEqual([
+    ...["x", "N/A", "50%", 2, "5m"],
+  ]);
 });
 
 test("workloads", () => {

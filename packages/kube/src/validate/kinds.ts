@@ -86,6 +86,13 @@ const deploymentSpec: Check = (spec, path, errors) => {
     errors.invalid(`${path}.progressDeadlineSeconds`, deadline, "must be greater than minReadySeconds");
 };
 
+const budgetSpec: Check = (spec, path, errors) => {
+  if (spec["minAvailable"] !== undefined && spec["maxUnavailable"] !== undefined)
+    errors.invalid(path, spec, "minAvailable and maxUnavailable cannot be both set");
+  checkShare(spec["minAvailable"], `${path}.minAvailable`, true, errors);
+  checkShare(spec["maxUnavailable"], `${path}.maxUnavailable`, true, errors);
+};
+
 const labelSelector: Check = (part, path, errors) =>
   checkLabels(isObject(part["matchLabels"]) ? part["matchLabels"] : {}, `${path}.matchLabels`, errors);
 
@@ -162,6 +169,7 @@ export const checks: Checks = {
   DeploymentStrategy: strategy,
   EndpointSlice: endpointSlice,
   LabelSelector: labelSelector,
+  PodDisruptionBudgetSpec: budgetSpec,
   PodTemplateSpec: template,
   ReplicaSetSpec: workloadSpec,
   RollingUpdateDeployment: rollingUpdate,

@@ -22,6 +22,7 @@ spec:
   events: "metadata: {name: x.1, namespace: n}\ninvolvedObject: {kind: Pod, name: x}",
   endpoints: "metadata: {name: x}\nsubsets: [{addresses: [{ip: 127.1.64.1}], ports: [{port: 80}]}]",
   endpointslices: "metadata: {name: x}\naddressType: IPv4\nendpoints: [{addresses: [127.1.64.1]}]\nports: [{port: 80}]",
+  poddisruptionbudgets: "metadata: {name: x}\nspec: {maxUnavailable: 1, selector: {matchLabels: {app: x}}}",
   replicasets: `
 metadata: {name: x}
 spec:

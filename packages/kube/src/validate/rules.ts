@@ -1,5 +1,5 @@
 // What values may be, as tables by definition and field. The sources are the validation functions of
-// k8s.io/kubernetes pkg/apis/{core,apps,discovery}/validation; rules that need more than one field are in the files beside.
+// k8s.io/kubernetes pkg/apis/{core,apps,discovery,policy}/validation; rules that need more than one field are in the files beside.
 import {
   isConfigKey,
   isDnsSubdomain,
@@ -36,6 +36,7 @@ export const allowedValues: Table<readonly string[]> = {
   HTTPGetAction: { scheme: ["HTTP", "HTTPS"] },
   LabelSelectorRequirement: { operator: ["In", "NotIn", "Exists", "DoesNotExist"] },
   NodeSelectorRequirement: { operator: ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] },
+  PodDisruptionBudgetSpec: { unhealthyPodEvictionPolicy: ["IfHealthyBudget", "AlwaysAllow"] },
   PodSpec: {
     dnsPolicy: ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
     preemptionPolicy: ["PreemptLowerPriority", "Never"],

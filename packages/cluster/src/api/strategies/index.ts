@@ -5,6 +5,7 @@ import { namespaceStrategy } from "./namespace.ts";
 import { podStrategy } from "./pod.ts";
 import {
   deploymentStrategy,
+  disruptionBudgetStrategy,
   endpointSliceStrategy,
   plainStrategy,
   replicaSetStrategy,
@@ -15,6 +16,7 @@ const byPlural: Readonly<Record<string, Strategy>> = {
   deployments: deploymentStrategy,
   endpointslices: endpointSliceStrategy,
   namespaces: namespaceStrategy,
+  poddisruptionbudgets: disruptionBudgetStrategy,
   pods: podStrategy,
   replicasets: replicaSetStrategy,
   serviceaccounts: serviceAccountStrategy,

@@ -19,6 +19,14 @@ export const replicaSetStrategy: Strategy = {
   raisesGeneration: (next, current) => !deepEqual(next.spec, current.spec),
 };
 
+/** k8s: registry/policy/poddisruptionbudget/strategy.go. Nothing is allowed before its controller has seen it. */
+export const disruptionBudgetStrategy: Strategy = {
+  prepareCreate(draft) {
+    draft.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 };
+  },
+  raisesGeneration: (next, current) => !deepEqual(next.spec, current.spec),
+};
+
 /** The whole object is its spec (k8s: registry/discovery/endpointslice/strategy.go). */
 export const endpointSliceStrategy: Strategy = {
   raisesGeneration: (next, current) =>

@@ -1,8 +1,8 @@
-// What pods alone have: `/binding` (the scheduler's decision), `/eviction`, `/log`.
-import { badRequest, type Binding, conflict, type DeleteOptions, methodNotAllowed, type Pod } from "@wherry/kube";
-import { asObject, readBody, readObject } from "../body.ts";
+// What pods alone have: `/binding` (the scheduler's decision), `/log`; `/eviction` is in a file of its own.
+import { badRequest, type Binding, conflict, methodNotAllowed, type Pod } from "@wherry/kube";
+import { readObject } from "../body.ts";
 import { type Call, nameOf, type Verb, writeOptions } from "../call.ts";
-import { flag, integer, isDryRun } from "../query.ts";
+import { flag, integer } from "../query.ts";
 import { timestamp } from "../registry/deletion.ts";
 import { cloneDraft, type Draft, type StoredObject } from "../registry/objects.ts";
 import { respondObject } from "../respond.ts";
@@ -39,22 +39,6 @@ export async function handleBinding(call: Call, verb: Verb): Promise<ApiResponse
     return next;
   };
   await registry.update(route.namespace, name, "binding", change, writeOptions(call, "UPDATE"));
-  return respondObject(success, 201);
-}
-
-/** Without disruption budgets, which come later, an eviction is a deletion. */
-export async function handleEviction(call: Call, verb: Verb): Promise<ApiResponse> {
-  const { route, registry, request, warnings } = call;
-  if (verb !== "create") throw methodNotAllowed(route.kind, verb);
-  const received = readBody(request, "Eviction") ?? { value: {}, duplicates: [] };
-  const expected = { kind: "Eviction", apiVersion: "policy/v1", definition: "Eviction" };
-  const eviction = asObject(received, expected, "Warn", warnings);
-  const name = eviction.metadata.name ?? nameOf(route);
-  if (name !== nameOf(route))
-    throw badRequest(`name in URL does not match name in Eviction object: ${nameOf(route)} and ${name}`);
-  const options = (eviction["deleteOptions"] ?? {}) as DeleteOptions;
-  const dryRun = isDryRun(request.query, options.dryRun);
-  await registry.delete(route.namespace, nameOf(route), options, writeOptions(call, "DELETE", dryRun));
   return respondObject(success, 201);
 }
 

@@ -828,6 +828,28 @@ export const definitions: { readonly [definition: string]: { readonly [field: st
     name: "string",
     value: "string",
   },
+  PodDisruptionBudget: {
+    apiVersion: "string",
+    kind: "string",
+    metadata: "ObjectMeta",
+    spec: "PodDisruptionBudgetSpec",
+    status: "PodDisruptionBudgetStatus",
+  },
+  PodDisruptionBudgetSpec: {
+    maxUnavailable: "IntOrString",
+    minAvailable: "IntOrString",
+    selector: "LabelSelector",
+    unhealthyPodEvictionPolicy: "string",
+  },
+  PodDisruptionBudgetStatus: {
+    conditions: "[]Condition",
+    currentHealthy: "int32",
+    desiredHealthy: "int32",
+    disruptedPods: "map[string]Time",
+    disruptionsAllowed: "int32",
+    expectedPods: "int32",
+    observedGeneration: "int64",
+  },
   PodExtendedResourceClaimStatus: {
     requestMappings: "[]ContainerExtendedResourceRequest!",
     resourceClaimName: "string!",

@@ -1,0 +1,181 @@
+// `pods/NAME/eviction`: a deletion that the pod's disruption budget must allow (k8s: registry/core/pod/storage/eviction.go; kubectl drain
+// asks for nothing else). The budget is used up and the pod deleted in one go; what a budget allows is its controller's to say.
+import {
+  badRequest,
+  conflict,
+  type DeleteOptions,
+  forbidden,
+  internalError,
+  methodNotAllowed,
+  type Pod,
+  type PodDisruptionBudget,
+  resources,
+  selectorOf,
+  StatusError,
+  tooManyRequests,
+} from "@wherry/kube";
+import { asObject, readBody } from "../body.ts";
+import { type Call, nameOf, type Verb, writeOptions } from "../call.ts";
+import { limits } from "../limits.ts";
+import { isDryRun } from "../query.ts";
+import { timestamp } from "../registry/deletion.ts";
+import { cloneDraft, type Draft, type StoredObject } from "../registry/objects.ts";
+import { respondObject } from "../respond.ts";
+import type { ApiResponse } from "../types.ts";
+
+const success = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
+const budgets = resources.poddisruptionbudgets;
+const wouldViolate = "Cannot evict pod as it would violate the pod's disruption budget.";
+
+export async function handleEviction(call: Call, verb: Verb): Promise<ApiResponse> {
+  const { route, request, warnings } = call;
+  if (verb !== "create") throw methodNotAllowed(route.kind, verb);
+  const received = readBody(request, "Eviction") ?? { value: {}, duplicates: [] };
+  const expected = { kind: "Eviction", apiVersion: "policy/v1", definition: "Eviction" };
+  const eviction = asObject(received, expected, "Warn", warnings);
+  const name = eviction.metadata.name ?? nameOf(route);
+  if (name !== nameOf(route))
+    throw badRequest(`name in URL does not match name in Eviction object: ${nameOf(route)} and ${name}`);
+  const options = (eviction["deleteOptions"] ?? {}) as DeleteOptions;
+  const dryRun = isDryRun(request.query, options.dryRun);
+  await evict(call, name, options, dryRun, 1);
+  return respondObject(success, 201);
+}
+
+async function evict(
+  call: Call,
+  name: string,
+  options: DeleteOptions,
+  dryRun: boolean,
+  attempt: number,
+): Promise<void> {
+  const { route, registry } = call;
+  const { object } = registry.get(route.namespace, name);
+  checkUid(object, options);
+  const { uid, resourceVersion } = object.metadata;
+  const isUnready = await useBudget(call, object as Pod, dryRun);
+  let deletion = options;
+  if (!dryRun && !isOver(object as Pod)) {
+    // A pod that was let go because it is not ready must not have become so meanwhile.
+    const version = options.preconditions?.resourceVersion ?? (isUnready ? resourceVersion : undefined);
+    try {
+      await markDisrupted(call, name, version);
+    } catch (error) {
+      const isChanged = error instanceof StatusError && error.reason === "Conflict";
+      if (!isChanged || version !== resourceVersion || attempt >= limits.conflictTriesMax) throw error;
+      return evict(call, name, options, dryRun, attempt + 1);
+    }
+    // The mark has made a new version: which object is meant is told by its uid alone.
+    deletion = { ...options, preconditions: { uid } };
+  }
+  await registry.delete(route.namespace, name, deletion, writeOptions(call, "DELETE", dryRun));
+}
+
+/** Before a budget is used. */
+function checkUid({ metadata }: StoredObject, { preconditions }: DeleteOptions): void {
+  const uid = preconditions?.uid ?? "";
+  if (uid !== "" && uid !== metadata.uid)
+    throw conflict(
+      resources.pods,
+      metadata.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
+    );
+}
+
+const isOver = ({ metadata, status }: Pod): boolean =>
+  metadata?.deletionTimestamp !== undefined || status?.phase === "Succeeded" || status?.phase === "Failed";
+
+/**
+ * @returns whether the pod may go only as long as it is as it was: it is not ready, and took nothing of its budget.
+ * @throws StatusError 429 when the budget does not allow it, 500 when there are several.
+ */
+async function useBudget(call: Call, pod: Pod, dryRun: boolean): Promise<boolean> {
+  if (isOver(pod)) return false;
+  // It serves nobody yet.
+  if (pod.status?.phase === "Pending" || pod.status?.phase === undefined) return true;
+  const [budget, ...others] = budgetsOf(call, pod);
+  if (budget === undefined) return false;
+  if (others.length > 0)
+    throw internalError(
+      new Error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."),
+    );
+  const isReady = pod.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+  if (!isReady && mayGoUnready(budget)) return true;
+  const { name, namespace } = { name: budget.metadata?.name ?? "", namespace: call.route.namespace };
+  const now = timestamp(call.parts.clock.now());
+  const change = (current: StoredObject): Draft => taken(current, pod.metadata?.name ?? "", now);
+  await call.parts
+    .registryOf(budgets)
+    .update(namespace, name, "status", change, { ...writeOptions(call, "UPDATE"), dryRun });
+  return false;
+}
+
+function budgetsOf({ parts, route }: Call, { metadata }: Pod): PodDisruptionBudget[] {
+  const registry = parts.registryOf(budgets);
+  return registry
+    .list(route.namespace, {})
+    .entries.map((entry) => registry.item(entry).object as PodDisruptionBudget)
+    .filter(({ spec }) => spec?.selector !== undefined && selectorOf(spec.selector).matches(metadata?.labels));
+}
+
+function mayGoUnready({ spec, status }: PodDisruptionBudget): boolean {
+  if (spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return true;
+  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
+  return currentHealthy >= desiredHealthy && desiredHealthy > 0;
+}
+
+/** The budget with one disruption less. @throws StatusError 429, 403 */
+function taken(current: StoredObject, pod: string, now: string): Draft {
+  const { metadata, status = {} } = current as PodDisruptionBudget;
+  const name = metadata?.name ?? "";
+  const { observedGeneration = 0, disruptionsAllowed = 0, disruptedPods = {} } = status;
+  const { desiredHealthy = 0, currentHealthy = 0 } = status;
+  const because = (message: string) => [{ reason: "DisruptionBudget", message }];
+  if (observedGeneration < (metadata?.generation ?? 0)) {
+    const why = `The disruption budget ${name} is still being processed by the server.`;
+    throw tooManyRequests(wouldViolate, limits.budgetRetryAfterSeconds, because(why));
+  }
+  if (Object.keys(disruptedPods).length > limits.disruptedPodsMax)
+    throw forbidden(budgets, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+  if (disruptionsAllowed <= 0) {
+    const why = `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
+    throw tooManyRequests(wouldViolate, 0, because(why));
+  }
+  const left = disruptionsAllowed - 1;
+  const conditions = left > 0 ? status.conditions : status.conditions?.map((one) => usedUp(one, now));
+  const next = cloneDraft(current);
+  next.status = {
+    ...status,
+    disruptionsAllowed: left,
+    disruptedPods: { ...disruptedPods, [pod]: now },
+    ...(conditions === undefined ? {} : { conditions }),
+  };
+  return next;
+}
+
+type Condition = NonNullable<NonNullable<PodDisruptionBudget["status"]>["conditions"]>[number];
+
+const usedUp = (condition: Condition, now: string): Condition =>
+  condition.type === "DisruptionAllowed"
+    ? { ...condition, status: "False", reason: "InsufficientPods", message: "", lastTransitionTime: now }
+    : condition;
+
+/** Says on the pod why it goes, for who looks at how it ended. @throws StatusError 409 when it is not of that version any more */
+async function markDisrupted(call: Call, name: string, version: string | undefined): Promise<void> {
+  const { registry, route, parts } = call;
+  const now = timestamp(parts.clock.now());
+  const change = (current: StoredObject): Draft => {
+    const { status } = current as Pod;
+    const disrupted = {
+      ...{ type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI" },
+      message: "Eviction API: evicting",
+      lastTransitionTime: now,
+    };
+    const next = cloneDraft(current);
+    const conditions = [...(status?.conditions ?? []).filter(({ type }) => type !== disrupted.type), disrupted];
+    next.status = { ...status, conditions };
+    if (version !== undefined) next.metadata.resourceVersion = version;
+    return next;
+  };
+  await registry.update(route.namespace, name, "status", change, writeOptions(call, "UPDATE"));
+}
