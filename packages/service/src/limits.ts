@@ -192,6 +192,8 @@ export const standingKeysLookMs = 1000;
 
 /** Milliseconds that the event loop may be blocked before the log names the stack. Default of the setting `blockedMs`. */
 export const blockedMsDefault = 1000;
+/** Microseconds: the most that `busyPollUs` may be, as `@wherry/zmtp` has it. */
+export const busyPollUsMax = 10_000;
 /** Milliseconds of work after which a process's event loop is watched by a thread; before it, between two looks at that. */
 export const busyBeforeWatchedMs = 1000;
 export const idleBeatMs = 1000;

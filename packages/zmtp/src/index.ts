@@ -33,6 +33,7 @@ export {
   type Verdict,
 } from "./mechanism/authenticate.ts";
 export { plainClient, type PlainClientOptions, plainServer } from "./mechanism/plain.ts";
+export { recycle } from "./wire/recycled.ts";
 export { z85Decode, z85Encode } from "./mechanism/z85.ts";
 
 /**

@@ -43,6 +43,15 @@ export const limits = {
   readBufferBytes: 65_536, // 64 KiB
   /** Bodies from this size on are read straight to their place, by reads of their own; of smaller ones a copy costs no more than a read. */
   placedBytesMin: 131_072, // 128 KiB
+  /** `busyPollUs`: what polling in vain costs at a time, at most. */
+  busyPollUsMax: 10_000,
+  /** Polling rests for so long when it was in vain, twice as long each time, up to the second. */
+  busyPollRestMsFirst: 1,
+  busyPollRestMsMax: 100,
+  /** A turn of the loop that brings something only after so long was held up, by others who need the processor: polling would hold them up in turn. */
+  busyPollHeldUpMs: 0.05, // 50 µs
+  /** Memory that `recycle` keeps for the next large bodies, the whole process; what is above goes back to the system. */
+  recycledBytesMax: 67_108_864, // 64 MiB
   /** What one read to a body's place takes at most, so that others get their turn. */
   placedReadBytesMax: 1_048_576, // 1 MiB
   /** One pooled output buffer; a full one is written at once, without waiting for the end of the tick. */

@@ -13,6 +13,7 @@ it.each([
   ["first", 0, ["sent", "[ 'hello', 'world' ]", "{ undelivered: 0 }"]],
   ["second", 1, ["no-peer", "sent", "weather.paris: sun"]],
   ["third", 2, ["2 + 2 = 4"]],
+  ["fourth", 3, ["7", "0"]],
 ] as const)("the %s program of the README", (_, index, lines) => {
   const ran = spawnSync(process.execPath, ["--input-type=module-typescript", "-"], {
     cwd: packageFolder,
@@ -26,7 +27,7 @@ it.each([
 });
 
 it("has no other program", () => {
-  expect(programs.length).toBe(3);
+  expect(programs.length).toBe(4);
 });
 
 it("names a test for each line of the table, which exists under that title", () => {

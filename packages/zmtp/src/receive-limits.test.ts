@@ -146,3 +146,15 @@ it("what a flooding peer had sent before it left counts, until it is read; it ta
   expect(got.sort().join("")).toBe("000001111122222");
   await until(() => server.peers.size === 0);
 });
+
+it("with heartbeats, the death of a peer that is held back is noticed although nobody reads", async () => {
+  const server = keep(router({ peerReceiveQueueMessagesMax: 1, heartbeatMs: 5 }));
+  const peer = await RawPeer.connect(await server.bind("tcp://127.0.0.1:*"));
+  peer.introduce("DEALER", "held");
+  peer.send([0, 1, 48]);
+  await until(() => server.peer(Buffer.from("held"))?.receiveQueueMessages === 1);
+  peer.destroy();
+  await until(() => server.peers.size === 0 && server.counters.drops["connection-error"] === 1);
+  // What it had sent is there all the same.
+  expect(text(await server.receive(patience()))).toEqual(["held", "0"]);
+});

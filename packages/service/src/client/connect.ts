@@ -1,7 +1,14 @@
 // `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
 import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { dealer, type SocketOptions } from "@wherry/zmtp";
-import { attemptsMax, endpointsMax, messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import {
+  attemptsMax,
+  busyPollUsMax,
+  endpointsMax,
+  messageBytesMax,
+  peerQueueBytesMax,
+  peerQueueMessagesMax,
+} from "../limits.ts";
 import type { Contract } from "../contract.ts";
 import { checkingBodies, type Send, throughMiddleware } from "./chain.ts";
 import { ClientCore } from "./core.ts";
@@ -32,8 +39,8 @@ import type { SubscribeOptions } from "../topic.ts";
 export function connect<const C extends Contract>(service: C, options?: ConnectOptions<C>): Client<C>;
 export function connect<S = Service<AnyMethods>>(service: string, options?: ConnectOptions<S>): Client<S>;
 export function connect(of: string | Contract, options: ConnectOptions = {}): object {
-  const { clock = new SystemClock(), random = new SystemRandom() } = options;
-  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
+  const { clock = new SystemClock(), random = new SystemRandom(), busyPollUs = 0 } = options;
+  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax, busyPollUs };
   const { curve } = options;
   if (curve === undefined) return connectOver(() => dealer({ clock, random, ...limits }), of, options);
   const security = securityOf(curve);
@@ -134,7 +141,16 @@ function discoveryOf(
 }
 
 /** What the client's parts don't check themselves; the rest is the policies'. */
-function checkOptions({ balance, subset, outliers, retry, endpoints, discovery, kube }: ConnectOptions): void {
+function checkOptions({
+  balance,
+  subset,
+  outliers,
+  retry,
+  endpoints,
+  discovery,
+  kube,
+  busyPollUs,
+}: ConnectOptions): void {
   const fail = (message: string): never => {
     throw new WherryError(message, { code: "SERVICE_OPTION_INVALID" });
   };
@@ -144,6 +160,7 @@ function checkOptions({ balance, subset, outliers, retry, endpoints, discovery, 
     fail("expected one of `endpoints`, `discovery` and `kube`, got several");
   if (subset !== false) check("subset", subset, 1, endpointsMax);
   check("retry.budgetRatio", retry?.budgetRatio, 0, 1);
+  check("busyPollUs", busyPollUs, 0, busyPollUsMax);
   if (outliers === undefined || outliers === false) return;
   check("outliers.failures", outliers.failures, 1, attemptsMax);
   check("outliers.failureShare", outliers.failureShare, 0, 1);

@@ -66,6 +66,8 @@ export interface ConnectOptions<S = Service<AnyMethods>> {
    * anyway.
    */
   readonly checkBodies?: boolean;
+  /** Microseconds after each message in which the event loop does not sleep: quicker answers, for a processor. Default 0. See `@wherry/zmtp`. */
+  readonly busyPollUs?: number;
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly random?: Random;

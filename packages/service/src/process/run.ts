@@ -168,10 +168,10 @@ class Main {
 
   async #serve(service: Service, index: number, log: ProcessLog["logger"]): Promise<Serving> {
     const { serve } = await import("../server/serve.ts");
-    const { host, podUid: pod, broker, curve, namespace } = this.#config;
+    const { host, podUid: pod, broker, curve, namespace, busyPollUs } = this.#config;
     const one = this.#services.length === 1;
     return serve(service, {
-      ...{ host, pod, broker, curve, namespace },
+      ...{ host, pod, broker, curve, namespace, busyPollUs },
       port: portOf(service, this.#config),
       http: httpOf(service, index, this.#options.http, this.#config),
       log: one ? log : log.child({ part: service.name }),

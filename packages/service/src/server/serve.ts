@@ -23,6 +23,8 @@ export interface ServeOptions {
   readonly namespace?: string | undefined;
   /** Encrypts the messaging port, and lets in only who is allowed. Default: open to whoever reaches it. */
   readonly curve?: ServiceCurve | undefined;
+  /** Microseconds after each message in which the event loop does not sleep: quicker answers, for a processor. Default 0. See `@wherry/zmtp`. */
+  readonly busyPollUs?: number;
   readonly clock?: Clock;
   /** Default: silent. */
   readonly log?: Logger;
@@ -46,11 +48,12 @@ export interface Serving {
  * @example const { endpoint, server } = await serve(echo); … await server.close();
  */
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
-  const { host = "127.0.0.1", port = 0, clock = new SystemClock() } = options;
+  const { host = "127.0.0.1", port = 0, busyPollUs = 0, clock = new SystemClock() } = options;
   const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
   const secured = await securityOf(options);
   const socket = router({
     clock,
+    busyPollUs,
     ...limits,
     ...(secured.security === undefined ? {} : { security: secured.security }),
   });

@@ -240,6 +240,7 @@ export class Connection implements Link, ReaderOwner {
   /** While closing too: what the peer sent before it noticed is not thrown away. */
   onDecoded(problem: Problem | undefined): void {
     if (!this.#wasReady && this.#reader.decoder.messagesAllowed) this.#becomeReady();
+    this.#owner.busyPoll?.came();
     const messages = this.#reader.takeMessages();
     if (problem !== undefined) this.#refuse(problem);
     // Last, because the application's handler runs in here and may do anything.

@@ -3,6 +3,7 @@
 // the peers of one socket share; it never looks into them.
 import type { Clock } from "@wherry/core";
 import { limits } from "../limits.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 
 /** What has output to write. */
 export interface Flushable {
@@ -14,9 +15,11 @@ export class Flusher {
   #scheduled = false;
   readonly #buffers: Buffer[] = [];
   readonly #clock: Pick<Clock, "monotonic">;
+  readonly #busyPoll: BusyPoll | undefined;
 
-  constructor(clock: Pick<Clock, "monotonic">) {
+  constructor(clock: Pick<Clock, "monotonic">, busyPoll?: BusyPoll) {
     this.#clock = clock;
+    this.#busyPoll = busyPoll;
   }
 
   /** By `Clock.monotonic`. */
@@ -60,6 +63,7 @@ export class Flusher {
   #flushAll(): void {
     const dirty = this.#dirty;
     this.#dirty = [];
+    this.#busyPoll?.went();
     for (const output of dirty) output.flush();
   }
 }

@@ -7,6 +7,7 @@ import { nullMechanism } from "../mechanism/null.ts";
 import type { DrainResult, DropReason, Message, Peer, SocketCounters, SocketOptions } from "../types.ts";
 import { writeUint32 } from "../wire/frame.ts";
 import type { Problem } from "../wire/problem.ts";
+import { type BusyPoll, busyPollOf } from "./busy-poll.ts";
 import { Counters } from "./counters.ts";
 import { Endpoints, type EndpointsOwner } from "./endpoints.ts";
 import { Events } from "./events.ts";
@@ -41,6 +42,9 @@ export interface Pattern {
   hasRoom(): boolean;
 }
 
+/** One, so that what sockets share by their clock is shared. */
+const systemClock = new SystemClock();
+
 export class Hub implements EndpointsOwner {
   readonly type: string;
   readonly prefixesMessages: boolean;
@@ -48,6 +52,7 @@ export class Hub implements EndpointsOwner {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
+  readonly busyPoll: BusyPoll | undefined;
   readonly flusher: Flusher;
   readonly tally: Tally;
   readonly partials: Partials;
@@ -71,9 +76,10 @@ export class Hub implements EndpointsOwner {
     this.takesSubscriptions = pattern.takesSubscriptions === true;
     this.#pattern = pattern;
     this.settings = settingsOf(options);
-    this.clock = options.clock ?? new SystemClock();
+    this.clock = options.clock ?? systemClock;
     this.random = options.random ?? new SystemRandom();
-    this.flusher = new Flusher(this.clock);
+    this.busyPoll = busyPollOf(this.clock, this.settings.busyPollUs);
+    this.flusher = new Flusher(this.clock, this.busyPoll);
     this.#routingIdBase = this.random.below(2 ** 32);
     this.tally = new Tally(
       this.settings,

@@ -3,6 +3,7 @@
 // a batch.
 import type { Message } from "../types.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
+import { shared } from "../wire/recycled.ts";
 import type { Output } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
 
@@ -96,7 +97,10 @@ export class InprocOutput implements Output {
 
   #push(message: Message): void {
     let bytes = 0;
-    for (const frame of message) bytes += frame.length;
+    for (const frame of message) {
+      bytes += frame.length;
+      shared(frame);
+    }
     this.#queue.push(message);
     this.queuedMessages++;
     this.queuedBytes += bytes;

@@ -3,6 +3,7 @@
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import { longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
+import { writing, written } from "../wire/recycled.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Tally } from "./tally.ts";
 
@@ -111,7 +112,10 @@ export class Outbox {
 
   /** The kernel has taken it. */
   settle({ chunks, messages, bytes }: Batch): void {
-    for (const chunk of chunks) if (chunk.pooled !== undefined) this.#flusher.release(chunk.pooled);
+    for (const chunk of chunks) {
+      if (chunk.pooled !== undefined) this.#flusher.release(chunk.pooled);
+      if (chunk.referred) written(chunk.bytes);
+    }
     this.messages -= messages;
     this.bytes -= bytes;
     this.#tally.less(messages, bytes);
@@ -233,6 +237,7 @@ export class Outbox {
   /** Large bytes: written from where they lie. */
   #refer(bytes: Uint8Array): void {
     this.#seal(false);
+    writing(bytes);
     this.#chunks.push({ bytes, referred: true, messages: 0, pooled: undefined });
     this.bytes += bytes.length;
     this.#tally.bytes += bytes.length;

@@ -3,6 +3,7 @@ import type { Clock } from "@wherry/core";
 import type { Mechanism, MechanismContext } from "../mechanism/mechanism.ts";
 import type { DropReason, Message } from "../types.ts";
 import type { Problem } from "../wire/problem.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Link } from "./link.ts";
 import type { Partials } from "./partials.ts";
@@ -21,6 +22,7 @@ export interface ConnectionOwner {
   readonly type: string;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly busyPoll: BusyPoll | undefined;
   readonly flusher: Flusher;
   readonly tally: Tally;
   readonly partials: Partials;

@@ -28,6 +28,7 @@ export interface Settings {
   readonly sendQueueMessagesMax: number;
   readonly sendQueueBytesMax: number;
   readonly heartbeatMs: number;
+  readonly busyPollUs: number;
 }
 
 /** @throws WherryError `ZMTP_OPTION_INVALID` */
@@ -83,12 +84,18 @@ export function settingsOf(options: SocketOptions): Settings {
     ),
     sendQueueBytesMax: atLeast(1, "sendQueueBytesMax", options.sendQueueBytesMax ?? defaults.sendQueueBytesMax),
     heartbeatMs: atLeast(0, "heartbeatMs", options.heartbeatMs ?? 0),
+    busyPollUs: busyPollOf(options.busyPollUs ?? 0),
   };
 }
 
 function atLeast(least: number, name: string, value: number): number {
   if (!(value >= least)) throw optionInvalid(name, `a number of at least ${least}`, value);
   return value;
+}
+
+function busyPollOf(value: number): number {
+  if (value >= 0 && value <= limits.busyPollUsMax) return value;
+  throw optionInvalid("busyPollUs", `a number from 0 to ${limits.busyPollUsMax}`, value);
 }
 
 /** A single message of the largest size fits in any case, with a command in between. */

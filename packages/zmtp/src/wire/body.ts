@@ -1,6 +1,7 @@
 // The body of a frame that did not come in one piece: its memory, which grows with the bytes that came and not with the size that was announced,
 // and where the next of them go. One at a time for each connection.
 import { limits } from "../limits.ts";
+import { largeBody } from "./recycled.ts";
 
 export class PartialBody {
   readonly #onGrow: (bytes: number) => void;
@@ -33,7 +34,7 @@ export class PartialBody {
   begin(size: number, thereBytes: number): void {
     const bytes = Math.min(size, Math.max(this.#firstBytes, thereBytes));
     this.#onGrow(bytes);
-    this.#bytes = Buffer.allocUnsafe(bytes);
+    this.#bytes = memory(bytes);
     this.#filled = 0;
     this.#size = size;
   }
@@ -83,7 +84,11 @@ export class PartialBody {
     if (before === undefined || end <= before.length) return;
     const bytes = Math.min(this.#size, Math.max(before.length * 4, end));
     this.#onGrow(bytes - before.length);
-    this.#bytes = Buffer.allocUnsafe(bytes);
+    this.#bytes = memory(bytes);
     before.copy(this.#bytes, 0, 0, this.#filled);
   }
+}
+
+function memory(bytes: number): Buffer {
+  return bytes < limits.placedBytesMin ? Buffer.allocUnsafe(bytes) : largeBody(bytes);
 }
