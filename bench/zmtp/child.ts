@@ -9,6 +9,9 @@ import type { Command, Count, Library, Memory, Ready, Sender, Setup, Spent } fro
 
 const libraries: Readonly<Record<string, () => Promise<{ readonly library: Library }>>> = {
   ours: () => import("./peers/ours.ts"),
+  plain: () => import("./peers/ours.ts"),
+  "busy-poll": async () => ({ library: (await import("./peers/ours.ts")).busyPolling }),
+  recycle: async () => ({ library: (await import("./peers/ours.ts")).recycling }),
   "zeromq.js": () => import("./peers/zeromq-js.ts"),
   fastify: () => import("./peers/fastify.ts"),
   "grpc-js": () => import("./peers/grpc-js.ts"),

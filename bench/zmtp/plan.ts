@@ -24,6 +24,25 @@ export const kinds = {
     unit: "req/s",
     curve: true,
   },
+  // Ours with an option or a call that is not the default; `plain` is ours without.
+  "busy-poll-echo": {
+    roles: ["echo-server", "echo-client"],
+    libraries: ["ours", "plain", "zeromq.js", "node:net"],
+    unit: "req/s",
+    ours: "busy-poll",
+  },
+  "recycle-echo": {
+    roles: ["echo-server", "echo-client"],
+    libraries: ["ours", "plain", "zeromq.js", "node:net"],
+    unit: "req/s",
+    ours: "recycle",
+  },
+  "recycle-pushpull": {
+    roles: ["push", "pull"],
+    libraries: ["ours", "plain", "zeromq.js", "node:net"],
+    unit: "msg/s",
+    ours: "recycle",
+  },
   service: {
     roles: ["echo-server", "echo-client"],
     libraries: ["ours", "zeromq.js", "grpc-js", "fastify", "moleculer", "nats-micro"],
@@ -69,10 +88,14 @@ export const fullPlan: Plan = {
     // No more than 64 MiB are outstanding.
     { kind: "echo", bytes: 64 * KiB, outstanding: [1, 10, 100, 1_000] },
     { kind: "echo", bytes: MiB, outstanding: [1, 10] },
+    { kind: "busy-poll-echo", bytes: 64, outstanding: [1, 10, 100] },
+    { kind: "busy-poll-echo", bytes: KiB, outstanding: [1, 10, 100] },
+    { kind: "recycle-echo", bytes: MiB, outstanding: [1, 10] },
     { kind: "curve-echo", bytes: 64, outstanding: [100] },
     ...(["pubsub", "pushpull"] as const).flatMap((kind) =>
       [64, KiB, 64 * KiB, MiB].map((bytes) => ({ kind, bytes, outstanding: stream })),
     ),
+    { kind: "recycle-pushpull", bytes: MiB, outstanding: stream },
   ],
   runs: 5,
   firstWarmupMs: 300,
@@ -86,6 +109,8 @@ export const quickPlan: Plan = {
   groups: [
     { kind: "echo", bytes: 64, outstanding: [1, 10, 100, 1_000] },
     { kind: "echo", bytes: MiB, outstanding: [10] },
+    { kind: "busy-poll-echo", bytes: 64, outstanding: [1] },
+    { kind: "recycle-echo", bytes: MiB, outstanding: [10] },
     { kind: "curve-echo", bytes: 64, outstanding: [100] },
     { kind: "pubsub", bytes: 64, outstanding: stream },
     { kind: "pushpull", bytes: 64, outstanding: stream },
@@ -111,7 +136,7 @@ export const idlePeerBytesMax = 15_000;
 export function goalsOf({ kind, bytes }: Group, outstanding: number): Readonly<Record<string, number>> {
   if (kind === "service") return outstanding === 100 ? { "zeromq.js": 4, "grpc-js": 40 } : {};
   if (kind === "curve-echo") return { "zeromq.js": 2 };
-  if (kind === "echo") return { "zeromq.js": outstanding >= 100 ? 10 : outstanding >= 10 ? 4 : 2, "node:net": 0.7 };
+  if (isEcho(kind)) return { "zeromq.js": outstanding >= 100 ? 10 : outstanding >= 10 ? 4 : 2, "node:net": 0.7 };
   if (bytes === 64) return { "zeromq.js": 5 };
   return bytes === MiB ? { "zeromq.js": 1 } : {};
 }
