@@ -1,12 +1,12 @@
 // With which keys a command talks to an encrypted service: from its flags, the environment (both come as options), or `wherry.yaml` of
 // the folder that it runs in. Keys are read here and handed on; none is ever printed.
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { asError } from "@wherry/core";
 import type { ClientCurve } from "@wherry/service";
 import type { Context } from "./context.ts";
 import { usageError } from "./errors.ts";
-import { cliLimits } from "./limits.ts";
+import { isRecord, readProjectFile } from "./project-file.ts";
 
 /** The flags of every command that talks to a service, with the variables that stand for them. */
 export const curveFlags = {
@@ -83,18 +83,8 @@ async function keyOfFile(path: string): Promise<string> {
 }
 
 async function readCurveFile(path: string): Promise<CurveFile | undefined> {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found?.isFile() !== true) return undefined;
-  if (found.size > cliLimits.manifestBytesMax)
-    throw usageError(`${path} has ${found.size} bytes; ${cliLimits.manifestBytesMax} at most are read`);
-  const { parse } = await import("yaml");
-  let content: unknown;
-  try {
-    content = parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw usageError(`${path} is no YAML: ${asError(error).message.split("\n", 1)[0] ?? ""}`);
-  }
-  return isRecord(content) && content["curve"] !== undefined ? curveSection(path, content["curve"]) : undefined;
+  const section = (await readProjectFile(path))?.["curve"];
+  return section === undefined ? undefined : curveSection(path, section);
 }
 
 function curveSection(path: string, section: unknown): CurveFile {
@@ -112,8 +102,4 @@ function curveSection(path: string, section: unknown): CurveFile {
     typeof key === "string" ? [name, key] : refuse(`serverKeys.${name} is no text`),
   );
   return { path, secretKeyFile, serverKeys: new Map(keys) };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -57,7 +57,8 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     `${closeSuggestions(text)
       .replace(/^error: /, `${terminal.style("red", "wherry:")} `)
       .trimEnd()}\nSee "${help}".`;
-  const command = (usage: string, summary: string, examples: readonly string[]): Command =>
+  /** One that no cluster is asked of. */
+  const plainCommand = (usage: string, summary: string, examples: readonly string[]): Command =>
     program
       .command(usage)
       .summary(summary)
@@ -65,8 +66,11 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       .configureOutput({
         outputError: (text, write) => write(mistake(text, `wherry ${usage.split(" ")[0] ?? ""} --help`)),
       })
-      .addOption(new Option("--name <cluster>", "the cluster").default("default").env("WHERRY_NAME"))
       .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+  const command = (usage: string, summary: string, examples: readonly string[]): Command =>
+    plainCommand(usage, summary, examples).addOption(
+      new Option("--name <cluster>", "the cluster").default("default").env("WHERRY_NAME"),
+    );
   const output = (...formats: readonly string[]): Option =>
     new Option("-o, --output <format>", "print data instead of a table").choices(formats);
 
@@ -106,17 +110,19 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await up(paths, options, context));
     });
 
-  command("init <service>", "a new service in a folder of its own: program, test, Dockerfile, manifest, CI", [
+  plainCommand("init <service>", "a new service in a folder of its own: program, test, Dockerfile, manifest, CI", [
     "wherry init shop          makes ./shop, and says what to do next",
     "wherry init shop --http   that answers HTTP as well",
+    "wherry init shop --from ../wherry/build      with the packages that npm run pack made there",
   ])
     .option("--http", "answer HTTP as well as ZeroMQ")
+    .option("--from <folder>", "take Wherry's packages along from there, instead of from a registry")
     .action(async (service: string, options: InitOptions) => {
       const { init } = await import("./commands/init.ts");
       done(init(service, options, context));
     });
 
-  command("manifest <path...>", 'print the objects that "wherry up" would apply, as YAML', [
+  plainCommand("manifest <path...>", 'print the objects that "wherry up" would apply, as YAML', [
     "wherry manifest examples/echo --replicas 3",
     "wherry manifest shop --production --image ghcr.io/acme/shop:1.4.0 | kubectl apply -f -",
   ])

@@ -1,15 +1,17 @@
 // `wherry init NAME`: a new service in a folder of its own. Writes files, once; overwrites nothing, installs nothing.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Context } from "../context.ts";
-import type { CommonOptions } from "../common-options.ts";
 import { usageError } from "../errors.ts";
 import { scaffold } from "../init/scaffold.ts";
+import { copyPacked, findPacked } from "../init/vendor.ts";
 
-export interface InitOptions extends CommonOptions {
+export interface InitOptions {
   readonly http?: true;
+  /** The folder with the packed packages. */
+  readonly from?: string;
 }
 
 /** @throws CliError usage: a name that is no DNS label, or a folder that is there */
@@ -22,18 +24,26 @@ export function init(name: string, options: InitOptions, context: Context): numb
   const folder = join(context.cwd, name);
   if (existsSync(folder))
     throw usageError(`there is a ${name} already, and nothing is overwritten: choose another name`);
-  for (const [path, text] of scaffold(name, { http: options.http === true, version: context.version })) {
+  const packed = options.from === undefined ? undefined : findPacked(resolve(context.cwd, options.from), options.from);
+  const written = scaffold(name, { http: options.http === true, version: context.version, packed });
+  for (const [path, text] of written) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text, { flag: "wx" });
   }
+  if (packed !== undefined) copyPacked(packed, join(folder, "vendor"));
   // In the repository itself, and in a workspace that has them, the packages are there, and `npm install` would ask the registry.
-  const isInstalled = isFound("@wherry/service", folder);
-  const call = `${context.self} call ${name} greet '{"name":"you"}'`;
+  const isInstalled = packed === undefined && isFound("@wherry/service", folder);
+  // Installed beside the service, however this command was found.
+  const call = `npx wherry call ${name} greet '{"name":"you"}'`;
+  if (packed === undefined && !isInstalled)
+    context.terminal.note(
+      `note: npm's registry does not have Wherry's packages yet. In a checkout of Wherry, "npm run pack"; then, instead of this: ${context.self} init ${name} --from CHECKOUT/build`,
+    );
   context.terminal.note(`made ${name}/. Next:`);
   for (const line of [
     `cd ${name}${isInstalled ? "" : " && npm install"}`,
     "npm test",
-    `${context.self} up . --detach && ${call}`,
+    `npx wherry up . --detach && ${call}`,
   ])
     context.terminal.note(`  ${line}`);
   return 0;

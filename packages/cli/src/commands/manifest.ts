@@ -1,14 +1,13 @@
 // `wherry manifest`: the objects that `wherry up` would apply, as YAML. Reads files only; asks no cluster.
 import { stringify } from "yaml";
 import type { Context } from "../context.ts";
-import type { CommonOptions } from "../common-options.ts";
 import { usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import { planPaths } from "../up/plan.ts";
 import { productionObjects } from "../up/production.ts";
 import { wholeNumber } from "../values.ts";
 
-export interface ManifestOptions extends CommonOptions {
+export interface ManifestOptions {
   readonly replicas?: string;
   readonly image?: string;
   readonly production?: true;

@@ -1,7 +1,16 @@
 // `wherry init`, as far as it needs no cluster: what it writes, what it refuses, and that what it wrote works with the repository's packages.
 // tests/e2e has the rest: `wherry up` on it.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseAllDocuments, parse } from "yaml";
@@ -109,9 +118,52 @@ test("what the image is built of leaves the tests and everything else out", () =
     "*",
     "!package.json",
     "!package-lock.json",
-    "!*.ts",
-    "*.test.ts",
+    "!**/*.ts",
+    "**/*.test.ts",
+    "**/node_modules",
   ]);
+});
+
+describe("with the packages of a checkout", () => {
+  const pack = (...names: string[]): string => {
+    mkdirSync(join(cwd, "build"));
+    for (const name of names) writeFileSync(join(cwd, "build", name), name);
+    return "build";
+  };
+  const all = ["core", "kube", "service", "zmtp", "cluster"].map((name) => `wherry-${name}-0.1.0.tgz`);
+
+  test("takes them along, and names them all, so that no registry is asked", () => {
+    pack(...all, "wherry-0.1.0.tgz", "wherry-0.0.9.tgz", "other.tgz");
+    expect(wherry("init", "shop", "--from", "build")).toMatchObject({
+      status: 0,
+      said: expect.stringMatching(/^made shop\/\. Next:\n {2}cd shop && npm install\n/),
+    });
+    expect(readdirSync(join(cwd, "shop/vendor")).sort()).toEqual([...all, "wherry-0.1.0.tgz"].sort());
+    const { dependencies, devDependencies } = JSON.parse(read("shop/package.json")) as Node;
+    const ours = Object.entries({ ...dependencies, ...devDependencies }).filter(([name]) => name.includes("wherry"));
+    expect(ours).toHaveLength(6);
+    for (const [name, from] of ours) expect(from, name).toMatch(/^file:vendor\/wherry-.*0\.1\.0\.tgz$/);
+    expect(Object.keys(dependencies)).not.toContain("wherry");
+    expect(read("shop/Dockerfile")).toMatch(/^COPY vendor \.\/vendor\nRUN npm ci/m);
+    expect(read("shop/.dockerignore")).toMatch(/^!vendor$/m);
+  });
+
+  test("says which are missing, and makes nothing", () => {
+    pack(...all);
+    expect(wherry("init", "shop", "--from", "build")).toMatchObject({
+      status: 2,
+      said: expect.stringMatching(/has no package wherry: .*npm run pack/),
+    });
+    expect(wherry("init", "shop", "--from", "nowhere")).toMatchObject({ status: 2 });
+    expect(existsSync(join(cwd, "shop"))).toBe(false);
+  });
+
+  test("or is told of them, where the packages are found nowhere", () => {
+    rmSync(join(cwd, "node_modules"));
+    expect(wherry("init", "shop").said).toMatch(
+      /note: npm's registry does not have .*--from[^]*cd shop && npm install/,
+    );
+  });
 });
 
 test("nothing is overwritten, and a name that is none makes nothing", () => {

@@ -3,12 +3,15 @@
 import { yamlOf } from "../commands/manifest.ts";
 import { nonRootUser, productionObjects } from "../up/production.ts";
 import { ports } from "../up/service-file.ts";
+import { dependenciesOf, type Vendored } from "./vendor.ts";
 
 export interface ScaffoldOptions {
   /** It answers HTTP as well. */
   readonly http: boolean;
   /** Of the packages. */
   readonly version: string;
+  /** The packages, if they are not a registry's. */
+  readonly packed: Vendored | undefined;
 }
 
 /** An error of the new service's own, and none of ours. */
@@ -22,7 +25,7 @@ export function scaffold(name: string, options: ScaffoldOptions): ReadonlyMap<st
     ["service.test.ts", test],
     ["tsconfig.json", tsconfig],
     ["Dockerfile", dockerfile(options)],
-    [".dockerignore", "*\n!package.json\n!package-lock.json\n!*.ts\n*.test.ts\n"],
+    [".dockerignore", dockerignore(options)],
     [".gitignore", "node_modules/\n"],
     [`k8s/${name}.yaml`, manifest(name, options)],
     [".github/workflows/ci.yml", workflow],
@@ -30,7 +33,8 @@ export function scaffold(name: string, options: ScaffoldOptions): ReadonlyMap<st
   ]);
 }
 
-function packageJson(name: string, { version }: ScaffoldOptions): string {
+function packageJson(name: string, { version, packed }: ScaffoldOptions): string {
+  const ours = dependenciesOf(version, packed);
   const content = {
     name,
     version: "0.1.0",
@@ -38,9 +42,9 @@ function packageJson(name: string, { version }: ScaffoldOptions): string {
     type: "module",
     engines: { node: ">=24" },
     wherry: "main.ts",
-    scripts: { start: "node main.ts", test: "node --test", check: "tsc" },
-    dependencies: { "@wherry/service": `^${version}` },
-    devDependencies: { "@types/node": "^24.0.0", typescript: "^6.0.0", wherry: `^${version}` },
+    scripts: { start: "exec node main.ts", test: "node --test", check: "tsc" },
+    dependencies: ours.dependencies,
+    devDependencies: { "@types/node": "^24.0.0", typescript: "^6.0.0", ...ours.devDependencies },
   };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
@@ -118,13 +122,21 @@ const tsconfig = `${JSON.stringify(
   2,
 )}\n`;
 
+/** The sources, in whatever folder, and what installs; no tests. */
+const dockerignore = ({ packed }: ScaffoldOptions): string =>
+  [
+    ...["*", "!package.json", "!package-lock.json", ...(packed === undefined ? [] : ["!vendor"])],
+    ...["!**/*.ts", "**/*.test.ts", "**/node_modules", ""],
+  ].join("\n");
+
 const dockerfile = ({
   http,
+  packed,
 }: ScaffoldOptions): string => `# Two stages: what installs is not what runs. The last one has Node and the service, no shell and no npm.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --no-audit --no-fund
+${packed === undefined ? "" : "COPY vendor ./vendor\n"}RUN npm ci --omit=dev --no-audit --no-fund
 COPY . .
 
 FROM gcr.io/distroless/cc-debian12
@@ -167,7 +179,9 @@ jobs:
       - run: npm test
 `;
 
-function readme(name: string, { http }: ScaffoldOptions): string {
+function readme(name: string, { http, packed }: ScaffoldOptions): string {
+  const vendor =
+    packed === undefined ? "" : `\n\n\`vendor/\` has Wherry's packages, because no registry has them yet: commit it.`;
   const curl = http ? `\ncurl --json '{"name":"you"}' http://127.0.0.1:8080/greet    # when run by npm start` : "";
   return `# ${name}
 
@@ -181,6 +195,6 @@ npx wherry down${curl}
 \`\`\`
 
 \`service.ts\` is the service, \`main.ts\` the program, \`k8s/${name}.yaml\` what a shared cluster gets. The image:
-\`docker build -t ${name}:0.1.0 .\`
+\`docker build -t ${name}:0.1.0 .\`${vendor}
 `;
 }

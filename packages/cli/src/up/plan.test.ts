@@ -215,6 +215,35 @@ describe("manifests", () => {
   });
 });
 
+describe("wherry.yaml", () => {
+  test.each([
+    ["imags: {}", /wherry\.yaml: unknown setting imags; did you mean images\?$/],
+    ["other: 1", /unknown setting other; there are: images, curve$/],
+    [
+      "images: { web: { comand: [node], folder: 3 } }",
+      /images\.web\.comand; did you mean command\?\n.*images\.web\.folder: .*number/,
+    ],
+    ["images: [web]", /images: expected a map of image names, got a list/],
+    ["images: { web: node web.js }", /images\.web: expected \{ folder, command, env \}, got a string/],
+    ["- 1", /expected settings by name, got a list/],
+    ["images: {", /is no YAML/],
+  ])("that says %j is refused before anything is started", async (text, message) => {
+    write("wherry.yaml", text);
+    write("echo.ts", "");
+    await expect(plan("echo.ts")).rejects.toThrow(message);
+    await expect(plan("echo.ts")).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  test("of a package is known to the manifests in its folder", async () => {
+    write("shop/package.json", "{}");
+    write("shop/k8s/a.yaml", "apiVersion: v1\nkind: ConfigMap\n");
+    write("shop/wherry.yaml", "images: { web: { folder: ., command: [node, web.js] } }");
+    expect((await plan("shop/k8s")).images.roots).toContain(join(cwd, "shop"));
+    write("shop/wherry.yaml", "images: { web: { fodler: . } }");
+    await expect(plan("shop/k8s")).rejects.toThrow(/did you mean folder/);
+  });
+});
+
 test.each([
   ["no/such/path", /nothing at no\/such\/path/],
   ["empty", /neither manifests/],

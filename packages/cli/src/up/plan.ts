@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
 import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
+import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf, isInstalled } from "./content.ts";
 import { type ServiceFile, serviceObjects } from "./service-file.ts";
@@ -51,7 +52,10 @@ export async function planPaths(
     if (script === undefined) {
       const { readManifests } = await import("./manifests.ts");
       objects.push(...readManifests(absolute, path));
-      roots.add(statSync(absolute).isDirectory() ? absolute : dirname(absolute));
+      const folder = statSync(absolute).isDirectory() ? absolute : dirname(absolute);
+      roots.add(folder);
+      // Of a package's `k8s/`, the package.
+      if (existsSync(join(dirname(folder), "package.json"))) roots.add(dirname(folder));
       continue;
     }
     const name = serviceName(script, path);
@@ -76,6 +80,8 @@ export async function planPaths(
     files.push(file);
     for (const object of serviceObjects(file)) objects.push({ object, source: path });
   }
+  // The daemon reads them when a pod asks for an image: what is wrong with them is told here, before.
+  for (const root of roots) await readProjectFile(join(root, projectFileName));
   if (options.replicas !== undefined && services.length === 0)
     throw usageError(
       "--replicas is for services given as a file or package: manifests say their own number of replicas",

@@ -1,3 +1,4 @@
+import { nearest } from "@wherry/core";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +8,7 @@ import { afterAll, afterEach, describe, expect, expectTypeOf, test } from "vites
 import { parseConfig } from "../process/config.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 import { configure, override } from "./configure.ts";
-import { flagOf, nearest, variableOf } from "./names.ts";
+import { flagOf, variableOf } from "./names.ts";
 import type { Settings } from "./types.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wherry-config-"));

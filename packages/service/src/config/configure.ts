@@ -3,9 +3,8 @@
 // nobody catches is one line and exit code 2.
 import { writeSync } from "node:fs";
 import { basename } from "node:path";
-import { WherryError } from "@wherry/core";
+import { nearest, WherryError } from "@wherry/core";
 import { frameworkSettings } from "../process/config.ts";
-import { nearest } from "./names.ts";
 import { readTextFile } from "./read-file.ts";
 import { Resolver } from "./resolve.ts";
 import { isSecret, type Sources } from "./sources.ts";

@@ -1,6 +1,7 @@
 // Settings from their sources, in this order: flags, environment, file, default. Every mistake is one line of its own, and
 // all of them are found in one go.
-import { flagOf, nearest } from "./names.ts";
+import { nearest } from "@wherry/core";
+import { flagOf } from "./names.ts";
 import { type Flags, fromEnvironment, readConfigFile, readFlags, type Sources, variablesOf } from "./sources.ts";
 import type { AnyValue, Given, Setting, Settings } from "./types.ts";
 import { checkValue } from "./value.ts";

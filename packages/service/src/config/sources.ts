@@ -1,8 +1,8 @@
 // Where values come from: flags, environment, file. It finds what was given and says what it can't make sense of; whether a
 // value is any good is value.ts's matter. Files are read through a function that is handed in.
-import { asError } from "@wherry/core";
+import { nearest, asError } from "@wherry/core";
 import { configFileBytesMax, secretFileBytesMax } from "../limits.ts";
-import { flagOf, nearest, variableOf } from "./names.ts";
+import { flagOf, variableOf } from "./names.ts";
 import type { Given, Setting, Settings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -66,6 +66,16 @@ describe("an image name means", () => {
     });
   });
 
+  test("the project itself, where its package has that name", async () => {
+    write("package.json", '{"name":"@acme/shop","main":"main.ts"}');
+    write("main.ts", "");
+    registerImages(registry, { images: {}, roots: [folder] });
+    expect(await createImages(registry).find("shop:0.1.0")).toMatchObject({
+      entrypoint: [process.execPath, join(folder, "main.ts")],
+    });
+    expect(await createImages(registry).find("other")).toBeUndefined();
+  });
+
   test.each(["busybox", "alpine:3.20", "docker.io/library/node:24", "python:3", "registry.k8s.io/pause:3.10"])(
     "the host's own tools for %s",
     async (name) => {

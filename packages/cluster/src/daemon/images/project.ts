@@ -7,7 +7,8 @@ import type { RegisteredImage } from "./registry.ts";
 
 /** @param name as the pod has it. @param base its last path segment without the tag */
 export async function findInProject(root: string, name: string, base: string): Promise<RegisteredImage | undefined> {
-  return (await fromWherryYaml(root, name, base)) ?? fromWorkspaces(root, base) ?? fromDockerfile(join(root, base));
+  const listed = (await fromWherryYaml(root, name, base)) ?? fromWorkspaces(root, base);
+  return listed ?? fromDockerfile(join(root, base)) ?? fromItself(root, base);
 }
 
 async function fromWherryYaml(root: string, name: string, base: string): Promise<RegisteredImage | undefined> {
@@ -29,6 +30,13 @@ async function fromWherryYaml(root: string, name: string, base: string): Promise
     workingDir: folder,
     env: Object.fromEntries(env) as Record<string, string>,
   };
+}
+
+/** The project is the image: its package has that name. */
+function fromItself(root: string, base: string): RegisteredImage | undefined {
+  const { name } = packageJson(root);
+  if (typeof name !== "string" || name.slice(name.lastIndexOf("/") + 1) !== base) return undefined;
+  return fromDockerfile(root) ?? fromPackage(root);
 }
 
 function fromWorkspaces(root: string, base: string): RegisteredImage | undefined {
