@@ -244,6 +244,8 @@ export const duplicatePollMaxMs = 50;
 
 /** Characters of one value in a record's text; its field has all of it. */
 export const templateValueCharsMax = 1000;
+/** Characters of one field that could be read only with care: it is cyclic, or holds what JSON has no form for. */
+export const readableCharsMax = 10_000;
 /** Message templates that are kept taken apart. */
 export const templateCacheMax = 1000;
 /** Records logged before `run` that wait for it, and milliseconds that they do. */

@@ -2,6 +2,7 @@ import type { Logger } from "@wherry/core";
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { shownError } from "../process/logging.ts";
 import { templated } from "./logger.ts";
 import { render } from "./template.ts";
 import type { Log } from "./types.ts";
@@ -40,11 +41,92 @@ describe("a message template", () => {
 function recorder(level = "debug"): { log: Log; records: Record<string, unknown>[] } {
   const records: Record<string, unknown>[] = [];
   const write = (line: string): void => void records.push(JSON.parse(line) as Record<string, unknown>);
-  const options = { level, base: null, timestamp: false, formatters: { level: (label: string) => ({ level: label }) } };
+  const formatters = { level: (label: string) => ({ level: label }) };
+  const options = { level, base: null, timestamp: false, formatters, serializers: { err: shownError } };
   return { log: templated(pino(options, { write })), records };
 }
 
+class Trap extends Error {
+  readonly detail = Object.defineProperty({}, "x", { enumerable: true, get: () => expect.unreachable() });
+  override get name(): string {
+    throw new Error("no name");
+  }
+}
+const throwing = (): object =>
+  Object.defineProperty({ ok: 1 }, "trap", {
+    enumerable: true,
+    get() {
+      throw new Error("do not look");
+    },
+  });
+const cyclic: Record<string, unknown> = { a: 1n };
+cyclic["self"] = cyclic;
+const revoked = Proxy.revocable({}, {});
+revoked.revoke();
+
+describe("whatever its fields do when they are looked at, the logger writes one record, and throws nothing", () => {
+  test.each<[string, object, object]>([
+    ["a getter that throws", throwing(), { ok: 1, trap: "[cannot be read: do not look]" }],
+    ["a cycle", cyclic, { a: expect.anything() }],
+    ["bigints", { n: 1n, in: [2n] }, {}],
+    ["a proxy that is revoked", { proxy: revoked.proxy, ok: 1 }, { ok: 1, proxy: expect.stringContaining("revoked") }],
+    ["a proxy that is revoked, itself", revoked.proxy, { value: expect.stringContaining("revoked") }],
+    ["toJSON that throws", { ok: 1, bad: { toJSON: () => expect.unreachable("looked") } }, { ok: 1 }],
+    ["functions and symbols", { f: () => 1, s: Symbol("s"), ok: 1 }, { ok: 1 }],
+    ["an error that traps", { err: new Trap("why"), ok: 1 }, { ok: 1, err: { message: "why" } }],
+    ["another error that traps", { other: new Trap("why"), ok: 1 }, { ok: 1, other: { message: "why" } }],
+  ])("%s", (_name, fields, expected) => {
+    for (const write of [
+      (log: Log) => log.error(fields, "read {ok} {trap} {value}"),
+      (log: Log) => log.error("read {ok} {trap} {value}", fields),
+      (log: Log) => log.child(fields as never).error("read"),
+    ]) {
+      const { log, records } = recorder();
+      write(log);
+      expect(records).toEqual([expect.objectContaining({ level: "error", msg: expect.stringMatching(/^read/) })]);
+      expect(records[0]).toMatchObject(expected);
+    }
+  });
+
+  test("anything at all", () => {
+    const anything = fc.anything({ withBigInt: true, withMap: true, withNullPrototype: true, withObjectString: true });
+    fc.assert(
+      fc.property(anything, anything, (first, second) => {
+        const { log, records } = recorder();
+        log.info(first as never, second as never);
+        log.child({ first } as never).info({ second }, "{second}");
+        expect(records).toHaveLength(2);
+      }),
+    );
+  });
+});
+
 describe("the logger", () => {
+  test("has the levels of the setting, the nearest of them where another logger has fewer", () => {
+    const { log, records } = recorder("trace");
+    log.trace("finest {n}", { n: 1 });
+    log.fatal(new Error("the end"));
+    expect(records).toMatchObject([
+      { level: "trace", msg: "finest 1" },
+      { level: "fatal", msg: "the end", err: { message: "the end" } },
+    ]);
+    const said: string[] = [];
+    const at =
+      (level: string) =>
+      (_fields: object, message: string): void =>
+        void said.push(`${level} ${message}`);
+    const few: Logger = {
+      debug: at("debug"),
+      info: at("info"),
+      warn: at("warn"),
+      error: at("error"),
+      child: () => few,
+    };
+    templated(few).trace("fine");
+    templated(few).fatal("grave");
+    expect(said).toEqual(["debug fine", "error grave"]);
+  });
+
   test("takes a message and fields in both orders, and keeps the template for who groups by it", () => {
     const { log, records } = recorder();
     log.info("{bytes} bytes from {peer}", { bytes: 3, peer: "p" });

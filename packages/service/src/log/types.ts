@@ -13,10 +13,14 @@ export interface LogMethod {
 
 /** The logger of handlers, and of the code around them. It is a `Logger`, for whatever takes one. */
 export interface Log extends Logger {
+  /** Finer than `debug`. */
+  readonly trace: LogMethod;
   readonly debug: LogMethod;
   readonly info: LogMethod;
   readonly warn: LogMethod;
   readonly error: LogMethod;
+  /** For what the program cannot go on after; it writes the record, to stdout in any case, and ends nothing. */
+  readonly fatal: LogMethod;
   /** A logger that adds `fields` to every record. */
   child(fields: LogFields): Log;
 }

@@ -2,10 +2,12 @@
 import { type Clock, type Logger, type Random, SystemClock, SystemRandom } from "@wherry/core";
 import { pino } from "pino";
 import { LogOutput } from "../log/output.ts";
+import { readableError } from "../log/readable.ts";
 import type { ProcessConfig } from "./config.ts";
 
 /** What of pino's logger is used. */
 interface ProcessLogger extends Logger {
+  readonly trace: Logger["debug"];
   readonly fatal: Logger["error"];
   isLevelEnabled(level: string): boolean;
 }
@@ -41,6 +43,7 @@ export async function createLogger(
     level: config.logLevel,
     base: { service, ...(config.podName === undefined ? {} : { pod: config.podName }) },
     timestamp: () => `,"time":"${new Date(timeMs ?? clock.now()).toISOString()}"`,
+    serializers: { err: shownError },
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const logger = pino(options, output);
@@ -54,6 +57,15 @@ export async function createLogger(
     }
   };
   return { logger, output, at };
+}
+
+/** pino's, unless the error cannot be looked at: its getters are the program's own. */
+export function shownError(error: Error): unknown {
+  try {
+    return pino.stdSerializers.err(error);
+  } catch {
+    return readableError(error);
+  }
 }
 
 async function stdoutWriter(terminal: boolean): Promise<(line: string) => void> {

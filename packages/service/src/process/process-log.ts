@@ -8,12 +8,11 @@ import { type Clock, type Logger, SystemClock } from "@wherry/core";
 import { readTextFile } from "../config/read-file.ts";
 import { Resolver } from "../config/resolve.ts";
 import { heldRecordsMax, heldRecordsMs } from "../limits.ts";
-import { templated } from "../log/logger.ts";
+import { type Level, templated } from "../log/logger.ts";
+import { readable } from "../log/readable.ts";
 import type { Log, LogFields } from "../log/types.ts";
 import { frameworkSettings } from "./config.ts";
 import type { LoggingConfig, ProcessLog } from "./logging.ts";
-
-type Level = "debug" | "info" | "warn" | "error";
 
 interface Held {
   readonly level: Level;
@@ -93,7 +92,7 @@ class LateLog {
         ...error,
         msg: message,
       };
-      writeSync(1, `${JSON.stringify(record)}\n`);
+      writeSync(1, `${JSON.stringify(readable(record))}\n`);
     }
     this.#held = [];
   }
@@ -126,7 +125,8 @@ function boundTo(fields: LogFields): Logger {
     (level: Level) =>
     (own: LogFields, message: string): void =>
       late.write(level, { ...fields, ...own }, message);
-  const logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  const grave = { warn: at("warn"), error: at("error"), fatal: at("fatal") };
+  const logger = { trace: at("trace"), debug: at("debug"), info: at("info"), ...grave };
   const child = (more: LogFields): Logger => boundTo({ ...fields, ...more });
   return { ...logger, child, isLevelEnabled: (level: Level) => late.isLevelEnabled(level) } as Logger;
 }
