@@ -14,8 +14,11 @@ export const textBytesMax = 255;
 
 /** Requests that wait in a server for a free slot; the next one is answered BUSY. Default of the option `queueMax`. */
 export const queueRequestsMaxDefault = 1000;
-/** Bytes of the requests and raw messages that wait so; one beyond is answered BUSY. One alone always has room. */
-export const queueBytesMax: number = 256 * 1024 * 1024;
+/**
+ * Bytes of the bodies that a service holds for its callers: of requests and raw messages that wait so, of HTTP requests that are half
+ * received or unanswered, of durable calls that the broker has not confirmed; one beyond is answered BUSY. One alone always has room.
+ */
+export const bodiesBytesMax: number = 256 * 1024 * 1024;
 /** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
 export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;
@@ -205,8 +208,8 @@ export const pauseTimeoutMs = 1000;
 
 /** Bytes of an HTTP request's line and headers. */
 export const httpHeaderBytesMax: number = 16 * 1024;
-/** Bytes of HTTP bodies altogether, half received or of unanswered requests; a request beyond is answered BUSY. */
-export const httpBodiesBytesMax: number = 256 * 1024 * 1024;
+/** The part of `bodiesBytesMax` that HTTP requests may have: who uploads slowly keeps nobody else out. */
+export const httpBodiesBytesMax: number = 128 * 1024 * 1024;
 /** HTTP connections; those beyond are closed at once. */
 export const httpConnectionsMax = 10_000;
 /** Requests that one HTTP connection may have unanswered (it pipelines them); the next is answered BUSY. */
@@ -238,6 +241,8 @@ export const keyLeaseMsDefault = 30_000;
 export const keyStoreBusyMs = 2000;
 /** Keys that a store in memory keeps; a call with a further one is answered BUSY. */
 export const keysInMemoryMax = 100_000;
+/** Bytes of their results and keys; a call with a further key is answered BUSY. One result may exceed it. */
+export const keysInMemoryBytesMax: number = 64 * 1024 * 1024;
 /** Milliseconds: first and longest pause between two looks whether the first call with a key is done. */
 export const duplicatePollFirstMs = 2;
 export const duplicatePollMaxMs = 50;

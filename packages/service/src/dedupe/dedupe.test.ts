@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { silentLogger } from "@wherry/core";
+import { VirtualClock } from "@wherry/core/testing";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import type { Client } from "../client/types.ts";
@@ -15,7 +16,7 @@ import { startChild, stopChildren } from "../testing/child.ts";
 import { memoryStore } from "./memory-store.ts";
 import { sqliteStore } from "./sqlite-store.ts";
 import { storeSuite } from "./store.suite.ts";
-import type { KeyStore } from "./types.ts";
+import type { Claim, KeyedCall, KeyStore } from "./types.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wherry-dedupe-"));
 let files = 0;
@@ -44,6 +45,26 @@ test("a full store in memory says so, and executes nothing", () => {
   expect(() => store.begin({ scope: "a", key: "2", fingerprint: "" })).toThrow(
     expect.objectContaining({ code: "BUSY", retryable: true }),
   );
+});
+
+test("a store in memory is bounded in bytes, too, of what it knows; what is forgotten makes room", async () => {
+  const clock = new VirtualClock();
+  const store = memoryStore({ bytesMax: 1000, ttlMs: 50, clock });
+  const call = (key: string): KeyedCall => ({ scope: "a", key, fingerprint: "f" });
+  const begin = (key: string): Claim => {
+    const begun = store.begin(call(key));
+    if (begun instanceof Promise || begun.state !== "new") throw new Error("expected a new call");
+    return begun.claim;
+  };
+  const [first, second] = [begin("1"), begin("2")];
+  // Its effect has happened: the result is kept, though it is too much.
+  expect(store.finish(first, { kind: "reply", content: 2, body: new Uint8Array(2000) })).toBe(true);
+  expect(store.finish(second, { kind: "reply", content: 0, body: undefined })).toBe(true);
+  expect(store.begin(call("1"))).toMatchObject({ state: "done" });
+  expect(() => store.begin(call("3"))).toThrow(expect.objectContaining({ code: "BUSY", retryable: true }));
+  await clock.advance(51);
+  await store.forget(begin("3"));
+  for (let key = 0; key < 100; key++) await store.forget(begin(String(key)));
 });
 
 test("a file that is none of SQLite's is refused", async () => {

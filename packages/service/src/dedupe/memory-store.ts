@@ -1,7 +1,7 @@
 // Idempotency keys in this process's memory: for a service with one pod, and for tests. Gone with the process.
 import { type Clock, SystemClock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import { keysInMemoryMax, keyTtlMsDefault } from "../limits.ts";
+import { keysInMemoryBytesMax, keysInMemoryMax, keyTtlMsDefault } from "../limits.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 
 export interface MemoryStoreOptions {
@@ -9,12 +9,16 @@ export interface MemoryStoreOptions {
   readonly ttlMs?: number;
   /** Keys at a time; a call with a further one is answered BUSY. Default 100 000. */
   readonly keysMax?: number;
+  /** Bytes of keys and results at a time; then a call with a further key is answered BUSY. Default 64 MiB. */
+  readonly bytesMax?: number;
   readonly clock?: Clock;
 }
 
 interface Entry {
   readonly token: string;
   readonly fingerprint: string;
+  /** What it holds. */
+  bytes: number;
   result: StoredResult | undefined;
   untilMs: number;
   readonly settled: PromiseWithResolvers<undefined>;
@@ -30,10 +34,15 @@ class MemoryStore implements KeyStore {
   readonly #entries: Map<string, Entry> = new Map();
   readonly #ttlMs: number;
   readonly #keysMax: number;
+  readonly #bytesMax: number;
+  #bytes = 0;
   readonly #clock: Clock;
   #lastToken = 0;
 
-  constructor({ ttlMs = keyTtlMsDefault, keysMax = keysInMemoryMax, clock = new SystemClock() }: MemoryStoreOptions) {
+  constructor(options: MemoryStoreOptions) {
+    const { ttlMs = keyTtlMsDefault, keysMax = keysInMemoryMax, bytesMax = keysInMemoryBytesMax } = options;
+    const { clock = new SystemClock() } = options;
+    this.#bytesMax = bytesMax;
     this.#ttlMs = ttlMs;
     this.#keysMax = keysMax;
     this.#clock = clock;
@@ -49,14 +58,17 @@ class MemoryStore implements KeyStore {
   }
 
   #enter(call: KeyedCall): Begun {
-    if (this.#entries.size >= this.#keysMax)
-      throw new ServiceError("BUSY", `${this.#keysMax} idempotency keys are kept already; try again later`, {
+    const kept = this.#entries.size;
+    if (kept >= this.#keysMax || this.#bytes >= this.#bytesMax)
+      throw new ServiceError("BUSY", `${kept} idempotency keys of ${this.#bytes} bytes are kept; try again later`, {
         retryable: true,
       });
     const claim: Claim = { ...call, token: String(++this.#lastToken) };
     const settled = Promise.withResolvers<undefined>();
     const { token, fingerprint } = claim;
-    this.#entries.set(nameOf(call), { token, fingerprint, result: undefined, untilMs: Infinity, settled });
+    const bytes = Buffer.byteLength(nameOf(call)) + fingerprint.length;
+    this.#bytes += bytes;
+    this.#entries.set(nameOf(call), { token, fingerprint, bytes, result: undefined, untilMs: Infinity, settled });
     return { state: "new", claim };
   }
 
@@ -71,6 +83,10 @@ class MemoryStore implements KeyStore {
     this.#entries.delete(nameOf(claim));
     this.#entries.set(nameOf(claim), entry);
     entry.result = result;
+    // A result is kept in any case: its effect has happened.
+    const bytes = result.body?.length ?? 0;
+    entry.bytes += bytes;
+    this.#bytes += bytes;
     entry.untilMs = this.#clock.monotonic() + this.#ttlMs;
     entry.settled.resolve(undefined);
     return true;
@@ -79,12 +95,18 @@ class MemoryStore implements KeyStore {
   forget(claim: Claim): void {
     const entry = this.#owned(claim);
     if (entry === undefined) return;
-    this.#entries.delete(nameOf(claim));
+    this.#drop(nameOf(claim), entry);
     entry.settled.resolve(undefined);
+  }
+
+  #drop(name: string, { bytes }: Entry): void {
+    this.#entries.delete(name);
+    this.#bytes -= bytes;
   }
 
   close(): void {
     this.#entries.clear();
+    this.#bytes = 0;
   }
 
   #owned(claim: Claim): Entry | undefined {
@@ -94,10 +116,10 @@ class MemoryStore implements KeyStore {
 
   #forgetOld(): void {
     const nowMs = this.#clock.monotonic();
-    for (const [name, { result, untilMs }] of this.#entries) {
-      if (result === undefined) continue;
-      if (untilMs > nowMs) return;
-      this.#entries.delete(name);
+    for (const [name, entry] of this.#entries) {
+      if (entry.result === undefined) continue;
+      if (entry.untilMs > nowMs) return;
+      this.#drop(name, entry);
     }
   }
 }

@@ -1,42 +1,10 @@
 // Reads an HTTP request's body, within the limits. Holds no more of it in memory than may be there, for all requests together.
 import type { IncomingMessage } from "node:http";
 import { type RequestFate, ServiceError } from "../errors.ts";
-import { bodyBytesMax, httpBodiesBytesMax } from "../limits.ts";
+import { bodyBytesMax } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
 import type { ContentType } from "../protocol/codes.ts";
-
-/** Bytes of bodies that one server holds in memory: half received, or of requests that are not answered yet. */
-export class BodyBudget {
-  #bytes = 0;
-  readonly #bytesMax: number;
-
-  constructor(bytesMax: number = httpBodiesBytesMax) {
-    this.#bytesMax = bytesMax;
-  }
-
-  /** What one request holds; released when it is answered. */
-  share(): BodyShare {
-    let own = 0;
-    return {
-      take: (bytes) => {
-        if (this.#bytes + bytes > this.#bytesMax) return false;
-        this.#bytes += bytes;
-        own += bytes;
-        return true;
-      },
-      release: () => {
-        this.#bytes -= own;
-        own = 0;
-      },
-    };
-  }
-}
-
-export interface BodyShare {
-  /** False when too much is held already. */
-  take(bytes: number): boolean;
-  release(): void;
-}
+import type { BodyShare } from "../server/body-budget.ts";
 
 /** Does the request say that a body follows? */
 export function hasBody({ headers }: IncomingMessage): boolean {

@@ -32,6 +32,8 @@ export class Exchange implements Caller {
   readonly request: IncomingMessage;
   /** Called once should the client leave before it has its answer. */
   gone: ((reason: ServiceError) => void) | undefined;
+  /** Its body is in the budget of the HTTP port until it is answered. */
+  readonly holdsBody = true;
   /** Of an answer with a body. */
   okStatus = 200;
   readonly #response: ServerResponse;

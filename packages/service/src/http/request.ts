@@ -1,5 +1,6 @@
 // What a service is asked over HTTP: from a request's address, headers and body to what its server takes. Pure but for the
 // reading of the body; it answers nothing.
+import type { BodyShare } from "../server/body-budget.ts";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { noBody } from "../contract.ts";
 import { ServiceError } from "../errors.ts";
@@ -10,7 +11,7 @@ import { decodeArgument, encodeContent } from "../protocol/content.ts";
 import type { Incoming } from "../server/caller.ts";
 import type { Method } from "../service.ts";
 import { fittingTraceState } from "../tracing/trace-context.ts";
-import { contentOf, hasBody, type BodyShare, readBody } from "./body.ts";
+import { contentOf, hasBody, readBody } from "./body.ts";
 import { bodyFromPath, bodyFromQuery } from "./parameters.ts";
 import type { Match } from "./route.ts";
 

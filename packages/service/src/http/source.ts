@@ -4,13 +4,13 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, type Timer, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import { drainPollMs, httpDoorMs, httpQuietMs, httpStallMs } from "../limits.ts";
+import { drainPollMs, httpBodiesBytesMax, httpDoorMs, httpQuietMs, httpStallMs } from "../limits.ts";
+import { BodyBudget, type BodyShare } from "../server/body-budget.ts";
 import type { Source } from "../server/caller.ts";
 import { refusal } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
 import type { Method, Service } from "../service.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";
-import { BodyBudget, type BodyShare } from "./body.ts";
 import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
@@ -82,8 +82,8 @@ export class HttpSource implements Source {
     this.#explorer = options.explorer ?? true;
     this.#topics = topicPaths(server.service, options.topics ?? false);
     server.httpTopics = [...this.#topics.values()];
-    const { stallMs = httpStallMs, bodiesBytesMax } = options.limits ?? {};
-    this.#bodies = new BodyBudget(bodiesBytesMax);
+    const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
+    this.#bodies = new BodyBudget(bodiesBytesMax, server.bodies);
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     http.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));

@@ -1,5 +1,6 @@
 // A method that streams, over HTTP: the caller of one stream. Its items leave no faster than the client's connection takes them, and
 // come in no faster than the handler does. Loaded when the first one is opened.
+import type { BodyShare } from "../server/body-budget.ts";
 import type { IncomingMessage } from "node:http";
 import type { Timer } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
@@ -12,7 +13,7 @@ import type { Server } from "../server/server.ts";
 import type { ServerStream } from "../server/stream.ts";
 import type { Method } from "../service.ts";
 import { Outflow, SendWindow } from "../stream/window.ts";
-import { type BodyShare, checkLines, hasBody, tooMany } from "./body.ts";
+import { checkLines, hasBody, tooMany } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { LineSplitter } from "./lines.ts";
 import { headOf, incomingOf } from "./request.ts";

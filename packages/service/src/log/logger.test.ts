@@ -5,7 +5,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import { shownError } from "../process/logging.ts";
 import { templated } from "./logger.ts";
 import { render } from "./template.ts";
-import type { Log } from "./types.ts";
+import type { Log, LogFields } from "./types.ts";
 
 describe("a message template", () => {
   test.each([
@@ -52,7 +52,7 @@ class Trap extends Error {
     throw new Error("no name");
   }
 }
-const throwing = (): object =>
+const throwing = (): LogFields =>
   Object.defineProperty({ ok: 1 }, "trap", {
     enumerable: true,
     get() {
@@ -65,7 +65,7 @@ const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 
 describe("whatever its fields do when they are looked at, the logger writes one record, and throws nothing", () => {
-  test.each<[string, object, object]>([
+  test.each<[string, LogFields, object]>([
     ["a getter that throws", throwing(), { ok: 1, trap: "[cannot be read: do not look]" }],
     ["a cycle", cyclic, { a: expect.anything() }],
     ["bigints", { n: 1n, in: [2n] }, {}],
@@ -79,7 +79,7 @@ describe("whatever its fields do when they are looked at, the logger writes one 
     for (const write of [
       (log: Log) => log.error(fields, "read {ok} {trap} {value}"),
       (log: Log) => log.error("read {ok} {trap} {value}", fields),
-      (log: Log) => log.child(fields as never).error("read"),
+      (log: Log) => log.child(fields).error("read"),
     ]) {
       const { log, records } = recorder();
       write(log);
@@ -94,7 +94,7 @@ describe("whatever its fields do when they are looked at, the logger writes one 
       fc.property(anything, anything, (first, second) => {
         const { log, records } = recorder();
         log.info(first as never, second as never);
-        log.child({ first } as never).info({ second }, "{second}");
+        log.child({ first }).info({ second }, "{second}");
         expect(records).toHaveLength(2);
       }),
     );

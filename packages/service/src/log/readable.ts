@@ -41,7 +41,7 @@ export function readableError(error: object): LogFields {
 function readableValue(value: unknown): unknown {
   if (value instanceof Error) return readableError(value);
   const text = JSON.stringify(value, withoutCycles()) as string | undefined;
-  if (text === undefined) return String(value);
+  if (text === undefined) return value === undefined ? undefined : `[${typeof value}]`;
   if (text.length > readableCharsMax) return `${text.slice(0, readableCharsMax)}…`;
   return JSON.parse(text);
 }

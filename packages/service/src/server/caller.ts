@@ -15,13 +15,15 @@ export interface Caller {
   readonly userId?: string | undefined;
   /** It brings what a broker has stored: the methods that are called through one run for it alone. */
   readonly delivers?: true;
+  /** The bodies of its requests are in the service's budget already, and not counted again where they wait. */
+  readonly holdsBody?: true;
   /** @param id the caller's own number of the request. */
   reply(id: number, content: Content): void;
   fail(id: number, error: ServiceError): void;
 }
 
 /** Who opened a stream. A stream is over with its one `reply` or `fail`; nothing else of it follows. */
-export interface StreamCaller extends Omit<Caller, "delivers"> {
+export interface StreamCaller extends Omit<Caller, "delivers" | "holdsBody"> {
   /** What all its streams have under way to it. */
   readonly outflow: Outflow;
   /** The stream takes so many more items and bytes; the first time it says that it is taken, and may be nothing. */

@@ -2,7 +2,7 @@ import { silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { creditMax, creditMin, overloadLagMs, queueBytesMax, sliceMs, stuckMs } from "../limits.ts";
+import { creditMax, creditMin, overloadLagMs, bodiesBytesMax, sliceMs, stuckMs } from "../limits.ts";
 import { liveness, readiness } from "../process/admin.ts";
 import { service } from "../service.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
@@ -51,17 +51,17 @@ describe("the executor", () => {
       return gates.at(-1)?.promise ?? Promise.resolve();
     };
     const executor = new Executor({ concurrency: 1, queueMax: 100, clock: new VirtualClock(), run });
-    const large = new Uint8Array(queueBytesMax / 4);
+    const large = new Uint8Array(bodiesBytesMax / 4);
     const of = (...frames: Uint8Array[]): Job => ({ ...job(), frames }) as Job;
     executor.submit(job());
     executor.pump();
     for (let count = 0; count < 4; count++) expect(executor.submit(of(large))).toBe(true);
     expect([executor.queuedBytes, executor.submit(of(new Uint8Array(1))), executor.submit(job())]).toEqual([
-      ...[queueBytesMax, false, true],
+      ...[bodiesBytesMax, false, true],
     ]);
     gates[0]?.resolve(undefined);
     await expect.poll(() => gates.length).toBe(2);
-    expect([executor.queuedBytes, executor.submit(of(large))]).toEqual([(queueBytesMax / 4) * 3, true]);
+    expect([executor.queuedBytes, executor.submit(of(large))]).toEqual([(bodiesBytesMax / 4) * 3, true]);
     expect(executor.submit(of(large))).toBe(false);
     executor.stop();
     expect(executor.queuedBytes).toBe(0);

@@ -1,12 +1,15 @@
 // Runs jobs in order, at most `concurrency` at a time, with a bounded queue before it. It lets the event loop breathe:
 // synchronous handlers hold it for a slice, then pings, reads and timers get their turn. Knows nothing of the protocol.
 import { BoundedQueue, type Clock } from "@wherry/core";
-import { queueBytesMax, sliceMs, stuckMs } from "../limits.ts";
-import { bytesOf, type Job } from "./job.ts";
+import { sliceMs, stuckMs } from "../limits.ts";
+import { BodyBudget } from "./body-budget.ts";
+import { bytesOf, heldBytes, type Job } from "./job.ts";
 
 export interface ExecutorOptions {
   readonly concurrency: number;
   readonly queueMax: number;
+  /** What waits is held in it. Default: one of its own. */
+  readonly bodies?: BodyBudget;
   readonly clock: Clock;
   /** Runs the job and answers it; undefined when that is done already, else a promise that never rejects. */
   readonly run: (job: Job) => Promise<void> | undefined;
@@ -26,11 +29,13 @@ export class Executor {
   #scheduled = false;
   #stopped = false;
   #queuedBytes = 0;
+  readonly #bodies: BodyBudget;
   readonly #queue: BoundedQueue<Job>;
   readonly #options: ExecutorOptions;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#bodies = options.bodies ?? new BodyBudget();
     this.#queue = new BoundedQueue(options.queueMax);
   }
 
@@ -51,10 +56,13 @@ export class Executor {
 
   /** Queues a job without starting it (see `pump`); false when the queue is full, of jobs or of bytes. */
   submit(job: Job): boolean {
-    const bytes = bytesOf(job);
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > queueBytesMax) return false;
-    if (!this.#queue.push(job)) return false;
-    this.#queuedBytes += bytes;
+    const held = heldBytes(job);
+    if (!this.#bodies.take(held)) return false;
+    if (!this.#queue.push(job)) {
+      this.#bodies.release(held);
+      return false;
+    }
+    this.#queuedBytes += bytesOf(job);
     return true;
   }
 
@@ -73,6 +81,7 @@ export class Executor {
       const job = this.#queue.shift();
       if (job === undefined) break;
       this.#queuedBytes -= bytesOf(job);
+      this.#bodies.release(heldBytes(job));
       if (job.state === "queued") nowMs = this.#start(job, nowMs);
     }
     this.#pumping = false;
@@ -140,6 +149,8 @@ export class Executor {
   stop(): Job[] {
     this.#stopped = true;
     this.#queuedBytes = 0;
-    return this.#queue.drain().filter((job) => job.state === "queued");
+    const waiting = this.#queue.drain();
+    for (const job of waiting) this.#bodies.release(heldBytes(job));
+    return waiting.filter((job) => job.state === "queued");
   }
 }

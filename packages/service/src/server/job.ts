@@ -56,6 +56,11 @@ export function bytesOf(job: Job): number {
   return job.frames.reduce((sum, frame) => sum + frame.length, 0);
 }
 
+/** What it takes of the service's budget while it waits: nothing where its caller holds its body anyway. */
+export function heldBytes(job: Job): number {
+  return job.kind === "request" && job.caller.holdsBody === true ? 0 : bytesOf(job);
+}
+
 /** What contexts need of their server. */
 interface Host {
   readonly clock: Clock;

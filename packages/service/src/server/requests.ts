@@ -1,7 +1,7 @@
 // Requests on their way through a server: takes one from any caller, queues it, runs its method when its turn comes, and sees to
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
-import { queueBytesMax } from "../limits.ts";
+import { bodiesBytesMax } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
@@ -9,7 +9,7 @@ import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
 import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
 import { admit } from "./authorize.ts";
-import { bytesOf, JobContext, type RequestJob } from "./job.ts";
+import { heldBytes, JobContext, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn } from "./own-methods.ts";
 import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
 import type { Server } from "./server.ts";
@@ -18,7 +18,7 @@ export class Requests {
   readonly #server: Server;
   readonly #invoke: ReturnType<typeof invoker>;
   /** Durable methods' requests that the broker has not confirmed yet. */
-  readonly #storing = { requests: 0, bytes: 0 };
+  #storing = 0;
 
   constructor(server: Server) {
     this.#server = server;
@@ -84,23 +84,22 @@ export class Requests {
   #store(job: RequestJob, room: boolean): RequestJob | undefined {
     job.state = "running";
     const { store, state } = this.#server;
-    if (store === undefined || state === "ended" || !room || !this.#mayStore(job)) {
-      this.refuse(job, store === undefined || state === "ended" ? refusal() : this.#brokerIsSlow());
-      return undefined;
-    }
     if (job.content === contentType.coded) {
       this.refuse(job, isCoded());
       return undefined;
     }
-    this.#storing.requests++;
-    this.#storing.bytes += bytesOf(job);
+    if (store === undefined || state === "ended" || !room || !this.#mayStore(job)) {
+      this.refuse(job, store === undefined || state === "ended" ? refusal() : this.#brokerIsSlow());
+      return undefined;
+    }
+    this.#storing++;
     const { authorize } = this.#server.service;
     const admitted = authorize === undefined ? Promise.resolve() : admit(authorize, job.context);
     const checked = admitted.then(() => checkStored(this.#server.service, job));
     const stored = checked.then(() => store(job));
     const ended = (): void => {
-      this.#storing.requests--;
-      this.#storing.bytes -= bytesOf(job);
+      this.#storing--;
+      this.#server.bodies.release(heldBytes(job));
     };
     stored.finally(ended).then(
       (receipt) => this.#reply(job, encodeContent(receipt)),
@@ -115,12 +114,13 @@ export class Requests {
 
   /** What the broker has not confirmed is held here, and bounded as the queue is. */
   #mayStore(job: RequestJob): boolean {
-    const { requests, bytes } = this.#storing;
-    return requests < this.#server.service.queueMax && bytes + bytesOf(job) <= queueBytesMax;
+    const { service, bodies } = this.#server;
+    // What it takes is released when the broker has answered.
+    return this.#storing < service.queueMax && bodies.take(heldBytes(job));
   }
 
   #brokerIsSlow(): ServiceError {
-    const message = `${this.#storing.requests} durable calls wait for the broker to confirm them; try again later`;
+    const message = `${this.#storing} durable calls wait for the broker to confirm them; try again later`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs: 100 });
   }
 
@@ -211,7 +211,7 @@ export class Requests {
     if (state === "ended") return refusal();
     const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
     const queued = `${executor.queued} requests of ${executor.queuedBytes} bytes are queued`;
-    const message = `${queued}, of at most ${service.queueMax} and ${queueBytesMax} bytes; try again later or elsewhere`;
+    const message = `${queued}, of at most ${service.queueMax} and ${bodiesBytesMax} bytes; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
   }
 }

@@ -12,6 +12,7 @@ import type { DurableReceipt, Service } from "../service.ts";
 import { leaveContext } from "../current-context.ts";
 import type { PublishOptions, Published } from "../topic.ts";
 import { Door, keyRemoved } from "./authorize.ts";
+import { BodyBudget } from "./body-budget.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
@@ -51,6 +52,8 @@ export class Server {
   readonly instance: string;
   readonly pod: string | undefined;
   readonly metrics: RequestMetrics = new RequestMetrics();
+  /** What of its callers' bodies it holds. */
+  readonly bodies: BodyBudget = new BodyBudget();
   readonly executor: Executor;
   readonly requests: Requests;
   readonly credit: Credit;
@@ -102,7 +105,7 @@ export class Server {
     const run = (job: Job): Promise<void> | undefined =>
       job.kind === "raw" ? runRaw(this, job) : this.requests.run(job);
     const afterwards = (): void => leaveContext();
-    this.executor = new Executor({ concurrency, queueMax, clock: this.clock, run, afterwards });
+    this.executor = new Executor({ concurrency, queueMax, bodies: this.bodies, clock: this.clock, run, afterwards });
     this.health = new Health(this.executor, queueMax);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const intake = new Intake(this, socket);
