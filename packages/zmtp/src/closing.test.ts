@@ -1,25 +1,11 @@
 // Leaving peers and closing sockets: nothing that was accepted is lost unseen, and nothing is left behind.
 import { spawnSync } from "node:child_process";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { VirtualClock } from "@wherry/core/testing";
-import { RawPeer, text, until } from "./harness.suite.ts";
+import { keeper, RawPeer, text, until } from "./harness.suite.ts";
 import { dealer, router, type Socket } from "./index.ts";
 
-const open: Socket[] = [];
-const keep = <T extends Socket>(socket: T): T => {
-  open.push(socket);
-  return socket;
-};
-/** The handles that this package opens; the test runner has timers and pipes of its own. Timers are counted by VirtualClock. */
-const resources = (): string[] =>
-  process.getActiveResourcesInfo().filter((name) => /^(TCP|PipeConnect|PipeServer)/.test(name));
-const atStart = resources().length;
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
-  // Nothing of it is left after any test.
-  await until(() => resources().length <= atStart);
-});
+const keep = keeper();
 
 const anyPort = "tcp://127.0.0.1:*";
 

@@ -1,8 +1,8 @@
 // For the tests of this package: peers that speak bytes instead of ZMTP, and conditions to wait for.
 import "./leftovers.suite.ts";
 import { connect, type Socket as NetSocket } from "node:net";
-import { expect } from "vitest";
-import type { Socket } from "./types.ts";
+import { afterEach, expect } from "vitest";
+import type { AnySocket, Socket } from "./types.ts";
 import { encodeReady } from "./wire/command.ts";
 import { encodeGreeting } from "./wire/greeting.ts";
 
@@ -55,6 +55,18 @@ export function ready(socketType: string, identity = ""): Buffer {
 
 export function text(message: readonly Uint8Array[]): string[] {
   return message.map((frame) => Buffer.from(frame).toString());
+}
+
+/** For a file, or a part of one: what it gives to the answer is closed after each test. */
+export function keeper(lingerMs = 50): <S extends AnySocket>(socket: S) => S {
+  const kept: AnySocket[] = [];
+  afterEach(async () => {
+    await Promise.all(kept.splice(0).map((socket) => socket.close({ lingerMs })));
+  });
+  return (socket) => {
+    kept.push(socket);
+    return socket;
+  };
 }
 
 /** Each message goes back to where it came from. */

@@ -1,8 +1,8 @@
 // Bodies of up to some megabytes over real sockets: what every way of reading them has to give.
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { echo, expectServed, RawPeer, until } from "./harness.suite.ts";
-import { type AnySocket, type Message, dealer, pull, router } from "./index.ts";
+import { echo, expectServed, keeper, RawPeer, until } from "./harness.suite.ts";
+import { type Message, dealer, pull, router } from "./index.ts";
 import { allowKeys, curveClient, curveKeyPair, curveServer } from "./mechanism/curve.ts";
 import { limits } from "./limits.ts";
 import { flagMore, longHeaderBytes, writeFrameHeader } from "./wire/frame.ts";
@@ -43,15 +43,10 @@ const someMessages = fc
   .map((all) => all.map((frames, m): Message => frames.map((size, f) => bodyOf(size, m * 10 + f))));
 
 export function largeBodies(): void {
-  const sockets: AnySocket[] = [];
   const peers: RawPeer[] = [];
-  const keep = <S extends AnySocket>(socket: S): S => {
-    sockets.push(socket);
-    return socket;
-  };
+  const keep = keeper();
   afterEach(async () => {
     for (const peer of peers.splice(0)) peer.destroy();
-    await Promise.all(sockets.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
   });
 
   it("however the network splits the stream, the messages are those that were sent", async () => {

@@ -4,26 +4,12 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
-import { echo, expectServed, RawPeer, until } from "./harness.suite.ts";
-import { dealer, reply, request, router, type Socket } from "./index.ts";
+import { echo, expectServed, keeper, RawPeer, until } from "./harness.suite.ts";
+import { dealer, reply, request, router } from "./index.ts";
 
-const open: Socket[] = [];
-const keep = <T extends Socket>(socket: T): T => {
-  open.push(socket);
-  return socket;
-};
-/** The handles that this package opens; the test runner has timers and pipes of its own. Timers are counted by VirtualClock. */
-const resources = (): string[] =>
-  process.getActiveResourcesInfo().filter((name) => /^(TCP|PipeConnect|PipeServer)/.test(name));
-const atStart = resources().length;
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
-  // Nothing of it is left after any test.
-  await until(() => resources().length <= atStart);
-});
+const keep = keeper();
 
 const anyPort = "tcp://127.0.0.1:*";
 

@@ -4,21 +4,14 @@ import { Socket as NetSocket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
-import { afterEach, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
 import * as zmq from "zeromq";
 import { VirtualClock } from "@wherry/core/testing";
-import { echo, RawPeer, text, until } from "./harness.suite.ts";
-import { type AnySocket, dealer, plainClient, plainServer, pull, push, request, router } from "./index.ts";
+import { echo, keeper, RawPeer, text, until } from "./harness.suite.ts";
+import { dealer, plainClient, plainServer, pull, push, request, router } from "./index.ts";
 import { limits } from "./limits.ts";
 
-const open: (() => unknown)[] = [];
-const keep = <T extends AnySocket>(socket: T): T => {
-  open.push(() => socket.close({ lingerMs: 50 }));
-  return socket;
-};
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((close) => close()));
-});
+const keep = keeper();
 const anyPort = "tcp://127.0.0.1:*";
 const patience = (): AbortSignal => AbortSignal.timeout(5_000);
 

@@ -2,29 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { RawPeer, text, until } from "./harness.suite.ts";
-import {
-  type AnySocket,
-  dealer,
-  plainClient,
-  plainServer,
-  pull,
-  push,
-  router,
-  type SendResult,
-  type SocketOptions,
-} from "./index.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { keeper, RawPeer, text, until } from "./harness.suite.ts";
+import { dealer, plainClient, plainServer, pull, push, router, type SendResult, type SocketOptions } from "./index.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "zmtp-"));
-const open: AnySocket[] = [];
-const keep = <T extends AnySocket>(socket: T): T => {
-  open.push(socket);
-  return socket;
-};
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((socket) => socket.close({ lingerMs: 0 })));
-});
+const keep = keeper(0);
 afterAll(() => rmSync(directory, { recursive: true }));
 const patience = (): AbortSignal => AbortSignal.timeout(5_000);
 

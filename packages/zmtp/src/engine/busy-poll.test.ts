@@ -1,10 +1,10 @@
 // Busy polling: the loop stays awake while there is traffic, and only then.
 import "../leftovers.suite.ts";
 import { setImmediate as turn } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { VirtualClock } from "@wherry/core/testing";
-import { echo, expectServed, until } from "../harness.suite.ts";
-import { dealer, router, type Socket } from "../index.ts";
+import { echo, expectServed, keeper, until } from "../harness.suite.ts";
+import { dealer, router } from "../index.ts";
 import { limits } from "../limits.ts";
 import { BusyPoll, Poller } from "./busy-poll.ts";
 
@@ -105,14 +105,7 @@ describe("the event loop", () => {
 });
 
 describe("sockets that poll", () => {
-  const sockets: Socket[] = [];
-  const keep = <T extends Socket>(socket: T): T => {
-    sockets.push(socket);
-    return socket;
-  };
-  afterEach(async () => {
-    await Promise.all(sockets.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
-  });
+  const keep = keeper();
   const awake = (): boolean => process.getActiveResourcesInfo().includes("Immediate");
 
   it("talk as others do, and let the loop sleep when all is said", async () => {

@@ -5,45 +5,28 @@ import type { Timer } from "@wherry/core";
 import { defaults } from "../limits.ts";
 import { peerGoneError } from "../errors.ts";
 import type { Step } from "../mechanism/mechanism.ts";
-import type { PeerCloseOptions } from "../types.ts";
 import { encodeCommand, isProblem, parseCommand, parseError, parsePing } from "../wire/command.ts";
 import type { Problem } from "../wire/problem.ts";
 import { subscriptionFrame } from "../wire/subscription.ts";
+import { BaseLink } from "./base-link.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Idle } from "./idle.ts";
-import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
 import { Reader, type ReaderOwner } from "./reader.ts";
-import { Unread } from "./unread.ts";
-import { Waiters } from "./waiters.ts";
 import { Writer } from "./writer.ts";
 
 type State = "handshake" | "ready" | "closing" | "gone";
 
-export class Connection implements Link, ReaderOwner {
-  readonly id: number;
-  readonly address: string;
-  routingId: Uint8Array = new Uint8Array(0);
-  metadata: ReadonlyMap<string, string> = new Map();
-  userId: string | undefined;
-  paused = false;
-  /** `close` was called with `reconnect: false`. */
-  staysAway = false;
-  missedMessages = 0;
-  slow = false;
-  matched = 0;
-  /** Received messages that the reader has not taken (kept by the inbox). */
-  readonly inbox: Unread = new Unread();
-
+export class Connection extends BaseLink implements ReaderOwner {
+  /** Only to be written to while `ready`. */
+  readonly writer: Writer;
   readonly #owner: ConnectionOwner;
   readonly #socket: NetSocket;
   readonly #reader: Reader;
-  readonly #writer: Writer;
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat;
   readonly #idle: Idle | undefined;
-  readonly #room = new Waiters();
   #deadline: Timer | undefined;
   #state: State = "handshake";
   #wasOpen = false;
@@ -52,15 +35,14 @@ export class Connection implements Link, ReaderOwner {
   #end: Problem = { reason: "connection-error", detail: "the connection was lost" };
 
   constructor(id: number, socket: NetSocket, address: string, owner: ConnectionOwner) {
-    this.id = id;
-    this.address = address;
+    super(id, address);
     this.#owner = owner;
     this.#socket = socket;
     const { settings, clock } = owner;
     const queue = { messagesMax: settings.peerQueueMessagesMax, bytesMax: settings.peerQueueBytesMax };
-    this.#writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
+    this.writer = new Writer(socket, owner.flusher, queue, owner.tally, () => this.#onProgress());
     const mechanism = owner.makeMechanism({ address, later: (step) => this.#onLater(step) });
-    this.#handshake = new Handshake(owner.type, mechanism, (bytes) => this.#writer.raw(bytes));
+    this.#handshake = new Handshake(owner.type, mechanism, (bytes) => this.writer.raw(bytes));
     this.#heartbeat = new Heartbeat(this, clock, settings.heartbeatMs);
     if (settings.idleTimeoutMs > 0) this.#idle = new Idle(this, clock, settings.idleTimeoutMs);
     this.#deadline = clock.timer(settings.handshakeTimeoutMs, () => {
@@ -83,27 +65,6 @@ export class Connection implements Link, ReaderOwner {
     return this.#state === "ready";
   }
 
-  /** The output. Only to be written to while `ready`. */
-  get writer(): Writer {
-    return this.#writer;
-  }
-
-  get queuedMessages(): number {
-    return this.#writer.queuedMessages;
-  }
-
-  get queuedBytes(): number {
-    return this.#writer.queuedBytes;
-  }
-
-  get receiveQueueMessages(): number {
-    return this.inbox.size;
-  }
-
-  get receiveQueueBytes(): number {
-    return this.inbox.bytes;
-  }
-
   get messagesIn(): number {
     return this.#reader.messagesIn;
   }
@@ -116,35 +77,12 @@ export class Connection implements Link, ReaderOwner {
     return this.#reader.lastActivityMs;
   }
 
-  get messagesOut(): number {
-    return this.#writer.messagesOut;
-  }
-
-  get bytesOut(): number {
-    return this.#writer.bytesOut;
-  }
-
-  writable(signal?: AbortSignal): Promise<void> {
-    if (this.#state !== "ready") return Promise.reject(peerGoneError(this.address));
-    return this.#writer.room() ? Promise.resolve() : this.#room.wait(signal);
-  }
-
-  close(reason?: string, options?: PeerCloseOptions): void {
-    if (options?.reconnect === false) this.staysAway = true;
-    const detail = reason ?? "closed by the application";
-    this.leave({ reason: "closed-here", detail }, options?.lingerMs ?? defaults.lingerMs);
-  }
-
   subscription(on: boolean, topic: Uint8Array): void {
     if (this.#state !== "ready") return;
     // ZMTP 3.1 has commands for it; 3.0 a message that begins with 1 or 0 (RFC 29, RFC 23).
     if ((this.#handshake.introduction?.minor ?? 0) > 0)
       this.sendCommand(encodeCommand(on ? "SUBSCRIBE" : "CANCEL", topic));
-    else this.#writer.single(subscriptionFrame(on, topic));
-  }
-
-  roomAgain(): void {
-    if (this.#state === "ready" && this.#writer.room()) this.#room.resolve();
+    else this.writer.single(subscriptionFrame(on, topic));
   }
 
   pause(): void {
@@ -161,7 +99,7 @@ export class Connection implements Link, ReaderOwner {
   }
 
   sendCommand(frame: Buffer): void {
-    if (this.#state === "handshake" || this.#state === "ready") this.#writer.command(frame);
+    if (this.#state === "handshake" || this.#state === "ready") this.writer.command(frame);
   }
 
   heartbeatMissed(silentMs: number): void {
@@ -201,7 +139,7 @@ export class Connection implements Link, ReaderOwner {
     this.#end = end;
     this.#leave();
     this.#deadline = this.#owner.clock.timer(lingerMs, () => this.#socket.destroy());
-    this.#writer.flush();
+    this.writer.flush();
     this.#finish();
   }
 
@@ -214,13 +152,13 @@ export class Connection implements Link, ReaderOwner {
     this.#handshake.stop();
     this.#heartbeat.stop();
     this.#idle?.stop();
-    this.#room.reject(peerGoneError(this.address));
+    this.waiting.reject(peerGoneError(this.address));
     if (before === "ready") this.#owner.onLeaving(this, this.#end.reason, this.#end.detail);
   }
 
   /** When closing: says FIN after the last output. When both sides have said it, Node closes the socket. */
   #finish(): void {
-    if (this.#state !== "closing" || this.#finSent || !this.#writer.empty) return;
+    if (this.#state !== "closing" || this.#finSent || !this.writer.empty) return;
     this.#finSent = true;
     this.#socket.end();
   }
@@ -286,7 +224,7 @@ export class Connection implements Link, ReaderOwner {
     if (command.name === "SUBSCRIBE" || command.name === "CANCEL") {
       // In stream order with the messages, and in the form that ZMTP 3.0 gives it. What takes no subscriptions discards it.
       if (this.#owner.takesSubscriptions)
-        this.#reader.decoder.insert([subscriptionFrame(command.name === "SUBSCRIBE", command.data)]);
+        this.#reader.decoder.assembly.insert([subscriptionFrame(command.name === "SUBSCRIBE", command.data)]);
       return undefined;
     }
     if (command.name === "ERROR")
@@ -304,10 +242,10 @@ export class Connection implements Link, ReaderOwner {
     this.userId = introduction.userId;
     const { decoder } = this.#reader;
     decoder.seal = introduction.seal;
-    this.#writer.sealWith(introduction.seal);
+    this.writer.sealWith(introduction.seal);
     const { routingId } = introduction;
     this.routingId = routingId.length > 0 ? routingId : this.#owner.generateRoutingId(this);
-    if (this.#owner.prefixesMessages) decoder.prefix = this.routingId;
+    if (this.#owner.prefixesMessages) decoder.assembly.prefix = this.routingId;
     decoder.messagesAllowed = true;
     return undefined;
   }
@@ -317,7 +255,7 @@ export class Connection implements Link, ReaderOwner {
     if (isProblem(ping)) return ping;
     this.#heartbeat.peerTtl(ping.ttlMs);
     // A peer that pings and never reads must not make the queue grow.
-    if (this.#writer.room()) this.sendCommand(encodeCommand("PONG", ping.context));
+    if (this.writer.room()) this.sendCommand(encodeCommand("PONG", ping.context));
     return undefined;
   }
 
@@ -337,7 +275,7 @@ export class Connection implements Link, ReaderOwner {
 
   #onProgress(): void {
     if (this.#state === "ready") {
-      this.#room.resolve();
+      this.waiting.resolve();
       this.#owner.onRoom(this);
     } else {
       this.#finish();
@@ -351,8 +289,8 @@ export class Connection implements Link, ReaderOwner {
     this.#state = "gone";
     this.#letGo();
     this.#reader.close();
-    this.#writer.stop();
-    const undelivered = this.#writer.queuedMessages;
+    this.writer.stop();
+    const undelivered = this.writer.queuedMessages;
     this.#owner.onGone(this, { ...this.#end, undelivered, wasOpen: this.#wasOpen, wasReady: this.#wasReady });
   }
 }

@@ -3,37 +3,24 @@
 import type { Timer } from "@wherry/core";
 import { peerGoneError } from "../errors.ts";
 import { defaults } from "../limits.ts";
-import type { Message, PeerCloseOptions } from "../types.ts";
+import type { Message } from "../types.ts";
 import type { Problem } from "../wire/problem.ts";
 import { subscriptionFrame } from "../wire/subscription.ts";
+import { BaseLink } from "./base-link.ts";
 import { mayTalk } from "./handshake.ts";
 import { InprocOutput } from "./inproc-output.ts";
 import { forgetDial } from "./inproc-names.ts";
-import type { Link } from "./link.ts";
 import type { ConnectionOwner } from "./owner.ts";
-import { Unread } from "./unread.ts";
-import { Waiters } from "./waiters.ts";
 
 type State = "waiting" | "ready" | "closing" | "gone";
 
-export class InprocLink implements Link {
-  readonly id: number;
-  readonly address: string;
-  routingId: Uint8Array = new Uint8Array(0);
-  metadata: ReadonlyMap<string, string> = new Map();
+export class InprocLink extends BaseLink {
   bytesIn = 0;
   messagesIn = 0;
   lastActivityMs: number;
-  paused = false;
-  staysAway = false;
-  missedMessages = 0;
-  slow = false;
-  matched = 0;
-  readonly inbox: Unread = new Unread();
   readonly writer: InprocOutput;
 
   readonly #owner: ConnectionOwner;
-  readonly #room = new Waiters();
   #other: InprocLink | undefined;
   #deadline: Timer | undefined;
   #state: State = "waiting";
@@ -42,8 +29,7 @@ export class InprocLink implements Link {
   #end: Problem = { reason: "closed-here", detail: "closed" };
 
   constructor(id: number, address: string, owner: ConnectionOwner) {
-    this.id = id;
-    this.address = address;
+    super(id, address);
     this.#owner = owner;
     this.lastActivityMs = owner.clock.monotonic();
     this.writer = new InprocOutput(owner, {
@@ -94,45 +80,6 @@ export class InprocLink implements Link {
 
   get ready(): boolean {
     return this.#state === "ready";
-  }
-
-  get queuedMessages(): number {
-    return this.writer.queuedMessages;
-  }
-
-  get queuedBytes(): number {
-    return this.writer.queuedBytes;
-  }
-
-  get receiveQueueMessages(): number {
-    return this.inbox.size;
-  }
-
-  get receiveQueueBytes(): number {
-    return this.inbox.bytes;
-  }
-
-  get messagesOut(): number {
-    return this.writer.messagesOut;
-  }
-
-  get bytesOut(): number {
-    return this.writer.bytesOut;
-  }
-
-  writable(signal?: AbortSignal): Promise<void> {
-    if (this.#state !== "ready") return Promise.reject(peerGoneError(this.address));
-    return this.writer.room() ? Promise.resolve() : this.#room.wait(signal);
-  }
-
-  roomAgain(): void {
-    if (this.#state === "ready" && this.writer.room()) this.#room.resolve();
-  }
-
-  close(reason?: string, options?: PeerCloseOptions): void {
-    if (options?.reconnect === false) this.staysAway = true;
-    const detail = reason ?? "closed by the application";
-    this.leave({ reason: "closed-here", detail }, options?.lingerMs ?? defaults.lingerMs);
   }
 
   subscription(on: boolean, topic: Uint8Array): void {
@@ -195,7 +142,7 @@ export class InprocLink implements Link {
     if (before === "closing" || before === "gone") return;
     this.#end = end;
     this.#state = "closing";
-    this.#room.reject(peerGoneError(this.address));
+    this.waiting.reject(peerGoneError(this.address));
     if (before === "ready") this.#owner.onLeaving(this, end.reason, end.detail);
   }
 
@@ -230,7 +177,7 @@ export class InprocLink implements Link {
 
   #onProgress(): void {
     if (this.#state === "ready") {
-      this.#room.resolve();
+      this.waiting.resolve();
       this.#owner.onRoom(this);
     } else {
       this.#finishWhenEmpty();

@@ -1,9 +1,8 @@
 // What each socket type lets its user do, and how it routes.
 import { runInNewContext } from "node:vm";
-import { afterEach, describe, expect, it } from "vitest";
-import { echo, expectServed, RawPeer, text, until } from "../harness.suite.ts";
+import { describe, expect, it } from "vitest";
+import { echo, expectServed, keeper, RawPeer, text, until } from "../harness.suite.ts";
 import {
-  type AnySocket,
   dealer,
   pair,
   publisher,
@@ -16,14 +15,7 @@ import {
   xsubscriber,
 } from "../index.ts";
 
-const open: AnySocket[] = [];
-const keep = <T extends AnySocket>(socket: T): T => {
-  open.push(socket);
-  return socket;
-};
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
-});
+const keep = keeper();
 
 const bound = async (socket: Socket): Promise<string> => socket.bind("tcp://127.0.0.1:*");
 

@@ -1,8 +1,9 @@
-// Turns the byte stream that follows the greeting into messages and commands. Frames that lie within one chunk are views
+// Turns the byte stream that follows the greeting into frames, and these into messages (assembly.ts) and commands. Frames that lie within one chunk are views
 // of it; only those that cross a chunk's end get a place of their own (body.ts). Never throws, and never holds more than the limits allow.
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import type { Message } from "../types.ts";
+import { Assembly } from "./assembly.ts";
 import { PartialBody } from "./body.ts";
 import {
   flagCommand,
@@ -24,8 +25,8 @@ export interface DecoderLimits {
 const emptyFrame: Buffer = Buffer.alloc(0);
 
 export class Decoder {
-  /** Prepended to each message (ROUTER: the peer's routing id). */
-  prefix: Uint8Array | undefined;
+  /** What the frames become. */
+  readonly assembly: Assembly = new Assembly();
   /** Until the handshake is done, a message frame is a protocol error. */
   messagesAllowed = false;
   /** CURVE: each frame from here on is sealed. */
@@ -35,21 +36,13 @@ export class Decoder {
   /** Called with a command frame's body, in stream order; a returned problem ends the decoding. */
   readonly #onCommand: (body: Buffer) => Problem | undefined;
 
-  #messages: Message[] = [];
   #problem: Problem | undefined;
-  /** The frames so far of a message whose last frame has not come. */
-  #frames: Uint8Array[] | undefined;
-  #messageBytes = 0;
-  #frameCount = 0;
-
   /** The header of a frame that crosses a chunk's end. */
   readonly #header: Buffer = Buffer.alloc(longHeaderBytes);
   #headerBytes = 0;
   /** The body of a frame that crosses a chunk's end, and the frame's flags. */
   readonly #body: PartialBody = new PartialBody((bytes) => this.#tellOf(this.heldBytes + bytes));
   #flags = 0;
-  /** Of `#frames`, how many are known not to keep a large chunk alive. */
-  #framesSettled = 0;
   #told = 0;
   readonly #onHeld: ((bytes: number) => void) | undefined;
 
@@ -67,10 +60,8 @@ export class Decoder {
   /** Lets go of what is held; every later chunk is ignored. */
   stop(): void {
     this.#problem ??= { reason: "closed-here", detail: "the connection was dropped" };
-    this.#frames = undefined;
+    this.assembly.drop();
     this.#body.drop();
-    this.#messageBytes = 0;
-    this.#frameCount = 0;
   }
 
   /**
@@ -84,7 +75,7 @@ export class Decoder {
     else if (this.#headerBytes > 0) at = this.#continueHeader(chunk);
     // A problem ends the loop too: it answers with the chunk's end.
     while (at < chunk.length) at = this.#frame(chunk, at);
-    if (this.#frames !== undefined) this.#settle(this.#frames, chunk);
+    this.assembly.settle(chunk);
     this.#tell();
     return this.#problem;
   }
@@ -133,19 +124,12 @@ export class Decoder {
 
   /** The messages that were completed since the last call. */
   take(): Message[] {
-    const messages = this.#messages;
-    if (messages.length > 0) this.#messages = [];
-    return messages;
-  }
-
-  /** Puts a message between those that came before this point of the stream and those that follow. */
-  insert(message: Message): void {
-    this.#messages.push(message);
+    return this.assembly.take();
   }
 
   /** Memory held for a frame or message that is not complete. */
   get heldBytes(): number {
-    return this.#messageBytes + this.#frameCount * limits.frameHeldBytes + this.#body.heldBytes;
+    return this.assembly.heldBytes + this.#body.heldBytes;
   }
 
   #tell(): void {
@@ -157,21 +141,6 @@ export class Decoder {
   #tellOf(bytes: number): void {
     this.#told = bytes;
     this.#onHeld?.(bytes);
-  }
-
-  /** Few small frames that wait for the rest of their message must not keep the whole chunk: they get a place of their own. */
-  #settle(frames: Uint8Array[], chunk: Buffer): void {
-    if (chunk.length > limits.chunkKeptBytes) {
-      let bytes = 0;
-      for (let n = this.#framesSettled; n < frames.length; n++)
-        if (frames[n]?.buffer === chunk.buffer) bytes += frames[n]?.length ?? 0;
-      if (bytes * 2 < chunk.length)
-        for (let n = this.#framesSettled; n < frames.length; n++) {
-          const frame = frames[n];
-          if (frame?.buffer === chunk.buffer) frames[n] = Buffer.from(frame);
-        }
-    }
-    this.#framesSettled = frames.length;
   }
 
   /** Decodes the frame at `at`, or keeps its beginning; returns where the next one starts. */
@@ -240,8 +209,8 @@ export class Decoder {
     if (flags <= (flagMore | flagLong) && this.messagesAllowed) {
       const overheadBytes = this.seal === undefined ? 0 : this.seal.overheadBytes;
       if (
-        this.#messageBytes + size <= this.#limits.messageBytesMax + overheadBytes &&
-        this.#frameCount < this.#limits.messageFramesMax
+        this.assembly.bytes + size <= this.#limits.messageBytesMax + overheadBytes &&
+        this.assembly.frames < this.#limits.messageFramesMax
       )
         return true;
       const { messageBytesMax, messageFramesMax } = this.#limits;
@@ -261,9 +230,7 @@ export class Decoder {
 
   #fail(reason: Problem["reason"], detail: string): false {
     this.#problem = { reason, detail };
-    this.#frames = undefined;
-    this.#messageBytes = 0;
-    this.#frameCount = 0;
+    this.assembly.drop();
     return false;
   }
 
@@ -282,23 +249,7 @@ export class Decoder {
       this.#problem = this.#onCommand(frame);
       return this.#problem === undefined;
     }
-    const frames = this.#frames;
-    if ((flags & flagMore) !== 0) {
-      if (frames === undefined) {
-        this.#frames = this.prefix === undefined ? [frame] : [this.prefix, frame];
-        this.#framesSettled = 0;
-      } else frames.push(frame);
-      this.#messageBytes += frame.length;
-      this.#frameCount++;
-    } else if (frames === undefined) {
-      this.#messages.push(this.prefix === undefined ? [frame] : [this.prefix, frame]);
-    } else {
-      frames.push(frame);
-      this.#messages.push(frames);
-      this.#frames = undefined;
-      this.#messageBytes = 0;
-      this.#frameCount = 0;
-    }
+    this.assembly.add(flags, frame);
     return true;
   }
 }

@@ -1,9 +1,9 @@
 // Memory that is given back: read into again, and never while anybody may still look at what it held.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
-import { until } from "../harness.suite.ts";
-import { type AnySocket, dealer, type Message, pair, recycle, router } from "../index.ts";
+import { describe, expect, it } from "vitest";
+import { keeper, until } from "../harness.suite.ts";
+import { dealer, type Message, pair, recycle, router } from "../index.ts";
 import { limits } from "../limits.ts";
 import { largeBody, writing, written } from "./recycled.ts";
 
@@ -92,14 +92,7 @@ describe("memory that is given back", () => {
 });
 
 describe("between sockets", () => {
-  const sockets: AnySocket[] = [];
-  const keep = <S extends AnySocket>(socket: S): S => {
-    sockets.push(socket);
-    return socket;
-  };
-  afterEach(async () => {
-    await Promise.all(sockets.splice(0).map((socket) => socket.close({ lingerMs: 50 })));
-  });
+  const keep = keeper();
 
   it("a relay that gives back what it has just sent on changes none of it", async () => {
     // Room for all that is on its way while the client does not read.
