@@ -269,6 +269,10 @@ export const sinkLingerMs = 200;
 export const sinkTimeoutMs = 5000;
 export const sinkRetryFirstMs = 200;
 export const sinkRetryMaxMs = 30_000;
+/** Milliseconds that an aggregator may ask to be left alone (`Retry-After`). */
+export const sinkRetryAfterMaxMs: number = 10 * 60_000;
+/** Bytes of one message of an aggregator's handshake. */
+export const sinkHandshakeBytesMax = 4096;
 /** Times that one record is sent to an aggregator that takes the others. */
 export const sinkAttemptsMax = 3;
 /** Bytes of an aggregator's answer. */

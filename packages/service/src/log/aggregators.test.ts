@@ -1,8 +1,11 @@
 // Each sink's wire format, as its server's documentation has it, against servers that take it apart.
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { SystemRandom } from "@wherry/core";
 import { afterEach, describe, expect, test } from "vitest";
-import { ackOf, fluentAggregator, httpAggregator } from "../testing/aggregators.ts";
-import { aggregatorOf } from "./targets.ts";
+import { ackOf, fluentAggregator, type FluentOptions, httpAggregator } from "../testing/aggregators.ts";
+import { RetryLater, retryAfterMs } from "./retry-later.ts";
+import { aggregatorOf, type TargetOptions } from "./targets.ts";
 import type { Aggregator } from "./types.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -31,8 +34,8 @@ const records = [
 ];
 const lines = records.map((record) => JSON.stringify(record));
 
-function sinkOf(target: string, authorization?: string): Aggregator {
-  const sink = aggregatorOf(target, { service: "shop", authorization, random: new SystemRandom() });
+function sinkOf(target: string, authorization?: string, more: Partial<TargetOptions> = {}): Aggregator {
+  const sink = aggregatorOf(target, { service: "shop", authorization, random: new SystemRandom(), ...more });
   cleanups.push(() => sink.close());
   return sink;
 }
@@ -43,8 +46,8 @@ async function http(answer: Parameters<typeof httpAggregator>[0]) {
   return server;
 }
 
-async function fluent(acknowledge?: Parameters<typeof fluentAggregator>[0]) {
-  const server = await fluentAggregator(acknowledge);
+async function fluent(acknowledge?: Parameters<typeof fluentAggregator>[0], options?: FluentOptions) {
+  const server = await fluentAggregator(acknowledge, options);
   cleanups.push(() => server.close());
   return server;
 }
@@ -85,6 +88,92 @@ describe("Fluentd's forward protocol", () => {
     abort.abort(new Error("too late"));
     await expect(hanging).rejects.toThrow("too late");
     expect(await sink.send(lines, never)).toEqual({ rejected: [], again: [] });
+  });
+});
+
+describe("Fluentd's handshake", () => {
+  test("proves the shared key to both sides, with a password where one is asked for, once a connection; batches are compressed", async () => {
+    const server = await fluent(undefined, { sharedKey: "k3y", users: { shop: "p@ss" } });
+    const sink = sinkOf(`fluent://shop:p%40ss@127.0.0.1:${server.port}/app`, undefined, {
+      sharedKey: "k3y",
+      gzip: true,
+    });
+    expect(sink.name).toBe(`fluent://127.0.0.1:${server.port}/app`);
+    for (let batch = 0; batch < 2; batch++) expect(await sink.send(lines, never)).toEqual({ rejected: [], again: [] });
+    expect(server.messages).toMatchObject([
+      { tag: "app", size: 2, compressed: "gzip" },
+      { tag: "app", size: 2, compressed: "gzip" },
+    ]);
+    expect(server.messages[0]?.entries).toHaveLength(2);
+  });
+
+  test.each<[string, FluentOptions, Partial<TargetOptions>, RegExp]>([
+    ["another key", { sharedKey: "k3y" }, { sharedKey: "0ther" }, /refused the handshake: shared key mismatch/],
+    ["another password", { sharedKey: "k", users: { shop: "x" } }, { sharedKey: "k" }, /username\/password mismatch/],
+    ["a server that does not know the key", { sharedKey: "k", liar: true }, { sharedKey: "k" }, /could not prove/],
+    [
+      "a server that wants a key, and none given",
+      { sharedKey: "k" },
+      {},
+      /asks for a shared key: give it in LOG_SHARED_KEY/,
+    ],
+  ])("%s is a failure, which tells no secret", async (_name, options, more, message) => {
+    const server = await fluent(undefined, options);
+    const sink = sinkOf(`fluent://shop:p%40ss@127.0.0.1:${server.port}`, undefined, more);
+    const error: unknown = await sink.send(lines, never).catch((thrown: unknown) => thrown);
+    expect(String(error)).toMatch(message);
+    expect(String(error)).not.toMatch(/p@ss|0ther|k3y/);
+    expect(server.messages).toEqual([]);
+  });
+
+  test.each<[string, Buffer | undefined]>([
+    ["says nothing", undefined],
+    ["sends nonsense", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    ["announces a list without end", Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff])],
+    ["nests without end", Buffer.alloc(10_000, 0x91)],
+    ["sends more than a handshake has", Buffer.concat([Buffer.from([0xc6, 0, 0, 0xff, 0xff]), Buffer.alloc(10_000)])],
+  ])("a server that %s has until the time is up, and costs no memory", async (_name, bytes) => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      if (bytes !== undefined) socket.write(bytes);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    cleanups.push(() => server.close());
+    const abort = new AbortController();
+    const { port } = server.address() as AddressInfo;
+    const sending = sinkOf(`fluent://127.0.0.1:${port}`, undefined, { sharedKey: "k" }).send(lines, abort.signal);
+    sending.catch(() => undefined);
+    await once(server, "connection");
+    abort.abort(new Error("too late"));
+    await expect(sending).rejects.toThrow(/too late|no message of the handshake|expected HELO/);
+  });
+});
+
+describe("an aggregator that is overloaded", () => {
+  test("says when to come again, in seconds or as a date by its own clock", async () => {
+    const server = await http((_request, count) =>
+      count < 3 ? { status: count === 1 ? 429 : 503, body: "slow down", retryAfter: "120" } : undefined,
+    );
+    const sink = sinkOf(`loki+http://127.0.0.1:${server.port}`);
+    for (const status of [429, 503]) {
+      const error: unknown = await sink.send(lines, never).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(RetryLater);
+      expect(error).toMatchObject({ retryAfterMs: 120_000, message: `answered ${status}: slow down` });
+    }
+    const date = "Wed, 21 Oct 2015 07:28:00 GMT";
+    expect(retryAfterMs("Wed, 21 Oct 2015 07:29:00 GMT", date)).toBe(60_000);
+    expect(retryAfterMs("Wed, 21 Oct 2015 07:27:00 GMT", date)).toBe(0);
+    expect([retryAfterMs("soon", date), retryAfterMs(date, undefined), retryAfterMs(undefined, date)]).toEqual([
+      ...[undefined, undefined, undefined],
+    ]);
+  });
+
+  test.each(["loki", "otlp", "elasticsearch"])("%s gets compressed bodies where that is wanted", async (kind) => {
+    const server = await http(() => ({ status: 200, body: "{}" }));
+    const sink = sinkOf(`${kind}+http://127.0.0.1:${server.port}/place`, undefined, { gzip: true });
+    expect(await sink.send(lines, never)).toEqual({ rejected: [], again: [] });
+    expect(server.requests[0]?.headers["content-encoding"]).toBe("gzip");
+    expect(server.requests[0]?.body).toContain("3 bytes");
   });
 });
 

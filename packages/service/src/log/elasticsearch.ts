@@ -15,13 +15,13 @@ export class Elasticsearch implements Aggregator {
   readonly #poster: Poster;
 
   /** @param endpoint whose path is the index. */
-  constructor({ url, headers }: Endpoint) {
+  constructor({ url, ...endpoint }: Endpoint) {
     this.name = `elasticsearch+${url.origin}${url.pathname}`;
     const bulk = new URL(url);
     bulk.pathname = `${url.pathname.replace(/\/+$/, "")}/_bulk`;
     // Only what is looked at: the whole answer repeats each record's metadata.
     bulk.searchParams.set("filter_path", "errors,items.create.status,items.create.error.reason");
-    this.#poster = new Poster({ url: bulk, headers });
+    this.#poster = new Poster({ ...endpoint, url: bulk });
   }
 
   async send(lines: readonly string[], signal: AbortSignal): Promise<Delivery> {

@@ -2,17 +2,29 @@
 // refused for good, or to be tried again.
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { sinkAnswerBytesMax } from "../limits.ts";
+import { gzipped } from "./gzip.ts";
+import { RetryLater, retryAfterMs } from "./retry-later.ts";
 
 export interface Endpoint {
   /** `http:` or `https:`, with the path, without user and password. */
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Bodies are compressed. */
+  readonly gzip: boolean;
 }
 
 /** `refused`: the same bytes will never be taken. */
 export interface Answer {
   readonly status: "taken" | "refused";
   readonly text: string;
+}
+
+/** An answer as it came. */
+interface Told {
+  readonly status: number;
+  readonly text: string;
+  /** How long it wants to be left alone. */
+  readonly laterMs: number | undefined;
 }
 
 /** Bodies that no later try makes better; anything else that is no success may pass. */
@@ -28,15 +40,19 @@ export class Poster {
 
   /** @throws Error when the aggregator can't be reached, is overloaded, or knows no such place or password. */
   async post(contentType: string, body: string, signal: AbortSignal): Promise<Answer> {
-    const { status, text } = await this.#send(contentType, body, signal);
+    const { gzip } = this.#endpoint;
+    const bytes = gzip ? await gzipped(Buffer.from(body)) : Buffer.from(body);
+    const headers = { "content-type": contentType, ...(gzip ? { "content-encoding": "gzip" } : {}) };
+    const { status, text, laterMs } = await this.#send(headers, bytes, signal);
     if (status >= 200 && status < 300) return { status: "taken", text };
     if (refusals.has(status)) return { status: "refused", text: reason(status, text) };
+    if (laterMs !== undefined) throw new RetryLater(reason(status, text), laterMs);
     throw new Error(reason(status, text));
   }
 
-  #send(contentType: string, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
+  #send(own: Readonly<Record<string, string>>, body: Buffer, signal: AbortSignal): Promise<Told> {
     const { url, headers } = this.#endpoint;
-    const sizes = { "content-type": contentType, "content-length": String(Buffer.byteLength(body)) };
+    const sizes = { ...own, "content-length": String(body.length) };
     return new Promise((resolve, reject) => {
       const request = this.#request(url, { method: "POST", headers: { ...headers, ...sizes }, signal });
       request.on("error", (error) => reject(signal.aborted ? (signal.reason as Error) : error));
@@ -44,7 +60,10 @@ export class Poster {
       request.on("socket", (socket) => socket.unref());
       request.on("response", (response) => {
         readAll(response).then(
-          (text) => resolve({ status: response.statusCode ?? 0, text }),
+          (text) => {
+            const { "retry-after": value, date } = response.headers;
+            resolve({ status: response.statusCode ?? 0, text, laterMs: retryAfterMs(value, date) });
+          },
           (error: unknown) => reject(error as Error),
         );
       });

@@ -12,11 +12,11 @@ export class Loki implements Aggregator {
   readonly name: string;
   readonly #poster: Poster;
 
-  constructor({ url, headers }: Endpoint) {
+  constructor({ url, ...endpoint }: Endpoint) {
     this.name = `loki+${url.origin}`;
     const push = new URL(url);
     if (push.pathname === "/") push.pathname = "/loki/api/v1/push";
-    this.#poster = new Poster({ url: push, headers });
+    this.#poster = new Poster({ ...endpoint, url: push });
   }
 
   async send(lines: readonly string[], signal: AbortSignal): Promise<Delivery> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EventTime, packed } from "./msgpack.ts";
-import { unpack } from "../testing/msgpack.ts";
+import { unpack } from "./unpack.ts";
 
 /** Type bytes and lengths as the specification's diagrams have them: https://github.com/msgpack/msgpack/blob/master/spec.md */
 const vectors: readonly [unknown, string][] = [

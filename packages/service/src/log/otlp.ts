@@ -26,11 +26,11 @@ export class Otlp implements Aggregator {
   readonly name: string;
   readonly #poster: Poster;
 
-  constructor({ url, headers }: Endpoint) {
+  constructor({ url, ...endpoint }: Endpoint) {
     this.name = `otlp+${url.origin}`;
     const logs = new URL(url);
     if (logs.pathname === "/") logs.pathname = "/v1/logs";
-    this.#poster = new Poster({ url: logs, headers });
+    this.#poster = new Poster({ ...endpoint, url: logs });
   }
 
   async send(lines: readonly string[], signal: AbortSignal): Promise<Delivery> {

@@ -29,7 +29,7 @@ export function readableError(error: object): LogFields {
   const part = (name: "name" | "message" | "stack" | "code"): string => {
     try {
       const value: unknown = (error as Readonly<Record<string, unknown>>)[name];
-      return value === undefined ? "" : String(value);
+      return typeof value === "string" || typeof value === "number" ? String(value) : "";
     } catch (thrown) {
       return unreadable(thrown);
     }

@@ -2,10 +2,11 @@ import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sinkQueueBytesMax, sinkQueueRecordsMax, sinkRetryMaxMs, sinkTimeoutMs } from "../limits.ts";
+import { RetryLater } from "./retry-later.ts";
 import { Sink } from "./sink.ts";
 import { type Aggregator, type Delivery, delivered } from "./types.ts";
 
-type Behaviour = "take" | "fail" | "hang" | "reject-first" | "again-first" | "lose-answer";
+type Behaviour = "take" | "fail" | "later" | "hang" | "reject-first" | "again-first" | "lose-answer";
 
 /** An aggregator that behaves as it is told, and remembers what it stored. */
 class Double implements Aggregator {
@@ -22,6 +23,7 @@ class Double implements Aggregator {
   async send(lines: readonly string[], signal: AbortSignal): Promise<Delivery> {
     const behaviour = this.#behave(this.batches++);
     if (behaviour === "fail") throw new Error("refused");
+    if (behaviour === "later") throw new RetryLater("slow down", 60_000);
     if (behaviour === "hang")
       return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     const first = behaviour === "reject-first" || behaviour === "again-first";
@@ -93,6 +95,27 @@ describe("a log sink", () => {
     expect(sink.counters).toEqual({ delivered: 1, down: 13, full: 0, rejected: 0 });
   });
 
+  test("leaves an aggregator alone for as long as it asks, and keeps nothing in memory meanwhile", async () => {
+    const double = new Double((batch) => (batch === 0 ? "later" : "take"));
+    const { sink, clock, spilled, warnings } = sinkOn(double);
+    sink.offer("a", false, true);
+    await clock.advance(0);
+    expect([spilled, sink.held, sink.isUp]).toEqual([["a"], 0, false]);
+    for (let second = 0; second < 59; second++) {
+      sink.offer(`${second}`, false, true);
+      await clock.advance(1000);
+    }
+    expect([double.batches, spilled.length]).toEqual([1, 60]);
+    await clock.advance(2000);
+    sink.offer("now", false, true);
+    await clock.advance(0);
+    expect(double.stored).toEqual(["now"]);
+    expect(warnings.map((text) => /is down|takes records again/.exec(text)?.[0])).toEqual([
+      "is down",
+      "takes records again",
+    ]);
+  });
+
   test("does not write what stdout has already", async () => {
     const { sink, clock, spilled } = sinkOn(new Double(() => "fail"));
     sink.offer("a", true, true);
@@ -150,7 +173,15 @@ describe("a log sink", () => {
   });
 
   test("loses no record, whatever the aggregator does and whenever the process ends", async () => {
-    const behaviours = fc.constantFrom<Behaviour>("take", "fail", "hang", "reject-first", "again-first", "lose-answer");
+    const behaviours = fc.constantFrom<Behaviour>(
+      "take",
+      "fail",
+      "later",
+      "hang",
+      "reject-first",
+      "again-first",
+      "lose-answer",
+    );
     const steps = fc.array(fc.oneof(fc.constant("offer"), fc.constant("grave"), fc.nat(20_000)), { maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(fc.array(behaviours, { minLength: 1 }), steps, fc.boolean(), async (plan, script, inTurn) => {

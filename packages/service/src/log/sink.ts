@@ -9,10 +9,12 @@ import {
   sinkLingerMs,
   sinkQueueBytesMax,
   sinkQueueRecordsMax,
+  sinkRetryAfterMaxMs,
   sinkRetryFirstMs,
   sinkRetryMaxMs,
   sinkTimeoutMs,
 } from "../limits.ts";
+import { RetryLater } from "./retry-later.ts";
 import type { Aggregator, Delivery } from "./types.ts";
 
 export interface SinkOptions {
@@ -181,11 +183,14 @@ export class Sink {
 
   /** The first failure may be a connection that was closed while idle: it is tried again before anything is given up. */
   #failed(error: Error): void {
-    this.#failures++;
-    this.#retryAtMs = this.#options.clock.monotonic() + this.#pauseMs();
+    const wasUp = this.isUp;
+    const laterMs = error instanceof RetryLater ? Math.min(error.retryAfterMs, sinkRetryAfterMaxMs) : 0;
+    // What would have to be kept for long, in a process that may die, is not: it is down at once.
+    this.#failures = Math.max(this.#failures + 1, laterMs > sinkRetryFirstMs ? 2 : 0);
+    this.#retryAtMs = this.#options.clock.monotonic() + Math.max(laterMs, this.#pauseMs());
     if (this.isUp) return;
     this.spillAll();
-    if (this.#failures === 2)
+    if (wasUp)
       this.#options.warn(
         { sink: this.name, reason: error.message },
         `the log's sink ${this.name} is down; records go to stdout until it takes them again`,
@@ -200,8 +205,10 @@ export class Sink {
 
   #pause(): Promise<void> {
     if (this.#closing) return Promise.resolve();
+    const untilRetryMs = this.#retryAtMs - this.#options.clock.monotonic();
+    const pauseMs = untilRetryMs > 0 ? untilRetryMs : this.#pauseMs();
     return new Promise((resolve) => {
-      const timer = this.#options.clock.timer(this.#pauseMs(), resolve, { background: true });
+      const timer = this.#options.clock.timer(pauseMs, resolve, { background: true });
       this.#wake = () => {
         timer.cancel();
         resolve();

@@ -22,14 +22,20 @@ export const frameworkSettings: Settings = {
   logTo: {
     type: "list",
     default: ["stdout"],
-    pattern: /^(stdout|fluent:\/\/\S+|(elasticsearch|loki|otlp)\+https?:\/\/\S+)$/,
-    expected: "stdout, fluent://HOST:PORT/TAG, elasticsearch+http(s)://…/INDEX, loki+http(s)://… or otlp+http(s)://…",
+    pattern: /^(stdout|fluent(\+tls)?:\/\/\S+|(elasticsearch|loki|otlp)\+https?:\/\/\S+)$/,
+    expected:
+      "stdout, fluent://HOST:PORT/TAG, fluent+tls://…, elasticsearch+http(s)://…/INDEX, loki+http(s)://… or otlp+http(s)://…",
     help: "where the log goes",
   },
   logAuthorization: {
     ...{ type: "string", optional: true, secret: true },
     help: "the Authorization header of the HTTP sinks",
   },
+  logSharedKey: {
+    ...{ type: "string", optional: true, secret: true },
+    help: "the shared key of Fluentd and Fluent Bit",
+  },
+  logGzip: { type: "boolean", help: "compresses what goes to the sinks" },
   // Its default depends on where it runs.
   host: {
     ...{ type: "string", optional: true, env: ["HOST", "POD_IP"], pattern: /^[A-Za-z0-9.:_-]{1,253}$/ },
@@ -82,6 +88,9 @@ export interface ProcessConfig {
   /** Where the log goes: `stdout`, URLs of aggregators. */
   readonly logTo: readonly string[];
   readonly logAuthorization: string | undefined;
+  readonly logSharedKey: string | undefined;
+  /** What goes to aggregators is compressed. */
+  readonly logGzip: boolean;
   /** Messaging port; 0 takes a free one. Of several services, the first one's. */
   readonly port: number;
   /** Messaging ports of several services in one process, by name: their own flags', else counted up from `port`. */
@@ -147,6 +156,8 @@ export function parseConfig(
       logLevel: checked.logLevel,
       logTo: checked.logTo,
       logAuthorization: checked.logAuthorization,
+      logSharedKey: checked.logSharedKey,
+      logGzip: checked.logGzip,
       port: checked.port,
       ports: new Map(
         services.map((service, index) => {

@@ -1,4 +1,10 @@
 // The log of a real process: before `run`, into aggregators, and to its very end.
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { fluentAggregator, httpAggregator } from "../testing/aggregators.ts";
@@ -9,6 +15,16 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   await stopChildren();
 });
+
+/** One that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
 
 const ports = ["--port", "0", "--admin-port", "0"];
 
@@ -93,6 +109,89 @@ describe("sinks", () => {
     expect(child.records).toMatchObject([{ level: "fatal", msg: "bug threw; ending: the last word" }]);
     expect(loki.requests.at(-1)?.body).toContain("the last word");
   });
+
+  test("take it over TLS with a shared key, compressed, from a server whose certificate is trusted", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "wherry-tls-"));
+    cleanups.push(() => rmSync(folder, { recursive: true }));
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const subject = ["-subj", "/CN=logs", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const made = spawnSync("openssl", [
+      "req",
+      "-x509",
+      "-nodes",
+      "-newkey",
+      "rsa:2048",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      ...subject,
+    ]);
+    expect(made.status, "this test needs Debian's openssl").toBe(0);
+    const tls = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+    const fluent = await fluentAggregator(undefined, { sharedKey: "k3y", tls });
+    cleanups.push(() => fluent.close());
+    const LOG_TO = `fluent+tls://127.0.0.1:${fluent.port}/app`;
+    const env = { LOG_TO, LOG_SHARED_KEY: "k3y", LOG_GZIP: "true", NODE_EXTRA_CA_CERTS: cert };
+    const child = startChild({ program, args: ports, env });
+    const recorded = (): unknown[] => fluent.messages.flatMap(({ entries }) => entries.map(({ record }) => record));
+    await expect.poll(recorded).toContainEqual(expect.objectContaining({ msg: expect.stringContaining("listens on") }));
+    child.process.kill("SIGTERM");
+    expect(await child.exit).toEqual({ code: 0, signal: null });
+    expect(recorded()).toContainEqual(expect.objectContaining({ msg: "drained; ending" }));
+    expect(new Set(fluent.messages.map(({ compressed }) => compressed))).toEqual(new Set(["gzip"]));
+    expect(child.records).toEqual([]);
+    // A certificate that nobody vouches for: nothing is sent, and stdout has it.
+    const before = fluent.messages.length;
+    const wary = startChild({ program, args: ports, env: { ...env, NODE_EXTRA_CA_CERTS: "" } });
+    await expect
+      .poll(() => wary.records)
+      .toContainEqual(expect.objectContaining({ msg: expect.stringContaining("is down") }));
+    expect(wary.records.find(({ msg }) => msg.includes("is down"))?.["reason"]).toMatch(/self-signed certificate/);
+    expect(fluent.messages).toHaveLength(before);
+  });
+
+  test.each([
+    ["never answers", (port: number) => `loki+http://127.0.0.1:${port}`],
+    ["takes the connection and never reads", (port: number) => `fluent://127.0.0.1:${port}`],
+    ["has no address", () => "otlp+http://nowhere.invalid"],
+  ])(
+    "that %s hold nothing up, and each record is on stdout once, the last included, also after a second signal",
+    async (_name, targetOf) => {
+      const deaf = createServer((socket) => socket.on("error", () => undefined).pause()).listen(0, "127.0.0.1");
+      await once(deaf, "listening");
+      const sockets = new Set<Socket>();
+      deaf.on("connection", (socket) => sockets.add(socket));
+      cleanups.push(() => {
+        for (const socket of sockets) socket.destroy();
+        deaf.close();
+      });
+      const target = targetOf((deaf.address() as AddressInfo).port);
+      for (const signals of [1, 2]) {
+        // Where it listens it says in its log, which nobody takes yet.
+        const port = await freePort();
+        const args = ["--port", String(port), "--admin-port", "0", "--log-to", target];
+        const child = startChild({ program, args });
+        const client = connect("shop", { endpoints: [`tcp://127.0.0.1:${port}`], deadlineMs: 20_000 });
+        cleanups.push(() => client.close());
+        await client.call("flood", 2000);
+        child.process.kill("SIGTERM");
+        // The sinks have a second: within it there is no hurry to find it still alive.
+        if (signals === 2) await expect.poll(() => child.process.kill("SIGTERM")).toBe(false);
+        const { code } = await child.exit;
+        expect(signals === 1 ? [0] : [0, 143]).toContain(code);
+        const numbers = child.records.map((record) => record["n"]).filter((n) => n !== undefined);
+        expect([numbers.length, new Set(numbers).size]).toEqual([2000, 2000]);
+        // The sink's own word that it is down may come after it.
+        expect(
+          child.records
+            .slice(-2)
+            .map(({ msg }) => msg)
+            .join(),
+        ).toMatch(/drained; ending|second signal/);
+      }
+    },
+  );
 
   test("that are down cost no record and little memory under a flood: it is all on stdout, with one warning", async () => {
     const child = startChild({ program, args: [...ports, "--log-to", "fluent://127.0.0.1:1"] });

@@ -19,7 +19,8 @@ export interface ProcessLog {
   at(timeMs: number, write: () => void): void;
 }
 
-export type LoggingConfig = Pick<ProcessConfig, "logLevel" | "logTo" | "logAuthorization" | "podName">;
+export type LoggingConfig = Pick<ProcessConfig, "logLevel" | "logTo" | "podName"> &
+  Partial<Pick<ProcessConfig, "logAuthorization" | "logSharedKey" | "logGzip">>;
 
 /**
  * @param terminal whether stdout is one; only then are records written for people.
@@ -80,5 +81,6 @@ async function aggregatorsOf(service: string, config: LoggingConfig, random: Ran
   const targets = config.logTo.filter((target) => target !== "stdout");
   if (targets.length === 0) return [];
   const { aggregatorOf } = await import("../log/targets.ts");
-  return targets.map((target) => aggregatorOf(target, { service, authorization: config.logAuthorization, random }));
+  const { logAuthorization: authorization, logSharedKey: sharedKey, logGzip: gzip = false } = config;
+  return targets.map((target) => aggregatorOf(target, { service, authorization, sharedKey, gzip, random }));
 }

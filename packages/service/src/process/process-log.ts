@@ -110,9 +110,9 @@ function lenientConfig(): LoggingConfig {
   const podName = process.env["POD_NAME"] === "" ? undefined : process.env["POD_NAME"];
   try {
     const logLevel = resolver.one("logLevel").value as LoggingConfig["logLevel"];
-    return { logLevel, logTo: ["stdout"], logAuthorization: undefined, podName };
+    return { logLevel, logTo: ["stdout"], podName };
   } catch {
-    return { logLevel: "info", logTo: ["stdout"], logAuthorization: undefined, podName };
+    return { logLevel: "info", logTo: ["stdout"], podName };
   }
 }
 

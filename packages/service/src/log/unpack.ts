@@ -1,11 +1,15 @@
-// Reads MessagePack, for tests of what writes it. Written from the specification's table of types, apart from the writer.
+// Reads MessagePack: what an aggregator says, and, in tests, what the writer wrote. Written from the specification's table of types, apart
+// from the writer. It believes no length that the bytes do not bear out.
 
 interface Extension {
   readonly type: number;
   readonly data: Buffer;
 }
 
-/** The one value in `bytes`. @throws when something is left over. */
+/** Lists and maps inside each other. */
+const depthMax = 100;
+
+/** The one value in `bytes`. @throws RangeError when it is not whole; Error when something is left over. */
 export function unpack(bytes: Buffer): unknown {
   const reader = new Reader(bytes);
   const value = reader.value();
@@ -23,6 +27,7 @@ export function unpackAll(bytes: Buffer): unknown[] {
 
 class Reader {
   at = 0;
+  #depth = 0;
   readonly #bytes: Buffer;
 
   constructor(bytes: Buffer) {
@@ -48,9 +53,17 @@ class Reader {
   }
 
   #text = (length: number): string => this.#take(length).toString();
-  #list = (length: number): unknown[] => Array.from({ length }, () => this.value());
+  /** So many values follow, each of a byte at least. */
+  #within<T>(length: number, read: () => T): T[] {
+    if (this.at + length > this.#bytes.length) throw new RangeError("the value is cut off");
+    if (++this.#depth > depthMax) throw new Error(`expected at most ${depthMax} levels of nesting`);
+    const values = Array.from({ length }, read);
+    this.#depth--;
+    return values;
+  }
+  #list = (length: number): unknown[] => this.#within(length, () => this.value());
   #map(length: number): Record<string, unknown> {
-    return Object.fromEntries(Array.from({ length }, () => [String(this.value()), this.value()]));
+    return Object.fromEntries(this.#within(length, () => [String(this.value()), this.value()]));
   }
   #extension(length: number): Extension {
     const type = this.#signed(1);
