@@ -1,9 +1,9 @@
 // What goes wrong gets one clear message that says what to do, an exit code, and leaves nothing half-made.
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type PodView, Session } from "../support/session.ts";
+import { type PodView, Session, wherryBin } from "../support/session.ts";
 
 const session = new Session();
 beforeAll(async () => {
@@ -29,6 +29,47 @@ async function apply(name: string, text: string): Promise<string> {
 
 const waitingReason = async (name: string): Promise<string | undefined> =>
   (await session.get<PodView>("pod", name)).status.containerStatuses?.[0]?.state.waiting?.reason;
+
+test("a daemon that is stopped is told of after seconds, and ended by `wherry down` all the same", {
+  timeout: 60_000,
+}, async () => {
+  expect((await session.run("up", "--detach", "--name", "frozen")).code).toBe(0);
+  const { pid } = JSON.parse((await session.run("status", "--name", "frozen", "--output", "json")).stdout) as {
+    pid: number;
+  };
+  process.kill(pid, "SIGSTOP");
+  const answers = await Promise.all(
+    [["status"], ["call", "echo", "echo"]].map((args) => session.run(...args, "--name", "frozen")),
+  );
+  for (const { code, stderr } of answers) {
+    expect(code, stderr).toBe(5);
+    expect(stderr).toMatch(new RegExp(`pid ${pid}.* did not answer within 5 s.*wherry down --name frozen`));
+  }
+  expect(await session.run("down", "--name", "frozen", "--purge")).toMatchObject({ code: 0 });
+});
+
+test("`wherry down` while a cluster is only starting waits for it, and stops it", { timeout: 60_000 }, async () => {
+  const up = session.wherry(["up", "--name", "hasty"]);
+  // From the moment on that the daemon has its lock.
+  await expect.poll(() => existsSync(join(session.home, "hasty", "lock")), { interval: 2, timeout: 20_000 }).toBe(true);
+  const down = await session.run("down", "--name", "hasty");
+  expect(down).toMatchObject({ code: 0, stdout: expect.stringMatching(/stopped "hasty"/) });
+  await up.finished;
+  expect(up.output).not.toContain("bug in wherry");
+  expect(JSON.parse((await session.run("list", "--output", "json")).stdout)).not.toContainEqual(
+    expect.objectContaining({ name: "hasty", running: true }),
+  );
+});
+
+test("a disk that takes nothing is told of in one line, and no empty cluster is left on it", async () => {
+  const home = join(session.home, "full");
+  const line = 'ulimit -f 0; exec "$0" "$1" up --detach';
+  const up = session.start("bash", ["-c", line, process.execPath, wherryBin], { WHERRY_HOME: home });
+  const { code, stderr } = await up.finished;
+  expect(code, stderr).toBe(1);
+  expect(stderr).toMatch(/^wherry: the state folder .* can't be written \(EFBIG\).*\n$/);
+  expect(existsSync(join(home, "default"))).toBe(false);
+});
 
 describe("pods", () => {
   test("one that crashes at start goes to CrashLoopBackOff, and its last log lines are one command away", async () => {

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { kubectlPath } from "../../scripts/kubectl.mjs";
 
 export const root: string = resolve(import.meta.dirname, "../..");
-const wherryBin = join(root, "packages/cli/bin/wherry.js");
+export const wherryBin: string = join(root, "packages/cli/bin/wherry.js");
 
 export interface Finished {
   readonly code: number | null;

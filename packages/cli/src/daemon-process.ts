@@ -139,6 +139,8 @@ function logTail(path: string): string {
 /** Asks it to drain and stop, and waits until it is gone. @throws CliError when it does not end in time */
 export async function stopDaemonProcess(info: DaemonInfo, clock: Clock): Promise<void> {
   signalProcess(info, "SIGTERM");
+  // One that somebody has stopped would hear it later, or never.
+  signalProcess(info, "SIGCONT");
   await waitForEnd(info, clock);
 }
 

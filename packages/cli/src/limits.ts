@@ -5,6 +5,8 @@ export const cliLimits = {
   readyTimeoutMs: 60_000,
   /** From spawning the daemon to its API listening. */
   daemonStartTimeoutMs: 30_000,
+  /** How long the API of a daemon that runs may take to answer `wherry status` and the search for a service. */
+  apiAnswerMs: 5_000,
   /** How long `wherry down` waits for the daemon to drain and end. */
   stopTimeoutMs: 120_000,
   /** How often a stop looks whether the daemon is gone. */
@@ -36,6 +38,8 @@ export const cliLimits = {
   logLineCharsMax: 65_536,
   /** How often a running load says how far it is. */
   progressMs: 200,
+  /** Deployments from before that `wherry up` names. */
+  othersShown: 10,
   /** Pods that a refused call names the trouble of. */
   podReasonsMax: 5,
   /** Pods that `wherry describe` shows without --all. */

@@ -1,8 +1,8 @@
 // The service that a command names, with its pods: told at once, and with what to do, when it is not there or cannot answer.
-import { resources, StatusError } from "@wherry/kube";
+import { resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import type { Pod, Service, Stored } from "@wherry/kube/types";
-import { connectApi } from "./client.ts";
+import { answerOf, connectApi } from "./client.ts";
 import { type Client, type ServiceDescription, ServiceError } from "@wherry/service";
 import type { Context } from "./context.ts";
 import { requireDaemon } from "./daemon-process.ts";
@@ -25,9 +25,10 @@ export async function findService(target: string, cluster: string, context: Cont
   const [name = "", namespace = "default", ...more] = target.split(".");
   if (name === "" || namespace === "" || more.length > 0)
     throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
-  const { paths, info } = requireDaemon(cluster, context);
-  const { client: kube } = connectApi(paths, info);
-  const service = await requireService(kube, name, namespace);
+  const daemon = requireDaemon(cluster, context);
+  const { client: kube } = connectApi(daemon.paths, daemon.info);
+  const { items } = await answerOf(daemon, context.clock, (signal) => kube.list(resources.services, { signal }));
+  const service = serviceIn(items, name, namespace);
   const pods = await podsOf(kube, service);
   requireLivePods(service, pods, cluster);
   return { kube, name, namespace, pods };
@@ -42,28 +43,23 @@ async function podsOf(kube: KubeClient, service: Stored<Service>): Promise<reado
 }
 
 /** A service that isn't there is told at once, rather than after the deadline. */
-async function requireService(kube: KubeClient, name: string, namespace: string): Promise<Stored<Service>> {
-  try {
-    return await kube.get(resources.services, name, namespace);
-  } catch (error) {
-    if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
-    const { items } = await kube.list(resources.services);
-    const elsewhere = items
-      .filter(({ metadata }) => metadata.name === name)
-      .map(({ metadata }) => metadata.namespace ?? "");
-    if (elsewhere.length > 0)
-      throw new CliError(
-        `there is no service "${name}" in namespace "${namespace}": ${name} is in ${elsewhere.join(", ")}. Call it as ${elsewhere.map((other) => `${name}.${other}`).join(", ")}`,
-      );
-    const names = items
-      .filter(({ metadata }) => metadata.name !== "kubernetes")
-      .map(({ metadata }) =>
-        metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
-      );
+function serviceIn(items: readonly Stored<Service>[], name: string, namespace: string): Stored<Service> {
+  const called = items.filter(({ metadata }) => metadata.name === name);
+  const found = called.find(({ metadata }) => metadata.namespace === namespace);
+  if (found !== undefined) return found;
+  const elsewhere = called.map(({ metadata }) => metadata.namespace ?? "");
+  if (elsewhere.length > 0)
     throw new CliError(
-      `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
+      `there is no service "${name}" in namespace "${namespace}": ${name} is in ${elsewhere.join(", ")}. Call it as ${elsewhere.map((other) => `${name}.${other}`).join(", ")}`,
     );
-  }
+  const names = items
+    .filter(({ metadata }) => metadata.name !== "kubernetes")
+    .map(({ metadata }) =>
+      metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
+    );
+  throw new CliError(
+    `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
+  );
 }
 
 /** When no pod can answer, and none is about to, that is told at once, with the reason, rather than after the deadline. */

@@ -480,9 +480,12 @@ function toDurable(name: string, value: boolean | DurableOptions): Required<Dura
 }
 
 function check(holds: boolean, field: string, expected: string, got: unknown): asserts holds {
-  if (!holds)
-    throw new WherryError(`service ${field}: expected ${expected}, got ${JSON.stringify(got)}`, {
-      code: "SERVICE_DEFINITION_INVALID",
-      details: { field },
-    });
+  if (holds) return;
+  const error = new WherryError(`service ${field}: expected ${expected}, got ${JSON.stringify(got)}`, {
+    code: "SERVICE_DEFINITION_INVALID",
+    details: { field },
+  });
+  // Whose mistake it is, comes first: the line that defines the service.
+  Error.captureStackTrace(error, service);
+  throw error;
 }

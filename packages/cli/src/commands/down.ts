@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import {
   type ClusterPaths,
   type DaemonInfo,
+  isLocked,
   podsRun,
   readDaemonInfo,
   removeState,
@@ -37,6 +38,7 @@ export async function down(options: DownOptions, context: Context): Promise<numb
 async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
   for (let round = 0; round < cliLimits.stopRoundsMax; round++) {
     // A daemon that ended in order took its daemon.json along; where it is lost or damaged, the pods tell.
+    await untilStarted(paths, context);
     const info = readDaemonInfo(paths);
     if (info === undefined && !podsRun(paths)) return round > 0;
     await stopOnce(paths, info, context);
@@ -45,6 +47,13 @@ async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
   throw new CliError(
     `"${paths.name}" did not stop: its daemon ended ${cliLimits.stopRoundsMax} times before its pods had. Its log: ${paths.log}`,
   );
+}
+
+/** A daemon that is only starting says who it is in a moment, or gives up. */
+async function untilStarted(paths: ClusterPaths, { clock }: Context): Promise<void> {
+  const deadlineMs = clock.monotonic() + cliLimits.daemonStartTimeoutMs;
+  while (runningDaemon(paths) === undefined && isLocked(paths) && clock.monotonic() < deadlineMs)
+    await clock.sleep(cliLimits.stopPollMs);
 }
 
 async function stopOnce(paths: ClusterPaths, last: DaemonInfo | undefined, context: Context): Promise<void> {

@@ -1,7 +1,7 @@
 // `wherry status`: what runs, as `{ name, pid, server, kubeconfig, dashboard, nodes, pods, services }`.
 import { resources } from "@wherry/kube";
 import type { ContainerStatus, Node, Pod, Service, Stored } from "@wherry/kube/types";
-import { connectApi } from "../client.ts";
+import { answerOf, connectApi } from "../client.ts";
 import type { Context } from "../context.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { type OutputFormat, printData } from "../output.ts";
@@ -42,13 +42,16 @@ interface PodSummary {
 }
 
 export async function status(options: StatusOptions, context: Context): Promise<number> {
-  const { paths, info } = requireDaemon(options.name, context);
+  const daemon = requireDaemon(options.name, context);
+  const { paths, info } = daemon;
   const { client } = connectApi(paths, info);
-  const [nodes, pods, services] = await Promise.all([
-    client.list(resources.nodes),
-    client.list(resources.pods),
-    client.list(resources.services),
-  ]);
+  const [nodes, pods, services] = await answerOf(daemon, context.clock, (signal) =>
+    Promise.all([
+      client.list(resources.nodes, { signal }),
+      client.list(resources.pods, { signal }),
+      client.list(resources.services, { signal }),
+    ]),
+  );
   const data: ClusterStatus = {
     name: options.name,
     pid: info.pid,

@@ -1,9 +1,10 @@
 // `wherry up`: starts the daemon when none runs, applies PATH, waits until all is ready, says where it is, and streams logs
 // until Ctrl-C, which drains and stops everything. What could not be brought up is taken back.
-import { existsSync } from "node:fs";
+import { existsSync, rmdirSync } from "node:fs";
 import {
   type ClusterPaths,
   type DaemonInfo,
+  type ImageRegistry,
   type Place,
   readPlace,
   registerImages,
@@ -51,8 +52,7 @@ export async function up(given: readonly string[], options: UpOptions, context: 
   const timings = new Timings();
   timings.mark("planned");
   const fresh = !existsSync(paths.folder);
-  prepareState(paths);
-  registerImages(paths.images, plan.images);
+  prepare(paths, plan.images, fresh);
   const interrupt = new Interrupt(context.clock);
   const daemonOptions = {
     home: paths.home,
@@ -75,8 +75,36 @@ export async function up(given: readonly string[], options: UpOptions, context: 
     const keep =
       error instanceof CliError &&
       (error.exitCode === exitCodes.daemonLost || error.exitCode === exitCodes.alreadyRunning);
-    if (fresh && !keep) removeState(paths);
+    if (fresh && !keep) discard(paths);
     throw error;
+  }
+}
+
+/** On a disk that is full nothing is left of a cluster that is new: not even empty folders. */
+function prepare(paths: ClusterPaths, images: ImageRegistry, fresh: boolean): void {
+  try {
+    prepareState(paths);
+    registerImages(paths.images, images);
+  } catch (error) {
+    if (fresh) for (const folder of [paths.pki, paths.folder]) removeEmpty(folder);
+    throw error;
+  }
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It was not made, or somebody has put something into it.
+  }
+}
+
+/** What made the start fail may keep this from working, too: the start's own error is the one to tell. */
+function discard(paths: ClusterPaths): void {
+  try {
+    if (existsSync(paths.folder)) removeState(paths);
+  } catch {
+    // Told already.
   }
 }
 

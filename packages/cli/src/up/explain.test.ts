@@ -24,6 +24,18 @@ test("a syntax error says file and line", () => {
   expect(explainLog(log)[0]).toBe("  SyntaxError: Unexpected token '=' (/srv/echo.ts:3)");
 });
 
+test("any other error says the line that its stack begins with, rather than where the framework threw it", () => {
+  const log = [
+    "file:///srv/node_modules/@wherry/service/dist/index.js:7",
+    "  throw error;",
+    "",
+    "WherryError: service handlers: expected one for each method of the contract, got none for buy",
+    "    at file:///srv/shop.ts:12:5",
+    "    at ModuleJob.run (node:internal/modules/esm/module_job:345:25)",
+  ];
+  expect(explainLog(log)[0]).toMatch(/^ {2}WherryError: .* \(\/srv\/shop\.ts:12\)$/);
+});
+
 test("a fatal record is its message, then its stack", () => {
   const err = { type: "Error", message: "no", stack: "Error: no\n    at a (file:///a.ts:1:1)" };
   const log = [JSON.stringify({ level: "fatal", err, msg: "could not start: no" })];

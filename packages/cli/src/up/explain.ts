@@ -48,9 +48,7 @@ const plain = { style: (_: unknown, text: string): string => text, clean: (text:
 export function explainLog(lines: readonly string[]): readonly string[] {
   if (lines.length === 0) return [];
   const at = lines.findLastIndex(isDeciding);
-  // Node prints the place and the source line above a syntax error.
-  const place =
-    at > 0 ? lines.slice(Math.max(0, at - 6), at).find((line) => /^(file:\/\/)?\/\S+:\d+$/.test(line)) : undefined;
+  const place = at < 0 ? undefined : placeOf(lines, at);
   const from = at < 0 ? lines.length - cliLimits.whyLogLines : Math.min(at, lines.length - cliLimits.whyLogLines);
   const shown = lines
     .slice(Math.max(0, from))
@@ -58,13 +56,21 @@ export function explainLog(lines: readonly string[]): readonly string[] {
     .slice(-cliLimits.whyLogLinesRead);
   const deciding = at < 0 ? undefined : (logRecord(lines[at] ?? "")?.msg ?? lines[at]?.trim());
   return [
-    ...(deciding === undefined
-      ? []
-      : [`  ${deciding}${place === undefined ? "" : ` (${place.replace("file://", "")})`}`]),
+    ...(deciding === undefined ? [] : [`  ${deciding}${place === undefined ? "" : ` (${place})`}`]),
     "  its last log lines:",
     ...shown.slice(0, cliLimits.whyLogLinesShown).map((line) => `    ${line}`),
     ...(lines.some((line) => /EADDRINUSE|Address already in use/i.test(line)) ? [`  hint: ${hints.address}`] : []),
   ];
+}
+
+/** Where it went wrong: the first line of the stack that is a file's; of a syntax error, what Node prints above it. */
+function placeOf(lines: readonly string[], at: number): string | undefined {
+  const above = lines.slice(Math.max(0, at - 6), at).find((line) => /^(file:\/\/)?\/\S+:\d+$/.test(line));
+  if (/SyntaxError/.test(lines[at] ?? "")) return above?.replace("file://", "");
+  const frames = lines
+    .slice(at + 1)
+    .map((line) => /^ +at (?:.*\()?((?:file:\/\/)?\/\S+:\d+):\d+\)?(?: \{)?$/.exec(line)?.[1]);
+  return (frames.find((frame) => frame !== undefined) ?? above)?.replace("file://", "");
 }
 
 /** `Error: …`, `SyntaxError: …`, `Error [CODE]: …`, Python's `OSError: …`, or a fatal record. */

@@ -151,6 +151,7 @@ export class Run {
         services: targets.services,
         kubeconfig: paths.kubeconfig,
         calls: plan.services,
+        others: targets.others,
         deployments: plan.files.map(({ name }) => name),
         elapsedMs: process.uptime() * 1000,
         detached: detach,

@@ -1,6 +1,7 @@
 // The few lines that `wherry up` ends with: pods and their addresses, services, the kubeconfig, what to try next.
 import type { Pod, Service, Stored } from "@wherry/kube/types";
 import type { Context } from "../context.ts";
+import { cliLimits } from "../limits.ts";
 import { table } from "../terminal.ts";
 
 export interface Summary {
@@ -10,6 +11,8 @@ export interface Summary {
   readonly kubeconfig: string;
   /** Services of this `up` that were given as files: for the commands to try. */
   readonly calls: readonly string[];
+  /** Deployments from before, which run beside. */
+  readonly others: readonly string[];
   /** The Deployments that these run in. */
   readonly deployments: readonly string[];
   readonly elapsedMs: number;
@@ -38,6 +41,10 @@ export function printSummary(summary: Summary, context: Context): void {
     const rows = services.map((service) => [name(service), addresses(service)]);
     for (const line of table([["SERVICE", "ADDRESS"], ...rows])) terminal.out(terminal.clean(`  ${line}`));
   }
+  if (summary.others.length > 0) {
+    terminal.out("");
+    terminal.out(terminal.clean(`  From before, and still running: ${namesOf(summary.others)}`));
+  }
   terminal.out("");
   terminal.out(`  kubeconfig  ${summary.kubeconfig}`);
   terminal.out("");
@@ -49,6 +56,11 @@ export function printSummary(summary: Summary, context: Context): void {
     ),
   );
   for (const command of suggestions(summary)) terminal.out(`  ${self} ${command(option)}`);
+}
+
+function namesOf(others: readonly string[]): string {
+  const more = others.length - cliLimits.othersShown;
+  return `${others.slice(0, cliLimits.othersShown).join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
 }
 
 /** Each takes ` --name CLUSTER`, or nothing. */

@@ -28,6 +28,15 @@ export class Targets {
     return this.#view.deployments.list().filter((deployment) => this.#wanted("Deployment", deployment));
   }
 
+  /** What runs beside what was applied, from before: the names of deployments. */
+  get others(): string[] {
+    return this.#view.deployments
+      .list()
+      .filter((deployment) => !this.#wanted("Deployment", deployment))
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  }
+
   get services(): Stored<Service>[] {
     return this.#view.services
       .list()

@@ -47,7 +47,7 @@ export interface Daemon {
 export async function startDaemon(options: DaemonOptions, env: DaemonEnvironment): Promise<Daemon> {
   const paths = clusterPaths(options.home, options.name);
   prepareState(paths);
-  const lock = takeLock(paths);
+  const lock = takeLock(paths, daemonLimits.lockWaitMs);
   // Without a daemon.json there is nothing to adopt. That of a killed daemon stays until a next one has adopted its pods.
   const crashed = readStateFile(paths.daemonFile);
   let up = false;

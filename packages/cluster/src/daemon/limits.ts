@@ -17,6 +17,8 @@ export const daemonLimits = {
   stopGraceMsMax: 60_000,
   /** How often a stop looks whether the pods are gone. */
   stopPollMs: 20,
+  /** How long a daemon that starts waits for a lock that somebody only looks at. */
+  lockWaitMs: 200,
   /** State files (`daemon.json`, `images.json`, a token) are refused beyond this. */
   stateFileBytesMax: 1_048_576,
   /** The daemon's log is moved aside at start beyond this; one older file is kept. */

@@ -1,7 +1,7 @@
 // One daemon a cluster. The lock is the kernel's, taken through SQLite's file locking on an empty database: it goes when
 // its process goes, however that ended, so there is no stale lock to recognise and no race in taking one over.
 // (https://www.sqlite.org/lockingv3.html) Never writes into the file, never signals anyone.
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { WherryError } from "@wherry/core";
 import { type ClusterPaths, readDaemonInfo } from "./state.ts";
@@ -10,10 +10,10 @@ export interface Lock {
   release(): void;
 }
 
-/** @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it; `STATE_UNUSABLE` */
-export function takeLock(paths: ClusterPaths): Lock {
+/** @param waitMs for one that only looks (`isLocked`). @throws WherryError `DAEMON_RUNNING` when another process, or another daemon of this one, holds it; `STATE_UNUSABLE` */
+export function takeLock(paths: ClusterPaths, waitMs = 0): Lock {
   makeFile(paths.lock);
-  const database = new DatabaseSync(paths.lock, { timeout: 0, open: false });
+  const database = new DatabaseSync(paths.lock, { timeout: waitMs, open: false });
   try {
     database.open();
     // Nothing is ever written: without a journal there is no second file either.
@@ -34,6 +34,18 @@ export function takeLock(paths: ClusterPaths): Lock {
     );
   }
   return { release: () => database.close() };
+}
+
+/** Whether a daemon has it, also one that is only starting and has not said so yet. */
+export function isLocked(paths: ClusterPaths): boolean {
+  if (!existsSync(paths.lock)) return false;
+  try {
+    takeLock(paths).release();
+    return false;
+  } catch (error) {
+    if (WherryError.is(error, "DAEMON_RUNNING")) return true;
+    throw error;
+  }
 }
 
 /** Forgets all about a cluster, unless a daemon has it. @throws WherryError `DAEMON_RUNNING` */

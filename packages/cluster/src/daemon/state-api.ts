@@ -5,7 +5,7 @@ export { nodeImage, packageEntry } from "./images/project.ts";
 export { type ImageRegistry, type RegisteredImage, readImageRegistry, registerImages } from "./images/registry.ts";
 export { podsRun } from "./left-behind.ts";
 export { daemonLimits } from "./limits.ts";
-export { removeState } from "./lock.ts";
+export { isLocked, removeState } from "./lock.ts";
 export { isAlive, type ProcessIdentity, processStartTime, signalProcess } from "./process-identity.ts";
 export { type Place, readPlace } from "./place.ts";
 export { type DaemonReport, parseReport, reportFdVariable } from "./report.ts";

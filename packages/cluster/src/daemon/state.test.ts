@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { takeLock } from "./lock.ts";
+import { isLocked, takeLock } from "./lock.ts";
 import { isAlive, ownIdentity, signalProcess } from "./process-identity.ts";
 import { clusterPaths, prepareState, readDaemonInfo, runningDaemon, wherryHome, writeFileAtomic } from "./state.ts";
 
@@ -82,7 +82,9 @@ describe("the lock", () => {
     prepareState(paths);
     const lock = takeLock(paths);
     expect(() => takeLock(paths)).toThrow(/already running.*wherry down --name lab/);
+    expect(isLocked(paths)).toBe(true);
     lock.release();
+    expect(isLocked(paths)).toBe(false);
     takeLock(paths).release();
   });
 });

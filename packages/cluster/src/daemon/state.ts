@@ -139,7 +139,7 @@ export function writeFileAtomic(path: string, text: string, mode = 0o600): void 
     renameSync(aside, path);
   } catch (error) {
     rmSync(aside, { force: true });
-    if (["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"].includes(reason(error)))
+    if (["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EFBIG"].includes(reason(error)))
       throw unusable(dirname(path), `can't be written (${reason(error)})`);
     throw error;
   }

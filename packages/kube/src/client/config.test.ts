@@ -90,6 +90,10 @@ describe("a kubeconfig", () => {
   });
 });
 
+test("a folder in place of the file is called one", async () => {
+  await expect(loadKubeconfig(folder({}))).rejects.toThrow(/kubeconfig .*: expected a readable file, got a folder$/);
+});
+
 describe("in a pod", () => {
   const env = { KUBERNETES_SERVICE_HOST: "127.7.0.1", KUBERNETES_SERVICE_PORT: "6443" };
 

@@ -155,7 +155,8 @@ async function findKubeconfig(env: Readonly<Record<string, string | undefined>>)
 
 async function parse(path: string): Promise<unknown> {
   const text = await readFile(path).catch((error: unknown) => {
-    throw problem(path, "a readable file", asError(error).message);
+    const isFolder = (error as NodeJS.ErrnoException).code === "EISDIR";
+    throw problem(path, "a readable file", isFolder ? "a folder" : asError(error).message);
   });
   if (text.length > kubeconfigBytesMax) throw problem(path, `at most ${kubeconfigBytesMax} bytes`, `${text.length}`);
   // Loaded here, because a service inside a cluster starts without it.

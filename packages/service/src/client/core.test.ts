@@ -1,5 +1,7 @@
+import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
+import { connect } from "./connect.ts";
 import { hanging, noting, world } from "./world.suite.ts";
 
 describe("balancing", () => {
@@ -311,6 +313,16 @@ describe("a client that cannot find out its endpoints", () => {
     await available(1);
     problem(true);
     expect(await client.call("who", 3)).toBe("a");
+  });
+
+  test("and one that was given none fails them at once, and says so", async () => {
+    // A clock that nobody advances: what waits, waits for ever.
+    await using client = connect("shop", { endpoints: [], clock: new VirtualClock() });
+    await expect(client.call("who", 1)).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      fate: "not-started",
+      message: expect.stringContaining("endpoints: expected at least one, got an empty list"),
+    });
   });
 
   test("waits within the deadline for what may pass, and says then what was wrong", async () => {

@@ -48,7 +48,15 @@ export function fixedTargets(endpoints: readonly string[]): Discovery {
       });
     return { address, pod: undefined, ready: true, serving: true };
   });
+  // Right for a client that only gives durable calls to their broker; for any other call it is the list that is wrong.
+  if (targets.length === 0)
+    return { start: (_tell, _signal, problem) => problem({ error: noEndpoints(), lasting: true }) };
   return { start: (tell) => tell(targets) };
+}
+
+function noEndpoints(): WherryError {
+  const message = "endpoints: expected at least one, got an empty list";
+  return new WherryError(message, { code: "SERVICE_ENDPOINT_INVALID" });
 }
 
 /** The same endpoints, told when `ready` is. What fails before that is a lasting problem. */
