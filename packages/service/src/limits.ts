@@ -237,8 +237,12 @@ export const httpDeadlineMsMax = 3_600_000;
 export const keyTtlMsDefault: number = 24 * 60 * 60 * 1000;
 /** Milliseconds after which a keyed call's execution counts as dead, where its process cannot be looked at. */
 export const keyLeaseMsDefault = 30_000;
-/** Milliseconds that the event loop waits for another process's transaction on the same file of keys. */
-export const keyStoreBusyMs = 2000;
+/**
+ * Milliseconds that a file of keys may stay locked by another process: for so long a call waits while the event loop goes on; and `commit`,
+ * which is synchronous, holds the event loop for so long at most.
+ */
+export const keyStoreLockedMs = 10_000;
+export const keyStoreBusyMs = 1000;
 /** Keys that a store in memory keeps; a call with a further one is answered BUSY. */
 export const keysInMemoryMax = 100_000;
 /** Bytes of their results and keys; a call with a further key is answered BUSY. One result may exceed it. */

@@ -16,7 +16,10 @@ const failed = (code: string, fate: NonNullable<Told["fate"]>, kind: Told["kind"
 function verdict(told: Told, executed: Executed | undefined, severity: Severity = "planned", effects = 0) {
   const executions = new Map(executed === undefined ? [] : [["a", executed]]);
   const before = { severity: "stall", fromMs: 0, toMs: 99 } as const;
-  return audit([told], executions, new Map([["a", effects]]), [before, { severity, fromMs: 50, toMs: 200 }]);
+  const episodes = [before, { severity, fromMs: 50, toMs: 200 }];
+  const dead = { key: "a", reason: "it is a dead letter, INVALID: no" };
+  const leftovers = { queued: 0, dead: told.kind === "durable" && effects === 0 ? [dead] : [], drainMs: 0 };
+  return audit([told], executions, new Map([["a", effects]]), episodes, leftovers);
 }
 
 const once = { began: 1, ended: 1 };
@@ -31,6 +34,14 @@ describe("the books are clean", () => {
       "death",
       1,
     ],
+    [
+      "a durable call that was begun twice and had one effect",
+      call({ kind: "durable" }),
+      { began: 2, ended: 1 },
+      "death",
+      1,
+    ],
+    ["a durable call that was maybe stored, and was", failed("ABORTED", "maybe-executed", "durable"), once, "stall", 1],
     ["a repeatable call that ran twice", call({ kind: "repeatable" }), { began: 2, ended: 2 }, "death", 0],
     ["a plain call that died with its pod", failed("ABORTED", "maybe-executed"), { began: 1, ended: 0 }, "death", 0],
     ["a call that found no room", failed("BUSY", "not-started"), undefined, "stall", 0],
@@ -53,6 +64,16 @@ describe("the books tell", () => {
     ],
     ["twice", "a plain call that was begun twice", call({}), { began: 2, ended: 2 }, "death", 0],
     ["twice", "a keyed call with two effects", call({ kind: "keyed" }), { began: 2, ended: 2 }, "death", 2],
+    ["twice", "a durable call with two effects", call({ kind: "durable" }), { began: 2, ended: 2 }, "death", 2],
+    ["lost", "a durable call that was stored and had no effect", call({ kind: "durable" }), undefined, "death", 0],
+    [
+      "lost",
+      "a durable call that a pod's death failed",
+      failed("ABORTED", "maybe-executed", "durable"),
+      once,
+      "death",
+      1,
+    ],
     ["untrue", "an answer without an execution", call({}), undefined, "planned", 0],
     ["untrue", "an answer of another call", call({ outcome: "wrong-answer" }), once, "planned", 0],
     ["untrue", "a call told as not started that was begun", failed("BUSY", "not-started"), once, "stall", 0],
@@ -69,6 +90,6 @@ describe("the books tell", () => {
   });
 
   test("as not clean when there were no calls at all", () => {
-    expect(isClean(audit([], new Map(), new Map(), []))).toBe(false);
+    expect(isClean(audit([], new Map(), new Map(), [], { queued: 0, dead: [], drainMs: 0 }))).toBe(false);
   });
 });

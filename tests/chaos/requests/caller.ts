@@ -4,13 +4,15 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { SeededRandom } from "@wherry/core/testing";
-import { connect, ServiceError } from "@wherry/service";
+import { type Client, connect, type DurableReceipt, ServiceError } from "@wherry/service";
 import type { CallerSetup, Kind, Told } from "./types.ts";
 
 const setup = JSON.parse(process.argv[2] ?? "{}") as CallerSetup;
 const random = new SeededRandom(setup.seed);
 const book = createWriteStream(setup.file);
-const kinds: readonly Kind[] = ["plain", "repeatable", "keyed"];
+const kinds: readonly Kind[] = ["plain", "repeatable", "keyed", "durable"];
+/** One durable call in so many is made again once it is stored, with its key. */
+const repeatedOf = 8;
 /** A call that has no outcome so long after its deadline never will. */
 const overdueMs = 5_000;
 
@@ -19,7 +21,9 @@ let stopping = false;
 /** A function, since it changes while others wait. */
 const isStopping = (): boolean => stopping;
 const open = new Map<string, Kind>();
-let client = connect("ledger", { deadlineMs: setup.deadlineMs, name: setup.name });
+const connected = (): Client =>
+  connect("ledger", { deadlineMs: setup.deadlineMs, name: setup.name, durable: ["durable"] });
+let client = connected();
 
 process.stdin.on("data", () => (stopping = true)).on("end", () => (stopping = true));
 
@@ -36,8 +40,9 @@ async function callOnce(): Promise<void> {
   const started = performance.now();
   const atMs = Date.now();
   try {
-    const value = await client.call(kind, body, kind === "keyed" ? { key: id } : {});
-    tell({ id, kind, atMs, outcome: value === id ? "answered" : "wrong-answer", ms: performance.now() - started });
+    const value = await client.call(kind, body, kind === "keyed" || kind === "durable" ? { key: id } : {});
+    const right = kind === "durable" ? await isReceipt(value, id, body) : value === id;
+    tell({ id, kind, atMs, outcome: right ? "answered" : "wrong-answer", ms: performance.now() - started });
   } catch (error) {
     const ms = performance.now() - started;
     if (ServiceError.is(error))
@@ -45,6 +50,14 @@ async function callOnce(): Promise<void> {
     else
       tell({ id, kind, atMs, outcome: "failed", code: "THROWN", fate: "maybe-executed", message: String(error), ms });
   }
+}
+
+/** A receipt of a message that is new; asked again at times, the broker must know its key. */
+async function isReceipt(value: unknown, key: string, body: unknown): Promise<boolean> {
+  const { id, duplicate } = value as DurableReceipt;
+  if (id === "" || duplicate) return false;
+  if (random.below(repeatedOf) > 0) return true;
+  return ((await client.call("durable", body, { key })) as DurableReceipt).duplicate;
 }
 
 async function lane(): Promise<void> {
@@ -57,7 +70,7 @@ async function lane(): Promise<void> {
  */
 async function newcomers(): Promise<void> {
   while (!isStopping() && setup.newcomerEveryMs > 0) {
-    const next = connect("ledger", { deadlineMs: setup.deadlineMs, name: setup.name });
+    const next = connected();
     while (!isStopping() && next.counters.endpoints === 0) await pause(1);
     const before = client;
     client = next;

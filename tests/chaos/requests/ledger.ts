@@ -1,19 +1,17 @@
 // The service that the harness torments. Every execution is written down, before and after, with a write that survives the process:
-// `+id` it began, `-id` it ended. What a keyed call does, it does in a transaction of a database that all pods share.
+// `+id` it began, `-id` it ended. What a keyed or durable call does, it does in the `commit` of the framework's own store of keys, whose
+// file all pods share.
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { method, run, service, ServiceError } from "@wherry/service";
+import { method, type RequestContext, run, service } from "@wherry/service";
+import { sqliteStore } from "@wherry/service/dedupe";
 
 const folder = process.env["LEDGER_FOLDER"] ?? "";
 const pod = process.env["POD_NAME"] ?? `process-${process.pid}`;
 const book = openSync(join(folder, `executions-${pod}-${process.pid}.txt`), "a");
-const effects = new DatabaseSync(join(folder, "effects.sqlite"));
-effects.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000");
-effects.exec("CREATE TABLE IF NOT EXISTS effect (key TEXT NOT NULL, result TEXT NOT NULL)");
-effects.exec("CREATE INDEX IF NOT EXISTS effect_key ON effect (key)");
-const known = effects.prepare("SELECT result FROM effect WHERE key = ?");
-const take = effects.prepare("INSERT INTO effect (key, result) VALUES (?, ?)");
+const store = await sqliteStore(join(folder, "effects.sqlite"));
+/** Nothing keeps a key from being there twice: that it is not is what the books are audited for. */
+const effects = "CREATE TABLE IF NOT EXISTS effect (key TEXT NOT NULL)";
 
 interface Work {
   readonly id: string;
@@ -31,31 +29,24 @@ async function worked<T>({ id, ms }: Work, effect: () => T): Promise<T> {
   return result;
 }
 
-function once(key: string, id: string): string {
-  effects.exec("BEGIN IMMEDIATE");
-  try {
-    const before = known.get(key);
-    if (before === undefined) take.run(key, id);
-    effects.exec("COMMIT");
-    return before === undefined ? id : String(before["result"]);
-  } catch (error) {
-    effects.exec("ROLLBACK");
-    throw error;
-  }
+function once(work: Work, context: RequestContext): Promise<string> {
+  return worked(work, () =>
+    store.commit(context, (database) => {
+      database.exec(effects);
+      database.prepare("INSERT INTO effect (key) VALUES (?)").run(work.id);
+      return work.id;
+    }),
+  );
 }
 
 await run(
   service("ledger", {
+    dedupe: store,
     methods: {
       plain: (work: Work) => worked(work, () => work.id),
       repeatable: method({ idempotent: true, handler: (work: Work) => worked(work, () => work.id) }),
-      keyed: method({
-        keyed: true,
-        handler: (work: Work, { key }) => {
-          if (key === undefined) throw new ServiceError("KEYLESS", "expected a key, got none; call with one");
-          return worked(work, () => once(key, work.id));
-        },
-      }),
+      keyed: method({ keyed: true, handler: once }),
+      durable: method({ durable: true, handler: once }),
       /** Holds the event loop. */
       block: ({ id, ms }: Work) => {
         writeSync(book, `+${id}\n`);

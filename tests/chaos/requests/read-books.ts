@@ -1,9 +1,14 @@
-// Reads what callers and pods wrote down.
+// Reads what callers and pods wrote down, and what the broker still holds.
 import { createReadStream, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createInterface } from "node:readline";
-import type { Executed, Told } from "./types.ts";
+import { openBroker, queueOf } from "@wherry/service";
+import type { Executed, Leftovers, Told } from "./types.ts";
+import { pause } from "./world.ts";
+
+/** Pods that run nothing else work off thousands in that time. */
+const drainMsMax = 180_000;
 
 export async function readTold(files: readonly string[]): Promise<Told[]> {
   const told: Told[] = [];
@@ -33,6 +38,30 @@ export function readEffects(folder: string): Map<string, number> {
   using database = new DatabaseSync(file);
   const rows = database.prepare("SELECT key, count(*) AS times FROM effect GROUP BY key").all();
   return new Map(rows.map((row) => [String(row["key"]), Number(row["times"])]));
+}
+
+/** Waits until the pods have run every durable call that is stored: the broker is the cluster's own file, that of KUBECONFIG. */
+export async function drained(): Promise<Leftovers> {
+  const broker = await openBroker();
+  const queue = queueOf("ledger", "durable");
+  try {
+    const startMs = performance.now();
+    const waiting = async (): Promise<number> => {
+      const { ready, inFlight = 0 } = await broker.depth(queue);
+      return ready + inFlight;
+    };
+    let queued = await waiting();
+    while (queued > 0 && performance.now() - startMs < drainMsMax) {
+      await pause(100);
+      queued = await waiting();
+    }
+    const dead = (await broker.deadLetters(queue, 1_000)).map(({ key, reason: { code, message } }) => ({
+      ...{ key, reason: `it is a dead letter, ${code}: ${message}` },
+    }));
+    return { queued, dead, drainMs: performance.now() - startMs };
+  } finally {
+    await broker.close();
+  }
 }
 
 function lines(file: string): AsyncIterable<string> {

@@ -1,7 +1,7 @@
 // One run of the harness: brings a world up, lets callers load it, lets scenarios befall it, and audits the books.
 import { SeededRandom } from "@wherry/core/testing";
 import { audit, type Verdict } from "./books.ts";
-import { readEffects, readExecuted, readTold } from "./read-books.ts";
+import { drained, readEffects, readExecuted, readTold } from "./read-books.ts";
 import type { Scenario } from "./scenarios.ts";
 import type { Episode } from "./types.ts";
 import { pause, World } from "./world.ts";
@@ -45,7 +45,9 @@ export async function runChaos(options: RunOptions): Promise<Verdict> {
     }
     await pause(500);
     const files = await world.stopCallers();
-    return audit(await readTold(files), await readExecuted(world.folder), readEffects(world.folder), episodes);
+    const leftovers = await drained();
+    const executed = await readExecuted(world.folder);
+    return audit(await readTold(files), executed, readEffects(world.folder), episodes, leftovers);
   } finally {
     delete process.env["KUBECONFIG"];
     await world.close();

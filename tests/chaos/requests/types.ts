@@ -2,7 +2,7 @@
 import type { RequestFate } from "@wherry/service";
 
 /** The ledger's methods that callers use all the time; each promises something else. */
-export type Kind = "plain" | "repeatable" | "keyed";
+export type Kind = "plain" | "repeatable" | "keyed" | "durable";
 
 export interface CallerSetup {
   readonly name: string;
@@ -30,6 +30,16 @@ export interface Told {
   readonly ms: number;
 }
 
+/** What is left of the durable calls when nobody calls any more, and the pods have had time to run what was stored. */
+export interface Leftovers {
+  /** Still in the queue. */
+  readonly queued: number;
+  /** Dead letters, with the reason of each: none of the ledger's calls may become one. */
+  readonly dead: readonly { readonly key: string | undefined; readonly reason: string }[];
+  /** From the last call to the empty queue. */
+  readonly drainMs: number;
+}
+
 /** What the service wrote down of one call, all pods together. */
 export interface Executed {
   began: number;
@@ -39,7 +49,7 @@ export interface Executed {
 /**
  * What befell the pods, which decides what may fail meanwhile.
  *
- * `planned`: nothing at all. `death`, of a process: what is neither idempotent nor keyed, as maybe executed. `stall`, where a process stood
+ * `planned`: nothing at all. `death`, of a process: what is neither idempotent, keyed nor durable, as maybe executed. `stall`, where a process stood
  * still for longer than a deadline, or more was asked than can be done: any call, definitely.
  */
 export type Severity = "planned" | "death" | "stall";

@@ -1,5 +1,6 @@
 // Which claim a running request holds, so that a store can write the request's result in the same transaction as its effect.
 import { WherryError } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
 import type { RequestContext } from "../service.ts";
 import type { Claim, StoredResult } from "./types.ts";
 
@@ -27,4 +28,15 @@ export function claimOf(context: RequestContext): OpenClaim | undefined {
 export function claimLost({ scope, key }: Claim): WherryError {
   const message = `the claim on key ${JSON.stringify(key)} of ${scope} was lost to another execution; nothing was changed`;
   return new WherryError(message, { code: "SERVICE_CLAIM_LOST", retryable: true });
+}
+
+/**
+ * What a store throws when it could not even begin, since another process held it: nothing was changed. A keyed call is executed again
+ * when the store is free; the caller of one without a key is told.
+ */
+export class StoreBusy extends ServiceError {
+  constructor(cause: unknown) {
+    const message = "the store of idempotency keys is locked by another process; nothing was committed, try again";
+    super("UNAVAILABLE", message, { retryable: true, cause });
+  }
 }

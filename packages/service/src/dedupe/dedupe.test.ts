@@ -213,6 +213,32 @@ describe("pods that share a file", () => {
     expect(executions).toEqual(["mine"]);
   });
 
+  test("wait while another process holds the file, and its event loop goes on: a stopped pod once failed the others' calls", async () => {
+    const file = newFile();
+    const [store, other] = [await sqliteStore(file), new DatabaseSync(file)];
+    closing.push(
+      () => store.close(),
+      () => other.close(),
+    );
+    const { executions, service: served } = works(store, (body, context) => {
+      if (body === "at commit" && executions.length === 1) {
+        other.exec("BEGIN IMMEDIATE");
+        // The commit gives up for now; the other process is done a moment later.
+        setImmediate(() => other.exec("COMMIT"));
+      }
+      return store.commit(context, () => body);
+    });
+    const client = await clientOf(served);
+    expect(await client.call("work", "at commit", { key: "1" })).toBe("at commit");
+    expect(executions).toEqual(["at commit", "at commit"]);
+    other.exec("BEGIN IMMEDIATE");
+    const held = client.call("work", "at the beginning", { key: "2" });
+    for (let pings = 0; pings < 10; pings++) await client.call("$ping");
+    expect(executions).toHaveLength(2);
+    other.exec("COMMIT");
+    expect(await held).toBe("at the beginning");
+  });
+
   test("commit is for one synchronous effect, and a call without a key has the transaction alone", async () => {
     const store = await sqliteStore(newFile());
     closing.push(() => store.close());

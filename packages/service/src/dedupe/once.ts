@@ -6,7 +6,7 @@ import { duplicatePollFirstMs, duplicatePollMaxMs } from "../limits.ts";
 import { frameworkCodes } from "../protocol/codes.ts";
 import { type Codec, type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import type { RequestJob } from "../server/job.ts";
-import { openClaim, type OpenClaim } from "./claims.ts";
+import { openClaim, type OpenClaim, StoreBusy } from "./claims.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 
 export interface Execution {
@@ -47,6 +47,7 @@ export class Once {
         continue;
       }
       const outcome = await this.#execute(job, begun.claim, execution);
+      if (outcome === "busy") continue;
       if (outcome !== "lost") return replay(outcome, this.#codec);
       job.context.log.warn({ key: call.key }, "another execution of this key took over; its result is the answer");
     }
@@ -80,7 +81,7 @@ export class Once {
     }
   }
 
-  async #execute(job: RequestJob, claim: Claim, execution: Execution): Promise<StoredResult | "lost"> {
+  async #execute(job: RequestJob, claim: Claim, execution: Execution): Promise<StoredResult | "lost" | "busy"> {
     const open: OpenClaim = {
       claim,
       resultOf: (value) => {
@@ -101,6 +102,8 @@ export class Once {
       if (WherryError.is(error, "SERVICE_CLAIM_LOST")) return "lost";
       if (open.recorded !== undefined && ServiceError.is(error)) return open.recorded;
       await this.#failed(job, claim, error);
+      // As if its process had died before the commit: the method is called again, once the store has time.
+      if (error instanceof StoreBusy && !job.context.signal.aborted) return "busy";
       throw error;
     } finally {
       stopRenewing();

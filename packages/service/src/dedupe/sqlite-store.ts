@@ -2,11 +2,12 @@
 // its result in one transaction, so that no death comes between them. It adds one table to the file, and touches no other.
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Clock, type Random, SystemClock, SystemRandom, WherryError } from "@wherry/core";
+import { isBusy } from "../durable/sqlite/file.ts";
 import { isGone, ownIdentity } from "../durable/sqlite/process-identity.ts";
-import { keyLeaseMsDefault, keyStoreBusyMs, keyTtlMsDefault } from "../limits.ts";
+import { keyLeaseMsDefault, keyStoreBusyMs, keyStoreLockedMs, keyTtlMsDefault, sqliteBusyMs } from "../limits.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { RequestContext } from "../service.ts";
-import { claimLost, claimOf } from "./claims.ts";
+import { claimLost, claimOf, StoreBusy } from "./claims.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 
 export interface SqliteStoreOptions {
@@ -61,9 +62,10 @@ export async function sqliteStore(file: string, options: SqliteStoreOptions = {}
   const { DatabaseSync: Database } = await import("node:sqlite");
   let database: DatabaseSync | undefined;
   try {
-    database = new Database(file, { timeout: keyStoreBusyMs });
+    database = new Database(file, { timeout: keyStoreLockedMs });
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`);
+    database.exec(`PRAGMA busy_timeout = ${sqliteBusyMs}`);
     return new SqliteStore(database, options);
   } catch (cause) {
     database?.close();
@@ -90,7 +92,11 @@ export class SqliteStore implements KeyStore {
     this.#random = options.random ?? new SystemRandom();
   }
 
-  begin(call: KeyedCall): Begun {
+  begin(call: KeyedCall): Begun | Promise<Begun> {
+    return this.#patiently(() => this.#begin(call));
+  }
+
+  #begin(call: KeyedCall): Begun {
     // Most repetitions find a result, or one that runs: they need not write.
     const known = this.#find(call);
     if (known !== undefined && !this.#isOver(known)) return stateOf(known, call);
@@ -110,26 +116,31 @@ export class SqliteStore implements KeyStore {
     });
   }
 
-  renew(claim: Claim): void {
+  renew({ scope, key, token }: Claim): void | Promise<void> {
     const sql = "UPDATE wherry_key SET until_ms = ? WHERE scope = ? AND key = ? AND token = ? AND kind IS NULL";
-    this.#prepared(sql).run(this.#clock.now() + this.leaseMs, claim.scope, claim.key, claim.token);
+    return this.#patiently(() => void this.#prepared(sql).run(this.#clock.now() + this.leaseMs, scope, key, token));
   }
 
-  finish({ scope, key, token }: Claim, { kind, content, body }: StoredResult): boolean {
+  finish(claim: Claim, result: StoredResult): boolean | Promise<boolean> {
+    return this.#patiently(() => this.#finish(claim, result));
+  }
+
+  #finish({ scope, key, token }: Claim, { kind, content, body }: StoredResult): boolean {
     const sql = `UPDATE wherry_key SET kind = ?, content = ?, body = ?, until_ms = ?
       WHERE scope = ? AND key = ? AND token = ? AND kind IS NULL`;
     const untilMs = this.#clock.now() + this.#ttlMs;
     return this.#prepared(sql).run(kind, content, body ?? null, untilMs, scope, key, token).changes === 1;
   }
 
-  forget({ scope, key, token }: Claim): void {
+  forget({ scope, key, token }: Claim): void | Promise<void> {
     const sql = "DELETE FROM wherry_key WHERE scope = ? AND key = ? AND token = ? AND kind IS NULL";
-    this.#prepared(sql).run(scope, key, token);
+    return this.#patiently(() => void this.#prepared(sql).run(scope, key, token));
   }
 
   /**
    * Runs a call's effect and stores its result in one transaction: both are there, or neither, whenever the process dies. Once a
    * request, and the effect is synchronous; what it returns is the answer. A call without a key gets the transaction alone.
+   * @throws ServiceError UNAVAILABLE when another process holds the file: nothing was changed. A keyed call's handler is called again.
    * @example order: (body, context) => store.commit(context, (database) => insertOrder(database, body))
    */
   commit<Result>(context: RequestContext, effect: (database: DatabaseSync) => Result): Result {
@@ -141,9 +152,9 @@ export class SqliteStore implements KeyStore {
       const done = effect(this.#database);
       if (done instanceof Promise) throw new TypeError("commit: expected a synchronous effect, got a promise");
       const stored = open?.resultOf(done);
-      if (open !== undefined && stored !== undefined) this.finish(open.claim, stored);
+      if (open !== undefined && stored !== undefined) this.#finish(open.claim, stored);
       return [done, stored] as const;
-    });
+    }, this.#beginWhenFree);
     if (open !== undefined) open.recorded = result;
     return value;
   }
@@ -164,8 +175,30 @@ export class SqliteStore implements KeyStore {
     return owner !== this.#owner && (isGone(owner, this.#owner) ?? untilMs <= this.#clock.now());
   }
 
-  #transaction<Result>(work: () => Result): Result {
-    this.#database.exec("BEGIN IMMEDIATE");
+  /** Again until another process's transaction is over, without holding the event loop: that process may stand still. */
+  #patiently<Result>(work: () => Result): Result | Promise<Result> {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      return this.#later(work);
+    }
+  }
+
+  async #later<Result>(work: () => Result): Promise<Result> {
+    const untilMs = this.#clock.monotonic() + keyStoreLockedMs;
+    for (;;) {
+      await this.#clock.sleep(Math.ceil(sqliteBusyMs * (0.5 + this.#random.next() / 2)));
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error) || this.#clock.monotonic() > untilMs) throw error;
+      }
+    }
+  }
+
+  #transaction<Result>(work: () => Result, begin: () => void = () => this.#database.exec("BEGIN IMMEDIATE")): Result {
+    begin();
     try {
       const result = work();
       this.#database.exec("COMMIT");
@@ -175,6 +208,19 @@ export class SqliteStore implements KeyStore {
       throw error;
     }
   }
+
+  /** For `commit`, which is synchronous, and so is its patience: each try waits within SQLite. */
+  readonly #beginWhenFree = (): void => {
+    for (let tries = Math.ceil(keyStoreBusyMs / sqliteBusyMs); ; tries--) {
+      try {
+        this.#database.exec("BEGIN IMMEDIATE");
+        return;
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        if (tries <= 1) throw new StoreBusy(error);
+      }
+    }
+  };
 
   #prepared(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
