@@ -70,6 +70,10 @@ export const crashFlushMs = 500;
 /** Milliseconds past its deadline after which a running request that holds the last free slot makes a service stuck. */
 export const stuckMs = 30_000;
 
+/** RabbitMQ: keys of the window that a publisher remembers; those that it reads before it says so; bytes of a file of them. */
+export const rabbitKeysMax = 1_000_000;
+export const rabbitKeysUnackedMax = 512;
+export const rabbitKeysSegmentBytes = 8_000_000;
 /** Durable calls: deliveries of a message after its first before it is a dead letter. Default of the option `redeliveriesMax`. */
 export const redeliveriesMaxDefault = 5;
 /** The most that `redeliveriesMax` can be, and deliveries after which a server of its own gives up, should all else fail. */

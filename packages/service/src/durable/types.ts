@@ -16,10 +16,13 @@ import type { ContentType } from "../protocol/codes.ts";
 export interface OutgoingMessage {
   readonly content: ContentType;
   readonly body: Uint8Array | undefined;
+  /** The name of the codec that made the body; of coded content only. */
+  readonly codec?: string | undefined;
   /** Two messages of one queue with the same key, within the broker's window, are one message. At most 255 bytes. */
   readonly key?: string | undefined;
-  /** W3C `traceparent` of the caller. */
+  /** W3C `traceparent` and `tracestate` of the caller. */
   readonly trace?: string | undefined;
+  readonly traceState?: string | undefined;
 }
 
 /** The broker has the message on its disk. */
@@ -35,13 +38,13 @@ export interface Delivery extends OutgoingMessage {
   readonly id: string;
   /** When it was published, milliseconds since the Unix epoch by the publisher's or the broker's clock. */
   readonly publishedMs: number;
-  /** 1 for the first delivery. A consumer that dies while it has the message raises it, too. */
+  /** 1 for the first delivery. A consumer that dies while it has the message raises it, too; one that hands it back does not. */
   readonly count: number;
   /** The message is dealt with and forgotten. Each resolves to false when it was no longer ours: it will be, or was, delivered again. */
   ack(): Promise<boolean>;
   /** It failed; deliver it again after `delayMs`, to whoever is there then. */
   retry(delayMs: number): Promise<boolean>;
-  /** It was not started; deliver it again at once, elsewhere. Its count does not rise where the broker can help it. */
+  /** It was not started; deliver it again at once, elsewhere, with the same count. Where the server counts deliveries, it goes to the back. */
   release(): Promise<boolean>;
   /** It shall not be delivered again; kept with the reason until someone decides. */
   deadLetter(reason: DeadReason): Promise<boolean>;
@@ -73,6 +76,7 @@ export interface DeadLetter {
   readonly id: string;
   readonly key: string | undefined;
   readonly content: ContentType;
+  readonly codec: string | undefined;
   readonly body: Uint8Array | undefined;
   readonly reason: DeadReason;
   /** Deliveries it had. */

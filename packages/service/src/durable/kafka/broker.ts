@@ -1,8 +1,8 @@
 // Durable calls over Kafka: topics of work, of retries and of dead letters for each method, one consumer group that all its pods share.
 // A partition's messages run one after the other, so a method runs at most as many at a time as its topics have partitions.
-import { endConsumers } from "../grace.ts";
-import { untilDone } from "../retrying.ts";
-import { contentType } from "../../protocol/codes.ts";
+import { Consumers } from "../consumers.ts";
+import { headersOf, keptOf, letterOf, type Texts } from "../headers.ts";
+import { Presence } from "../presence.ts";
 import { kafkaFetchBytesMax } from "../../limits.ts";
 import type {
   Broker,
@@ -18,7 +18,7 @@ import type {
 import { KafkaConsumer } from "./consumer.ts";
 import { KafkaGroup } from "./group.ts";
 import { KafkaLink } from "./link.ts";
-import { contentOf, deadTopic, groupOf, header, type Headers, headersOf, retryTopic, workTopic } from "./names.ts";
+import { deadTopic, groupOf, kafkaHeader, retryTopic, textsOf, workTopic } from "./names.ts";
 
 /** @throws WherryError BROKER_URL_INVALID */
 export function openKafkaBroker(url: string, options: BrokerOptions): Broker {
@@ -28,59 +28,46 @@ export function openKafkaBroker(url: string, options: BrokerOptions): Broker {
 interface DeadRecord {
   readonly key: string | undefined;
   readonly value: Buffer;
-  readonly headers: Headers;
+  readonly headers: Texts;
 }
 
 class KafkaBroker implements Broker {
   readonly kind = "kafka";
   readonly #options: BrokerOptions;
   readonly #link: KafkaLink;
-  readonly #consumers: Set<KafkaConsumer> = new Set();
-  readonly #stop: AbortController = new AbortController();
+  readonly #presence: Presence;
+  readonly #consumers: Consumers<KafkaConsumer>;
   #closing: Promise<void> | undefined;
 
   constructor(url: string, options: BrokerOptions) {
     this.#options = options;
     this.#link = new KafkaLink(url, options);
+    this.#presence = new Presence("Kafka", options);
+    this.#consumers = new Consumers(options, this.#presence);
   }
 
-  async publish(queue: string, { key, trace, content, body = new Uint8Array() }: OutgoingMessage): Promise<Receipt> {
+  async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
     await this.#link.ready(queue);
+    const { key, body = new Uint8Array() } = message;
     const id = this.#options.random.uuid();
-    const published = String(this.#options.clock.now());
-    const headers = {
-      [header.id]: id,
-      [header.content]: String(content),
-      [header.published]: published,
-      [header.trace]: trace,
-    };
+    const headers = { ...headersOf(message, this.#options.clock.now()), [kafkaHeader.id]: id };
     await this.#link.produce({ topic: workTopic(queue), key, body, headers });
     // Whether a message with this key is there already, its consumer finds out.
     return { id, duplicate: false };
   }
 
   async consume(queue: string, options: ConsumeOptions): Promise<BrokerConsumer> {
-    const own = new AbortController();
-    const signal = AbortSignal.any([own.signal, this.#stop.signal]);
-    const starting = untilDone(`consuming ${queue}`, () => this.#start(queue, options), signal, this.#options);
-    const stop = async (): Promise<void> => {
-      own.abort();
-      await (await starting)?.stop();
-    };
-    void starting.then((consumer) => (signal.aborted ? consumer?.stop() : undefined));
-    return { stop };
+    return this.#consumers.add(() => this.#start(queue, options));
   }
 
   async #start(queue: string, options: ConsumeOptions): Promise<KafkaConsumer> {
     const { library } = await this.#link.ready(queue);
     const group = new KafkaGroup(library, this.#link, queue, this.#options);
-    const parts = { queue, library, link: this.#link, group, broker: this.#options };
+    const parts = { queue, link: this.#link, group, broker: this.#options, presence: this.#presence };
     const consumer = new KafkaConsumer({ ...options, ...parts });
-    this.#consumers.add(consumer);
     try {
       return await consumer.start();
     } catch (error) {
-      this.#consumers.delete(consumer);
       await consumer.end();
       throw error;
     }
@@ -137,7 +124,10 @@ class KafkaBroker implements Broker {
 
   async deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]> {
     const { records } = await this.#ask(queue, () => this.#dead(queue));
-    return records.slice(0, limit).map((record) => letterOf(record));
+    return records.slice(0, limit).map(({ key, value, headers }) => ({
+      ...letterOf(headers[kafkaHeader.id] ?? "", headers, value),
+      key,
+    }));
   }
 
   /** All dead letters, and the offset after them. */
@@ -165,7 +155,7 @@ class KafkaBroker implements Broker {
             const offset = batch.firstOffset + BigInt(offsetDelta);
             if (offset < position || offset >= end) continue;
             position = offset + 1n;
-            records.push({ key: key?.toString(), value: value ?? Buffer.alloc(0), headers: headersOf(headers) });
+            records.push({ key: key?.toString(), value: value ?? Buffer.alloc(0), headers: textsOf(headers) });
           }
         if (position === before) break;
       }
@@ -175,14 +165,8 @@ class KafkaBroker implements Broker {
 
   redrive(queue: string, which: DeadSelection): Promise<number> {
     return this.#sort(queue, which, async ({ key, value, headers }) => {
-      const { content, id, published, trace } = header;
-      const kept = Object.fromEntries([content, id, published, trace].map((name) => [name, headers[name]]));
-      await this.#link.produce({
-        topic: workTopic(queue),
-        key,
-        body: value,
-        headers: { ...kept, [header.again]: "1" },
-      });
+      const more = { [kafkaHeader.id]: headers[kafkaHeader.id], [kafkaHeader.again]: "1" };
+      await this.#link.produce({ topic: workTopic(queue), key, body: value, headers: { ...keptOf(headers), ...more } });
     });
   }
 
@@ -194,7 +178,7 @@ class KafkaBroker implements Broker {
   #sort(queue: string, which: DeadSelection, take: (record: DeadRecord) => Promise<void>): Promise<number> {
     return this.#ask(queue, async () => {
       const { records, end } = await this.#dead(queue);
-      const chosen = records.filter(({ headers }) => which === "all" || which.includes(headers[header.id] ?? ""));
+      const chosen = records.filter(({ headers }) => which === "all" || which.includes(headers[kafkaHeader.id] ?? ""));
       if (chosen.length === 0) return 0;
       for (const record of records) {
         if (chosen.includes(record)) await take(record);
@@ -227,19 +211,7 @@ class KafkaBroker implements Broker {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#stop.abort();
-    await endConsumers(this.#consumers, graceMs, this.#options.clock);
+    await this.#consumers.close(graceMs);
     await this.#link.close();
   }
-}
-
-function letterOf({ key, value, headers }: DeadRecord): DeadLetter {
-  const content = contentOf(headers);
-  return {
-    ...{ id: headers[header.id] ?? "", key, content, body: content === contentType.none ? undefined : value },
-    reason: { code: headers[header.code] ?? "", message: headers[header.reason] ?? "" },
-    count: Number(headers[header.count] ?? 0),
-    publishedMs: Number(headers[header.published] ?? 0),
-    diedMs: Number(headers[header.died] ?? 0),
-  };
 }

@@ -1,20 +1,22 @@
 // A pod's consumer of one queue in Kafka: fetches its partitions, hands out one message of each at a time, and commits before and
 // after: before, that it is begun; after, that it is done.
-import { asError } from "@wherry/core";
-import { kafkaBufferMax, kafkaFetchBytesMax, kafkaFetchMs, kafkaIdleMs, kafkaTrimEvery } from "../../limits.ts";
-import { contentType } from "../../protocol/codes.ts";
+import { brokerReconnectMaxMs, kafkaBufferMax, kafkaFetchMs, kafkaIdleMs, kafkaTrimEvery } from "../../limits.ts";
+import { deadHeaders, header, messageOf } from "../headers.ts";
+import type { Presence } from "../presence.ts";
 import type { BrokerConsumer, BrokerOptions, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
 import { type KafkaGroup, placeKey, type Place } from "./group.ts";
-import { has, type KafkaLink, type Library } from "./link.ts";
-import { contentOf, deadTopic, header, headersOf, retryTopic, workTopic } from "./names.ts";
-import { type Entry, Partition } from "./partition.ts";
+import { fetchInto } from "./fetch.ts";
+import { has, type KafkaLink } from "./link.ts";
+import { deadTopic, kafkaHeader, retryTopic } from "./names.ts";
+import type { Entry, Partition } from "./partition.ts";
+import { partitionsOf } from "./resume.ts";
 
 export interface KafkaConsumerOptions extends ConsumeOptions {
   readonly queue: string;
-  readonly library: Library;
   readonly link: KafkaLink;
   readonly group: KafkaGroup;
   readonly broker: BrokerOptions;
+  readonly presence: Presence;
 }
 
 export class KafkaConsumer implements BrokerConsumer {
@@ -56,10 +58,9 @@ export class KafkaConsumer implements BrokerConsumer {
     return this.#left;
   }
 
+  /** Tried again; while Kafka does not answer, the log says so once. */
   #troubled(error: unknown): void {
-    if (this.#stopped) return;
-    const { log } = this.#options.broker;
-    log.warn({ err: asError(error), queue: this.#options.queue }, "Kafka did not answer; trying again");
+    if (!this.#stopped) this.#options.presence.away(error);
   }
 
   /** Keeps what stays its own, forgets what went away: its offsets are another's. */
@@ -68,47 +69,29 @@ export class KafkaConsumer implements BrokerConsumer {
     for (const key of this.#partitions.keys()) if (!keys.has(key)) this.#partitions.delete(key);
     const fresh = own.filter((place) => !this.#partitions.has(placeKey(place)));
     if (fresh.length === 0 || this.#stopped) return;
-    for (const partition of await this.#load(fresh)) {
+    const { group, queue, broker } = this.#options;
+    for (const partition of await partitionsOf(fresh, group, queue, broker)) {
       const key = placeKey({ topic: partition.topic, partition: partition.number });
-      const still = this.#options.group.own.some((place) => placeKey(place) === key);
+      const still = group.own.some((place) => placeKey(place) === key);
       if (still && !this.#partitions.has(key)) this.#partitions.set(key, partition);
     }
     this.#pump();
   }
 
-  /** Where each partition goes on, and from where its keys must be read again. */
-  async #load(places: readonly Place[]): Promise<Partition[]> {
-    const { group, library, queue, broker } = this.#options;
-    const { EARLIEST } = library.ListOffsetTimestamps;
-    const topics = [...new Set(places.map(({ topic }) => topic))];
-    const since = BigInt(Math.max(0, broker.clock.now() - broker.dedupeWindowMs));
-    const [committed, earliest, window] = await Promise.all([
-      group.committed(places),
-      group.consumer.listOffsets({ topics, timestamp: EARLIEST }),
-      group.consumer.listOffsets({ topics, timestamp: since }),
-    ]);
-    return places.map((place) => {
-      const { topic, partition: number } = place;
-      const first = earliest.get(topic)?.[number] ?? 0n;
-      const { offset = first, started = 0 } = committed.get(placeKey(place)) ?? {};
-      const at = offset < first ? first : offset;
-      const dedupes = topic === workTopic(queue);
-      const seenFrom = window.get(topic)?.[number] ?? -1n;
-      const position = dedupes && seenFrom >= 0n && seenFrom < at ? seenFrom : at;
-      return new Partition({ topic, number, dedupes }, { committed: at, started, position }, broker.dedupeWindowMs);
-    });
-  }
-
   async #fetchOn(): Promise<void> {
-    const { clock } = this.#options.broker;
-    while (!this.#stopped) {
+    const { broker, presence } = this.#options;
+    const pause = (ms: number): Promise<void> => broker.clock.sleep(ms, this.#stop.signal).catch(() => undefined);
+    for (let pauseMs = kafkaFetchMs; !this.#stopped; ) {
       try {
-        if (await this.#fetch()) continue;
-        await clock.sleep(kafkaIdleMs, this.#stop.signal).catch(() => undefined);
+        const asked = await this.#fetch();
+        presence.back();
+        pauseMs = kafkaFetchMs;
+        if (!asked) await pause(kafkaIdleMs);
       } catch (error) {
         if (has(error, "OFFSET_OUT_OF_RANGE")) await this.#reload().catch((failed: unknown) => this.#troubled(failed));
         else this.#troubled(error);
-        await clock.sleep(kafkaFetchMs, this.#stop.signal).catch(() => undefined);
+        await pause(pauseMs);
+        pauseMs = Math.min(brokerReconnectMaxMs, pauseMs * 2);
       }
     }
   }
@@ -124,42 +107,9 @@ export class KafkaConsumer implements BrokerConsumer {
     const { fetcher, topics } = this.#options.group;
     const wanting = [...this.#partitions.values()].filter(({ buffer }) => buffer.length < kafkaBufferMax);
     if (wanting.length === 0) return false;
-    const metadata = await fetcher.metadata({ topics: [...topics] });
-    const byLeader = Map.groupBy(
-      wanting,
-      ({ topic, number }) => metadata.topics.get(topic)?.partitions[number]?.leader ?? -1,
-    );
-    await Promise.all(
-      [...byLeader].map(async ([node, partitions]) => {
-        const ids = new Map(topics.map((topic) => [metadata.topics.get(topic)?.id ?? "", topic]));
-        const asked = [...ids].map(([topicId, topic]) => ({
-          topicId,
-          partitions: partitions.filter((partition) => partition.topic === topic).map(fetchOf),
-        }));
-        const { responses } = await fetcher.fetch({
-          ...{ node, topics: asked.filter((topic) => topic.partitions.length > 0) },
-          ...{ minBytes: 1, maxBytes: kafkaFetchBytesMax, maxWaitTime: kafkaFetchMs, isolationLevel: 1 },
-        });
-        for (const { topicId, partitions: answered } of responses)
-          for (const answer of answered) this.#take(ids.get(topicId) ?? "", answer);
-      }),
-    );
+    await fetchInto(fetcher, topics, wanting);
     this.#pump();
     return true;
-  }
-
-  #take(topic: string, { partitionIndex, records }: FetchedPartition): void {
-    const partition = this.#partitions.get(placeKey({ topic, partition: partitionIndex }));
-    if (partition === undefined) return;
-    for (const batch of records ?? [])
-      for (const { offsetDelta, timestampDelta, key, value, headers } of batch.records)
-        partition.admit({
-          offset: batch.firstOffset + BigInt(offsetDelta),
-          storedMs: Number(batch.firstTimestamp + timestampDelta),
-          key: key === null ? undefined : key.toString(),
-          value: value ?? Buffer.alloc(0),
-          headers: headersOf(headers),
-        });
   }
 
   #pump(): void {
@@ -170,7 +120,7 @@ export class KafkaConsumer implements BrokerConsumer {
       const [entry] = partition.buffer;
       if (entry === undefined) void this.#passOver(partition);
       else {
-        const waitMs = Number(entry.headers[header.notBefore] ?? 0) - broker.clock.now();
+        const waitMs = Number(entry.headers[kafkaHeader.notBefore] ?? 0) - broker.clock.now();
         if (waitMs > 0) this.#later(partition, waitMs);
         else void this.#deliver(partition, entry).catch((error: unknown) => this.#troubled(error));
       }
@@ -231,13 +181,11 @@ export class KafkaConsumer implements BrokerConsumer {
       this.#free(partition);
       return;
     }
-    const content = contentOf(entry.headers);
     const done = (): Promise<boolean> => this.#commit(partition, entry.offset + 1n, 0);
     const settle = this.#settler(partition, entry);
     const delivery: Delivery = {
-      id: entry.headers[header.id] ?? `${partition.number}:${entry.offset}`,
-      ...{ key: entry.key, trace: entry.headers[header.trace], content, count },
-      body: content === contentType.none ? undefined : entry.value,
+      ...messageOf(entry.headers, entry.value),
+      ...{ id: entry.headers[kafkaHeader.id] ?? `${partition.number}:${entry.offset}`, key: entry.key, count },
       publishedMs: Number(entry.headers[header.published] ?? entry.storedMs),
       ack: () => settle(done, true),
       retry: (delayMs) => settle(async () => (await this.#again(entry, count, delayMs)) && done(), true),
@@ -274,29 +222,16 @@ export class KafkaConsumer implements BrokerConsumer {
   async #again({ key, value, headers }: Entry, count: number, delayMs: number): Promise<boolean> {
     const { link, queue, broker } = this.#options;
     const notBefore = String(Math.ceil(broker.clock.now() + delayMs));
-    const more = { [header.count]: String(count), [header.notBefore]: notBefore };
+    const more = { [header.count]: String(count), [kafkaHeader.notBefore]: notBefore };
     await link.produce({ topic: retryTopic(queue), key, body: value, headers: { ...headers, ...more } });
     return true;
   }
 
-  async #bury({ key, value, headers }: Entry, count: number, { code, message }: DeadReason): Promise<boolean> {
+  async #bury({ key, value, headers }: Entry, count: number, reason: DeadReason): Promise<boolean> {
     const { link, queue, broker } = this.#options;
-    const died = String(broker.clock.now());
-    const why = { [header.count]: String(count), [header.code]: code, [header.reason]: message, [header.died]: died };
-    await link.produce({ topic: deadTopic(queue), key, body: value, headers: { ...headers, ...why } });
+    const id = { [kafkaHeader.id]: headers[kafkaHeader.id] };
+    const why = { ...id, ...deadHeaders(headers, reason, count, broker.clock.now()) };
+    await link.produce({ topic: deadTopic(queue), key, body: value, headers: why });
     return true;
   }
-}
-
-type FetchedPartition = Awaited<ReturnType<KafkaGroup["fetcher"]["fetch"]>>["responses"][number]["partitions"][number];
-
-function fetchOf({ number, position }: Partition): {
-  partition: number;
-  currentLeaderEpoch: number;
-  fetchOffset: bigint;
-  lastFetchedEpoch: number;
-  partitionMaxBytes: number;
-} {
-  const epochs = { currentLeaderEpoch: -1, lastFetchedEpoch: -1 };
-  return { partition: number, ...epochs, fetchOffset: position, partitionMaxBytes: kafkaFetchBytesMax };
 }

@@ -34,13 +34,13 @@ export class KafkaGroup {
   /** Fetches, on connections of its own: Kafka answers those of a connection in order, and commits would wait for each fetch. */
   readonly fetcher: Consumer;
   readonly topics: readonly string[];
+  readonly library: Library;
   readonly #queue: string;
-  readonly #library: Library;
   readonly #link: KafkaLink;
   readonly #clock: BrokerOptions["clock"];
 
   constructor(library: Library, link: KafkaLink, queue: string, { clock }: BrokerOptions) {
-    this.#library = library;
+    this.library = library;
     this.#link = link;
     this.#queue = queue;
     this.#clock = clock;
@@ -118,7 +118,7 @@ export class KafkaGroup {
   }
 
   async #commit({ topic, partition }: Place, offset: bigint, started: number): Promise<void> {
-    const library = this.#library;
+    const library = this.library;
     const { consumer } = this;
     const coordinator = await consumer.findGroupCoordinator();
     const { brokers } = await consumer.metadata({ topics: [...this.topics] });

@@ -1,7 +1,7 @@
 // How queues and messages are called in Kafka, and what a `kafka://` URL says. Pure.
 import { WherryError } from "@wherry/core";
 import { kafkaPartitionsDefault } from "../../limits.ts";
-import { contentType, type ContentType } from "../../protocol/codes.ts";
+import type { Texts } from "../headers.ts";
 
 export const workTopic = (queue: string): string => `wherry.work.${queue}`;
 /** Messages in a retry's pause, which hold up nobody there but each other. */
@@ -9,32 +9,17 @@ export const retryTopic = (queue: string): string => `wherry.retry.${queue}`;
 export const deadTopic = (queue: string): string => `wherry.dead.${queue}`;
 export const groupOf = (queue: string): string => `wherry.${queue}`;
 
-export const header = {
+/** Beside those of headers.ts. */
+export const kafkaHeader = {
   id: "wherry-id",
-  content: "wherry-content",
-  trace: "traceparent",
-  published: "wherry-published",
-  /** Deliveries before the message was published anew. */
-  count: "wherry-count",
   /** Not to be delivered before this time, milliseconds since the epoch. */
   notBefore: "wherry-not-before",
   /** Driven back by hand: its key was seen, and it shall run all the same. */
   again: "wherry-again",
-  code: "wherry-dead-code",
-  reason: "wherry-dead-reason",
-  died: "wherry-dead-at",
 } as const;
 
-/** Headers by name, as texts. */
-export type Headers = Readonly<Record<string, string>>;
-
-export function headersOf(entries: readonly (readonly [Buffer | null, Buffer | null])[]): Headers {
+export function textsOf(entries: readonly (readonly [Buffer | null, Buffer | null])[]): Texts {
   return Object.fromEntries(entries.map(([name, value]) => [String(name ?? ""), String(value ?? "")]));
-}
-
-export function contentOf(headers: Headers): ContentType {
-  const content = Number(headers[header.content]);
-  return content === contentType.json || content === contentType.bytes ? content : contentType.none;
 }
 
 export interface KafkaTarget {

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Place, placeKey, share } from "./group.ts";
-import { header, parseKafkaUrl } from "./names.ts";
+import { header } from "../headers.ts";
+import { kafkaHeader, parseKafkaUrl } from "./names.ts";
 import { type Entry, Partition } from "./partition.ts";
 
 const entry = (offset: number, key?: string, storedMs = 0, headers = {}): Entry => ({
@@ -52,7 +53,8 @@ describe("a partition", () => {
 
   test("runs one that was driven back, though its key was seen", () => {
     const one = partition();
-    for (const headers of [{}, {}, { [header.again]: "1" }]) one.admit(entry(Number(one.position), "a", 0, headers));
+    for (const headers of [{}, {}, { [kafkaHeader.again]: "1" }])
+      one.admit(entry(Number(one.position), "a", 0, headers));
     expect(offsets(one)).toEqual([0, 2]);
   });
 

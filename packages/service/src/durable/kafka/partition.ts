@@ -1,7 +1,8 @@
 // One partition that is this pod's: what was fetched and not yet delivered, what is committed, and which keys were seen. Pure state; a
 // message is done when the committed offset has passed it, and only one of a partition is out at a time, so the order is kept.
 import { kafkaKeysMax } from "../../limits.ts";
-import { header, type Headers } from "./names.ts";
+import { header, numberOf, type Texts } from "../headers.ts";
+import { kafkaHeader } from "./names.ts";
 
 export interface Entry {
   readonly offset: bigint;
@@ -9,7 +10,7 @@ export interface Entry {
   readonly storedMs: number;
   readonly key: string | undefined;
   readonly value: Buffer;
-  readonly headers: Headers;
+  readonly headers: Texts;
 }
 
 export class Partition {
@@ -52,7 +53,7 @@ export class Partition {
   }
 
   #isDuplicate({ key, headers, offset, storedMs }: Entry): boolean {
-    if (key === undefined || !this.#dedupes || headers[header.again] !== undefined) return false;
+    if (key === undefined || !this.#dedupes || headers[kafkaHeader.again] !== undefined) return false;
     this.#forget(storedMs);
     const first = this.#seen.get(key);
     if (first !== undefined && storedMs - first.storedMs < this.#windowMs) return true;
@@ -70,7 +71,7 @@ export class Partition {
 
   /** Deliveries that the message had, this one included. */
   countOf({ offset, headers }: Entry): number {
-    return Number(headers[header.count] ?? 0) + (offset === this.committed ? this.started : 0) + 1;
+    return numberOf(headers, header.count) + (offset === this.committed ? this.started : 0) + 1;
   }
 
   /** Messages before it are done, and their keys out of the window: Kafka may delete them. */

@@ -1,17 +1,17 @@
 // Durable calls over NATS JetStream: a work-queue stream for each method, one durable pull consumer that all its pods share, and a
 // stream of dead letters. Deduplication is JetStream's own, by `Nats-Msg-Id`.
 import type { StoredMsg } from "@nats-io/jetstream";
-import type { Msg, MsgHdrs } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import { asError } from "@wherry/core";
-import { endConsumers } from "../grace.ts";
-import { untilDone } from "../retrying.ts";
+import { Consumers } from "../consumers.ts";
+import { deadHeaders, header, headersOf, keptOf, letterOf, type Texts } from "../headers.ts";
+import { Presence } from "../presence.ts";
 import type {
   Broker,
   BrokerConsumer,
   BrokerOptions,
   ConsumeOptions,
   DeadLetter,
-  DeadReason,
   DeadSelection,
   Depth,
   OutgoingMessage,
@@ -19,7 +19,7 @@ import type {
 } from "../types.ts";
 import { type Connected, NatsLink } from "./connection.ts";
 import { NatsConsumer } from "./consumer.ts";
-import { consumerName, contentOf, deadStream, deadSubject, header, read, workStream, workSubject } from "./names.ts";
+import { consumerName, deadStream, deadSubject, textsOf, workStream, workSubject, write } from "./names.ts";
 
 export function openNatsBroker(url: string, options: BrokerOptions): Broker {
   return new NatsBroker(url, options);
@@ -29,81 +29,89 @@ class NatsBroker implements Broker {
   readonly kind = "nats";
   readonly #options: BrokerOptions;
   readonly #link: NatsLink;
-  readonly #consumers: Set<NatsConsumer> = new Set();
-  readonly #stop: AbortController = new AbortController();
+  readonly #presence: Presence;
+  readonly #consumers: Consumers<NatsConsumer>;
+  /** Told once of each connection. */
+  readonly #followed: WeakSet<object> = new WeakSet();
   #closing: Promise<void> | undefined;
 
   constructor(url: string, options: BrokerOptions) {
     this.#options = options;
     this.#link = new NatsLink(url, options);
+    this.#presence = new Presence("NATS", options);
+    this.#consumers = new Consumers(options, this.#presence);
   }
 
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
-    const { client, library } = await this.#link.ready(queue);
-    const headers = library.headers();
-    const { key, trace, content, body } = message;
-    write(headers, header.content, String(content));
-    write(headers, header.published, String(this.#options.clock.now()));
-    write(headers, header.key, key);
-    write(headers, header.trace, trace);
+    const connected = await this.#link.ready(queue);
+    const { key, body = new Uint8Array() } = message;
+    const headers = headersOf(message, this.#options.clock.now());
     try {
-      const id = key === undefined ? {} : { msgID: encodeURIComponent(key) };
-      const { seq, duplicate } = await client.publish(workSubject(queue), body ?? new Uint8Array(), { headers, ...id });
+      const msgID = key === undefined ? undefined : encodeURIComponent(key);
+      const { seq, duplicate } = await this.#store(connected, workSubject(queue), body, headers, msgID);
       return { id: String(seq), duplicate };
     } catch (error) {
       throw this.#link.explain(error, `the call of ${queue} was not confirmed`);
     }
   }
 
+  /** @param msgID of two with the same one, JetStream stores the first. */
+  #store({ client, library }: Connected, subject: string, data: Uint8Array, headers: Texts, msgID?: string) {
+    const options = msgID === undefined ? {} : { msgID };
+    return client.publish(subject, data, { headers: write(library.headers(), headers), ...options });
+  }
+
   async consume(queue: string, options: ConsumeOptions): Promise<BrokerConsumer> {
-    const own = new AbortController();
-    const signal = AbortSignal.any([own.signal, this.#stop.signal]);
-    const starting = untilDone(`consuming ${queue}`, () => this.#start(queue, options, signal), signal, this.#options);
-    const stop = async (): Promise<void> => {
-      own.abort();
-      await (await starting)?.stop();
-    };
-    return { stop };
+    return this.#consumers.add(() => this.#start(queue, options));
   }
 
-  async #start(queue: string, options: ConsumeOptions, signal: AbortSignal): Promise<NatsConsumer | undefined> {
+  async #start(queue: string, options: ConsumeOptions): Promise<NatsConsumer> {
     const connected = await this.#link.ready(queue);
-    if (signal.aborted) return undefined;
     const { connection, library } = connected;
-    const consumer = new NatsConsumer({
+    void this.#follow(connected);
+    return new NatsConsumer({
       ...{ ...options, queue, connection, clock: this.#options.clock, inbox: library.createInbox() },
-      bury: (message, reason, count) => this.#bury(connected, queue, message, reason, count),
+      bury: (message, reason, count) =>
+        this.#copy(connected, deadSubject(queue), message, (headers) =>
+          deadHeaders(headers, reason, count, this.#options.clock.now()),
+        ),
+      again: (message, count, msgID) =>
+        this.#copy(
+          connected,
+          workSubject(queue),
+          message,
+          (headers) => ({ ...keptOf(headers), [header.count]: String(count) }),
+          msgID,
+        ),
     });
-    this.#consumers.add(consumer);
-    void this.#onReconnect(connected, consumer);
-    return consumer;
   }
 
-  async #onReconnect({ connection }: Connected, consumer: NatsConsumer): Promise<void> {
-    for await (const { type } of connection.status()) if (type === "reconnect") consumer.reconnected();
+  /** The library reconnects by itself; what it does is told to the consumers, and to the log. */
+  async #follow(connected: Connected): Promise<void> {
+    const { connection } = connected;
+    if (this.#followed.has(connected)) return;
+    this.#followed.add(connected);
+    for await (const { type } of connection.status()) {
+      if (type === "disconnect") this.#presence.away(new Error(`the connection to ${connection.getServer()} broke`));
+      if (type !== "reconnect") continue;
+      this.#presence.back();
+      for (const consumer of this.#consumers) consumer.reconnected();
+    }
   }
 
-  async #bury(
-    { client, library }: Connected,
-    queue: string,
-    message: Msg,
-    { code, message: reason }: DeadReason,
-    count: number,
+  async #copy(
+    connected: Connected,
+    subject: string,
+    { headers, data }: Msg,
+    change: (headers: Texts) => Texts,
+    msgID?: string,
   ): Promise<boolean> {
-    const headers = library.headers();
-    for (const name of [header.content, header.published, header.key, header.trace])
-      write(headers, name, read(message.headers, name));
-    write(headers, header.count, String(count));
-    write(headers, header.code, code);
-    write(headers, header.reason, reason);
     try {
-      await client.publish(deadSubject(queue), message.data, { headers });
+      await this.#store(connected, subject, data, change(textsOf(headers)), msgID);
       return true;
     } catch (error) {
-      this.#options.log.warn(
-        { err: asError(error), queue },
-        "a dead letter could not be stored; it is delivered again",
-      );
+      const { log } = this.#options;
+      log.warn({ err: asError(error), subject }, "a message could not be stored elsewhere; it is delivered again");
       return false;
     }
   }
@@ -123,7 +131,11 @@ class NatsBroker implements Broker {
   }
 
   async deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]> {
-    return (await this.#dead(queue, limit)).map((stored) => letterOf(stored));
+    // When it was stored there is when it died.
+    return (await this.#dead(queue, limit)).map(({ seq, header: headers, data, time }) => ({
+      ...letterOf(String(seq), textsOf(headers), data),
+      diedMs: time.getTime(),
+    }));
   }
 
   /** Read one by one by their sequence; there are few, or something else is wrong. */
@@ -142,15 +154,13 @@ class NatsBroker implements Broker {
   }
 
   async redrive(queue: string, which: DeadSelection): Promise<number> {
-    const { client, library, manager } = await this.#link.ready(queue);
+    const connected = await this.#link.ready(queue);
+    const { manager } = connected;
     const letters = await this.#dead(queue, Number.POSITIVE_INFINITY, which);
     return this.#answer(queue, async () => {
-      for (const { header: from, data, seq } of letters) {
-        const headers = library.headers();
-        for (const name of [header.content, header.published, header.key, header.trace])
-          write(headers, name, read(from, name));
+      for (const { header: headers, data, seq } of letters) {
         // Without a message id of its own key: that would be a duplicate. One of the letter's makes doing this twice harmless.
-        await client.publish(workSubject(queue), data, { headers, msgID: `redrive ${seq}` });
+        await this.#store(connected, workSubject(queue), data, keptOf(textsOf(headers)), `redrive ${seq}`);
         await manager.streams.deleteMessage(deadStream(queue), seq);
       }
       return letters.length;
@@ -181,23 +191,7 @@ class NatsBroker implements Broker {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#stop.abort();
-    await endConsumers(this.#consumers, graceMs, this.#options.clock);
+    await this.#consumers.close(graceMs);
     await this.#link.close();
   }
-}
-
-function write(headers: MsgHdrs, name: string, value: string | undefined): void {
-  if (value !== undefined && value !== "") headers.set(name, encodeURIComponent(value));
-}
-
-function letterOf({ seq, header: headers, data, time }: StoredMsg): DeadLetter {
-  const content = contentOf(headers);
-  return {
-    ...{ id: String(seq), key: read(headers, header.key), content, body: content === 0 ? undefined : data },
-    reason: { code: read(headers, header.code) ?? "", message: read(headers, header.reason) ?? "" },
-    count: Number(read(headers, header.count) ?? 0),
-    publishedMs: Number(read(headers, header.published) ?? 0),
-    diedMs: time.getTime(),
-  };
 }

@@ -3,8 +3,9 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { Clock, Timer } from "@wherry/core";
 import { brokerAckWaitMs, brokerConfirmMs, brokerPullMs } from "../../limits.ts";
+import { header, messageOf, numberOf } from "../headers.ts";
 import type { BrokerConsumer, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
-import { consumerName, contentOf, factsOf, header, read, workStream } from "./names.ts";
+import { consumerName, type DeliveryFacts, factsOf, textsOf, workStream } from "./names.ts";
 
 export interface NatsConsumerOptions extends ConsumeOptions {
   readonly queue: string;
@@ -14,12 +15,16 @@ export interface NatsConsumerOptions extends ConsumeOptions {
   readonly clock: Clock;
   /** Stores a dead letter; resolves to false when it could not be. */
   readonly bury: (message: Msg, reason: DeadReason, count: number) => Promise<boolean>;
+  /** Stores a copy that comes at once, with so many deliveries behind it; of two with the same id, one. */
+  readonly again: (message: Msg, count: number, id: string) => Promise<boolean>;
 }
 
 export class NatsConsumer implements BrokerConsumer {
   readonly #options: NatsConsumerOptions;
   readonly #subscription: Subscription;
   readonly #out: Set<Msg> = new Set();
+  /** Of what came after `stop`. */
+  readonly #handingBack: Set<Promise<unknown>> = new Set();
   #asked = 0;
   #lastPullMs = 0;
   #stopped: Promise<void> | undefined;
@@ -40,9 +45,14 @@ export class NatsConsumer implements BrokerConsumer {
   }
 
   stop(): Promise<void> {
-    // Draining takes what the server has sent already; `#arrived` hands it back.
-    this.#stopped ??= this.#subscription.drain().catch(() => undefined);
+    this.#stopped ??= this.#drain();
     return this.#stopped;
+  }
+
+  /** Draining takes what the server has sent already; `#arrived` hands it back. */
+  async #drain(): Promise<void> {
+    await this.#subscription.drain().catch(() => undefined);
+    await Promise.all(this.#handingBack);
   }
 
   /** What is still out goes back at once. */
@@ -100,31 +110,33 @@ export class NatsConsumer implements BrokerConsumer {
       if (again) this.#ask();
       return;
     }
+    this.#out.add(message);
+    const headers = textsOf(message.headers);
+    const count = numberOf(headers, header.count) + facts.count;
     if (this.#stopped !== undefined) {
-      void this.#request(message, "-NAK");
+      this.#handingBack.add(this.#release(message, facts, count));
       return;
     }
-    this.#out.add(message);
-    const { headers, data } = message;
-    const content = contentOf(headers);
-    const published = Number(read(headers, header.published));
     const delivery: Delivery = {
-      ...{ id: facts.seq, key: read(headers, header.key), trace: read(headers, header.trace) },
-      ...{ content, body: content === 0 ? undefined : data, count: facts.count },
-      publishedMs: Number.isFinite(published) ? published : facts.storedMs,
+      ...messageOf(headers, message.data),
+      ...{ id: facts.seq, count, publishedMs: numberOf(headers, header.published) || facts.storedMs },
       ack: () => this.#settle(message, "+ACK"),
       retry: (delayMs) =>
         this.#settle(message, delayMs > 0 ? `-NAK {"delay":${Math.ceil(delayMs) * 1_000_000}}` : "-NAK"),
-      release: () => this.#settle(message, "-NAK"),
-      deadLetter: (reason) => this.#die(message, reason, facts.count),
+      release: () => this.#release(message, facts, count),
+      deadLetter: (reason) => this.#replaced(message, this.#options.bury(message, reason, count)),
     };
     this.#options.deliver(delivery);
   }
 
-  /** First the dead letter is stored, then the message is finished: in between it is in both places, never in none. */
-  async #die(message: Msg, reason: DeadReason, count: number): Promise<boolean> {
-    if (await this.#options.bury(message, reason, count)) return this.#settle(message, "+TERM");
-    return this.#settle(message, "-NAK");
+  /** JetStream counts a message that goes back as delivered, so a copy takes its place. */
+  #release(message: Msg, { seq, count: delivered }: DeliveryFacts, count: number): Promise<boolean> {
+    return this.#replaced(message, this.#options.again(message, count - 1, `release ${seq} ${delivered}`));
+  }
+
+  /** First the copy is stored, then the message is finished: in between it is in both places, never in none. */
+  async #replaced(message: Msg, stored: Promise<boolean>): Promise<boolean> {
+    return this.#settle(message, (await stored) ? "+TERM" : "-NAK");
   }
 
   async #settle(message: Msg, how: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 // How queues and messages are called in NATS. A queue is a stream of work and a stream of dead letters; names of services and methods
 // have no `:`, so no two queues share one.
 import type { Msg, MsgHdrs } from "@nats-io/transport-node";
-import type { ContentType } from "../../protocol/codes.ts";
+import type { Texts } from "../headers.ts";
 
 const stream = (queue: string): string => queue.replaceAll(".", ":");
 export const workStream = (queue: string): string => `wherry-work:${stream(queue)}`;
@@ -12,24 +12,16 @@ export const deadSubject = (queue: string): string => `wherry.dead.${queue}`;
 export const consumerName = "wherry";
 
 /** Header values are one line of ASCII: texts are escaped. */
-export const header = {
-  content: "Wherry-Content",
-  key: "Wherry-Key",
-  trace: "traceparent",
-  published: "Wherry-Published",
-  count: "Wherry-Count",
-  code: "Wherry-Dead-Code",
-  reason: "Wherry-Dead-Reason",
-} as const;
-
-export function read(headers: MsgHdrs | undefined, name: string): string | undefined {
-  const value = headers?.get(name) ?? "";
-  return value === "" ? undefined : decodeURIComponent(value);
+export function textsOf(headers: MsgHdrs | undefined): Texts {
+  return Object.fromEntries(
+    (headers?.keys() ?? []).map((name) => [name, decodeURIComponent(headers?.get(name) ?? "")]),
+  );
 }
 
-export function contentOf(headers: MsgHdrs | undefined): ContentType {
-  const content = Number(read(headers, header.content) ?? 0);
-  return content === 1 || content === 2 ? content : 0;
+export function write(headers: MsgHdrs, texts: Texts): MsgHdrs {
+  for (const [name, value] of Object.entries(texts))
+    if (value !== undefined && value !== "") headers.set(name, encodeURIComponent(value));
+  return headers;
 }
 
 /** What the reply subject of a delivery says: https://docs.nats.io/reference/reference-protocols/nats_api_reference#consumer-acknowledgement */

@@ -2,8 +2,9 @@
 // publishes confirmed, deliveries acknowledged by hand.
 import type { Channel, ConsumeMessage, GetMessage, Message } from "amqplib";
 import { brokerConfirmMs } from "../../limits.ts";
-import { endConsumers } from "../grace.ts";
-import { untilDone } from "../retrying.ts";
+import { Consumers } from "../consumers.ts";
+import { deadHeaders, header, headersOf, keptOf, type Texts } from "../headers.ts";
+import { Presence } from "../presence.ts";
 import type {
   Broker,
   BrokerConsumer,
@@ -18,7 +19,7 @@ import type {
 } from "../types.ts";
 import { RabbitLink } from "./connection.ts";
 import { RabbitConsumer } from "./consumer.ts";
-import { Dedupe } from "./dedupe.ts";
+import { KeyLog } from "./key-log.ts";
 import * as names from "./names.ts";
 
 export function openRabbitBroker(url: string, options: BrokerOptions): Broker {
@@ -29,55 +30,39 @@ class RabbitBroker implements Broker {
   readonly kind = "rabbitmq";
   readonly #options: BrokerOptions;
   readonly #link: RabbitLink;
-  readonly #dedupe: Dedupe;
-  readonly #consumers: Set<RabbitConsumer> = new Set();
-  readonly #stop: AbortController = new AbortController();
+  readonly #consumers: Consumers<RabbitConsumer>;
+  readonly #keys: Map<string, KeyLog> = new Map();
   #closing: Promise<void> | undefined;
 
   constructor(url: string, options: BrokerOptions) {
     this.#options = options;
     this.#link = new RabbitLink(url, options);
-    this.#dedupe = new Dedupe(this.#link, options.dedupeWindowMs, options.clock, options.random);
+    this.#consumers = new Consumers(options, new Presence("RabbitMQ", options));
   }
 
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
     await this.#link.ready(queue);
-    const { key } = message;
-    const store = async (): Promise<string> => {
-      const id = this.#options.random.uuid();
-      const { content, trace, body = new Uint8Array() } = message;
-      const headers = {
-        [names.header.content]: content,
-        [names.header.published]: this.#options.clock.now(),
-        ...(key === undefined ? {} : { [names.header.key]: key }),
-        ...(trace === undefined ? {} : { [names.header.trace]: trace }),
-      };
-      await this.#link.publish(names.workQueue(queue), id, body, headers);
-      return id;
-    };
-    return key === undefined ? { id: await store(), duplicate: false } : this.#dedupe.once(queue, key, store);
+    const { key, body = new Uint8Array() } = message;
+    const store = (id: string): Promise<void> =>
+      this.#link.publish(names.workQueue(queue), id, body, headersOf(message, this.#options.clock.now()));
+    if (key !== undefined) return this.#keysOf(queue).once(key, store);
+    const id = this.#options.random.uuid();
+    await store(id);
+    return { id, duplicate: false };
+  }
+
+  #keysOf(queue: string): KeyLog {
+    let keys = this.#keys.get(queue);
+    if (keys === undefined) {
+      const { clock, random, dedupeWindowMs: windowMs } = this.#options;
+      keys = new KeyLog({ link: this.#link, queue, windowMs, clock, random });
+      this.#keys.set(queue, keys);
+    }
+    return keys;
   }
 
   async consume(queue: string, options: ConsumeOptions): Promise<BrokerConsumer> {
-    const own = new AbortController();
-    const signal = AbortSignal.any([own.signal, this.#stop.signal]);
-    const stopped = (): boolean => signal.aborted;
-    let current: RabbitConsumer | undefined;
-    const go = async (): Promise<void> => {
-      while (!stopped()) {
-        const start = (): Promise<RabbitConsumer> => this.#start(queue, options);
-        current = await untilDone(`consuming ${queue}`, start, signal, this.#options);
-        if (stopped()) await current?.stop();
-        else await Promise.race([current?.ended, aborted(signal)]);
-      }
-    };
-    const running = go();
-    const stop = async (): Promise<void> => {
-      own.abort();
-      await running;
-      await current?.stop();
-    };
-    return { stop };
+    return this.#consumers.add(() => this.#start(queue, options));
   }
 
   async #start(queue: string, options: ConsumeOptions): Promise<RabbitConsumer> {
@@ -85,11 +70,10 @@ class RabbitBroker implements Broker {
     const channel = await this.#link.channel();
     const consumer = new RabbitConsumer({
       ...{ ...options, queue, channel, log: this.#options.log },
+      again: (message, count) => this.#copy(names.workQueue(queue), message, { [header.count]: String(count) }),
       later: (message, count, delayMs) => this.#later(queue, message, count, delayMs),
       bury: (message, count, reason) => this.#bury(queue, message, count, reason),
     });
-    this.#consumers.add(consumer);
-    void consumer.ended.then(() => this.#consumers.delete(consumer));
     // A queue without a leader does not answer: then its channel is given up.
     const late = new AbortController();
     const { clock } = this.#options;
@@ -104,26 +88,21 @@ class RabbitBroker implements Broker {
     const pauseMs = names.pauseStepMs(delayMs);
     const name = names.retryQueue(queue, pauseMs);
     await this.#link.declare(name, names.retryOptions(queue, pauseMs));
-    await this.#copy(name, message, { [names.header.count]: count });
+    await this.#copy(name, message, { [header.count]: String(count) });
   }
 
-  #bury(queue: string, message: ConsumeMessage, count: number, { code, message: reason }: DeadReason): Promise<void> {
-    const why = {
-      [names.header.count]: count,
-      [names.header.code]: code,
-      [names.header.reason]: reason,
-      [names.header.died]: this.#options.clock.now(),
-    };
-    return this.#copy(names.deadQueue(queue), message, why);
-  }
-
-  #copy(name: string, message: Message, more: Readonly<Record<string, unknown>>): Promise<void> {
-    const from = names.headersOf(message);
-    const { content, published, key, trace } = names.header;
-    const kept = Object.fromEntries(
-      [content, published, key, trace].filter((field) => field in from).map((field) => [field, from[field]]),
+  #bury(queue: string, message: ConsumeMessage, count: number, reason: DeadReason): Promise<void> {
+    return this.#copy(
+      names.deadQueue(queue),
+      message,
+      deadHeaders(names.headersOf(message), reason, count, this.#options.clock.now()),
     );
-    return this.#link.publish(name, String(message.properties.messageId), message.content, { ...kept, ...more });
+  }
+
+  #copy(name: string, message: Message, more: Texts): Promise<void> {
+    const { messageId } = message.properties;
+    const headers = { ...keptOf(names.headersOf(message)), ...more };
+    return this.#link.publish(name, String(messageId), message.content, headers);
   }
 
   async depth(queue: string): Promise<Depth> {
@@ -148,9 +127,8 @@ class RabbitBroker implements Broker {
   }
 
   async deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]> {
-    return this.#dead(queue, limit, async () => false).then(({ seen }) =>
-      seen.map((message) => names.letterOf(message)),
-    );
+    const { seen } = await this.#dead(queue, limit, async () => false);
+    return seen.map((message) => names.letterIn(message));
   }
 
   async redrive(queue: string, which: DeadSelection): Promise<number> {
@@ -198,8 +176,7 @@ class RabbitBroker implements Broker {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#stop.abort();
-    await endConsumers(this.#consumers, graceMs, this.#options.clock);
+    await this.#consumers.close(graceMs);
     await this.#link.close();
   }
 }
@@ -207,8 +184,4 @@ class RabbitBroker implements Broker {
 /** What was not acknowledged is in the queue again when the channel is closed. */
 async function giveBack(channel: Channel): Promise<void> {
   await channel.close().catch(() => undefined);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

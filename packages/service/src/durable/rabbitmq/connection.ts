@@ -4,6 +4,7 @@ import { asError } from "@wherry/core";
 import { brokerConfirmMs, brokerConnectMs } from "../../limits.ts";
 import { brokerError, reasonOf } from "../errors.ts";
 import { loadLibrary } from "../library.ts";
+import type { Texts } from "../headers.ts";
 import type { BrokerOptions } from "../types.ts";
 import { deadOptions, deadQueue, workOptions, workQueue } from "./names.ts";
 
@@ -105,8 +106,9 @@ export class RabbitLink {
   }
 
   /** Resolves when RabbitMQ has confirmed it: stored on the disks of a majority. */
-  async publish(name: string, id: string, body: Uint8Array, headers: Record<string, unknown>): Promise<void> {
+  async publish(name: string, id: string, body: Uint8Array, given: Texts): Promise<void> {
     const channel = await this.#confirmChannel();
+    const headers = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     const options = { persistent: true, mandatory: true, messageId: id, headers };
     const late = new AbortController();
     const confirmed = new Promise<void>((resolve, reject) => {

@@ -2,15 +2,16 @@
 // that breaks takes its deliveries with it: RabbitMQ gives them to another.
 import type { Channel, ConsumeMessage } from "amqplib";
 import { asError, type Logger } from "@wherry/core";
-import { contentType } from "../../protocol/codes.ts";
+import { header, messageOf, numberOf } from "../headers.ts";
 import type { BrokerConsumer, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
-import { contentOf, countOf, header, headersOf, number, text, workQueue } from "./names.ts";
+import { countOf, headersOf, workQueue } from "./names.ts";
 
 export interface RabbitConsumerOptions extends ConsumeOptions {
   readonly queue: string;
   readonly channel: Channel;
   readonly log: Logger;
-  /** Stores a copy of the message that comes back after a pause, or that is dead. Rejects when it could not. */
+  /** Stores a copy of the message that comes back at once, or after a pause, or that is dead. Rejects when it could not. */
+  readonly again: (message: ConsumeMessage, count: number) => Promise<void>;
   readonly later: (message: ConsumeMessage, count: number, delayMs: number) => Promise<void>;
   readonly bury: (message: ConsumeMessage, count: number, reason: DeadReason) => Promise<void>;
 }
@@ -18,6 +19,8 @@ export interface RabbitConsumerOptions extends ConsumeOptions {
 export class RabbitConsumer implements BrokerConsumer {
   readonly #options: RabbitConsumerOptions;
   readonly #out: Set<ConsumeMessage> = new Set();
+  /** Of what came after `stop`. */
+  readonly #handingBack: Set<Promise<unknown>> = new Set();
   /** Resolves when the channel is gone, for whatever reason. */
   readonly ended: Promise<void>;
   #tag = "";
@@ -57,6 +60,7 @@ export class RabbitConsumer implements BrokerConsumer {
   /** What RabbitMQ has sent before it confirms the cancellation arrives before that, and is handed back. */
   async #cancel(): Promise<void> {
     if (this.#open) await this.#options.channel.cancel(this.#tag).catch(() => undefined);
+    await Promise.all(this.#handingBack);
   }
 
   /** Closing the channel gives back what is out, at once. */
@@ -72,21 +76,19 @@ export class RabbitConsumer implements BrokerConsumer {
       void channel.close().catch(() => undefined);
       return;
     }
-    if (this.#stopped !== undefined) {
-      channel.nack(message, false, true);
-      return;
-    }
     this.#out.add(message);
     const headers = headersOf(message);
-    const [content, count] = [contentOf(headers), countOf(headers)];
+    const count = countOf(headers);
+    if (this.#stopped !== undefined) {
+      this.#handingBack.add(this.#release(message, count));
+      return;
+    }
     const delivery: Delivery = {
-      ...{ id: String(message.properties.messageId), content, count },
-      ...{ key: text(headers, header.key), trace: text(headers, header.trace) },
-      body: content === contentType.none ? undefined : message.content,
-      publishedMs: number(headers, header.published),
+      ...messageOf(headers, message.content),
+      ...{ id: String(message.properties.messageId), count, publishedMs: numberOf(headers, header.published) },
       ack: async () => this.#settle(message, () => channel.ack(message)),
       retry: (delayMs) => this.#retry(message, count, delayMs),
-      release: async () => this.#requeue(message),
+      release: () => this.#release(message, count),
       deadLetter: (reason) => this.#replaced(message, this.#options.bury(message, count, reason)),
     };
     this.#options.deliver(delivery);
@@ -95,6 +97,11 @@ export class RabbitConsumer implements BrokerConsumer {
   async #retry(message: ConsumeMessage, count: number, delayMs: number): Promise<boolean> {
     if (delayMs <= 0) return this.#requeue(message);
     return this.#replaced(message, this.#options.later(message, count, delayMs));
+  }
+
+  /** RabbitMQ counts a message that goes back as delivered, so a copy takes its place. */
+  #release(message: ConsumeMessage, count: number): Promise<boolean> {
+    return this.#replaced(message, this.#options.again(message, count - 1));
   }
 
   /** First the copy is stored, then the message is finished: in between it is in both places, never in none. */

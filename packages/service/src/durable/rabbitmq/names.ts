@@ -1,19 +1,15 @@
 // How queues and messages are called in RabbitMQ, and with what arguments each queue is declared. Every process that meets a queue
 // declares it the same way; RabbitMQ refuses a second way.
-import { createHash } from "node:crypto";
 import type { Message, Options } from "amqplib";
-import { brokerDeliveriesMax, redeliverFirstMs } from "../../limits.ts";
-import { contentType, type ContentType } from "../../protocol/codes.ts";
+import { brokerDeliveriesMax, rabbitKeysSegmentBytes, redeliverFirstMs } from "../../limits.ts";
+import { header, letterOf, numberOf, type Texts } from "../headers.ts";
 import type { DeadLetter } from "../types.ts";
 
 export const workQueue = (queue: string): string => `wherry.work.${queue}`;
 export const deadQueue = (queue: string): string => `wherry.dead.${queue}`;
 export const retryQueue = (queue: string, pauseMs: number): string => `wherry.retry.${queue}.${pauseMs}`;
-/** Keys may hold what names may not. A name has at most 255 bytes, so the queue in it is for people, and may be cut. */
-const nameOfKey = (queue: string, key: string): string =>
-  `${queue.slice(0, 200)}.${createHash("sha256").update(`${queue}\0${key}`).digest("hex").slice(0, 40)}`;
-export const seenQueue = (queue: string, key: string): string => `wherry.seen.${nameOfKey(queue, key)}`;
-export const lockQueue = (queue: string, key: string): string => `wherry.lock.${nameOfKey(queue, key)}`;
+/** Who published which key, within the window. */
+export const keysStream = (queue: string): string => `wherry.keys.${queue}`;
 
 /** Replicated where there are several nodes. Its own limit of deliveries is a second net: the framework's is lower. */
 export function workOptions(queue: string): Options.AssertQueue {
@@ -41,9 +37,16 @@ export function retryOptions(queue: string, pauseMs: number): Options.AssertQueu
   };
 }
 
-/** Holds one message for as long as the key counts as seen. */
-export function seenOptions(windowMs: number): Options.AssertQueue {
-  return { durable: true, arguments: { "x-queue-type": "classic", "x-expires": windowMs, "x-max-length": 1 } };
+/** Whole segments are deleted, once their youngest record is out of the window. */
+export function keysOptions(windowMs: number): Options.AssertQueue {
+  return {
+    durable: true,
+    arguments: {
+      "x-queue-type": "stream",
+      "x-max-age": `${Math.ceil(windowMs / 1000)}s`,
+      "x-stream-max-segment-size-bytes": rabbitKeysSegmentBytes,
+    },
+  };
 }
 
 /** `at-least-once`: the message stays until the other queue has confirmed it; it asks for `reject-publish`. */
@@ -64,60 +67,26 @@ export function pauseStepMs(delayMs: number): number {
 /** The pauses of which `depth` counts the messages. */
 export const pauseStepsMs: readonly number[] = Array.from({ length: 10 }, (_, step) => redeliverFirstMs * 2 ** step);
 
-export const header = {
-  content: "wherry-content",
-  key: "wherry-key",
-  trace: "traceparent",
-  published: "wherry-published",
-  /** Deliveries before the message was published anew, for a pause. */
-  count: "wherry-count",
-  code: "wherry-dead-code",
-  reason: "wherry-dead-reason",
-  died: "wherry-dead-at",
-} as const;
-
-type Headers = Readonly<Record<string, unknown>>;
-
-export function headersOf({ properties }: Message): Headers {
-  return properties.headers ?? {};
+/** What a message has beside its body. */
+export function headersOf({ properties }: Message): Texts {
+  const given: Readonly<Record<string, unknown>> = properties.headers ?? {};
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, asText(value)]));
 }
 
-export function text(headers: Headers, name: string): string | undefined {
-  const value = headers[name];
-  return typeof value === "string" ? value : undefined;
+function asText(value: unknown): string | undefined {
+  return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 }
 
-export function number(headers: Headers, name: string): number {
-  const value = Number(headers[name]);
-  return Number.isFinite(value) ? value : 0;
+/** Deliveries so far, this one included: RabbitMQ counts those of this copy that failed. */
+export function countOf(headers: Texts): number {
+  return numberOf(headers, header.count) + numberOf(headers, "x-delivery-count") + 1;
 }
 
-export function contentOf(headers: Headers): ContentType {
-  const content = number(headers, header.content);
-  return content === contentType.json || content === contentType.bytes ? content : contentType.none;
-}
-
-/** Deliveries so far, this one included: RabbitMQ counts those of this publish that failed. */
-export function countOf(headers: Headers): number {
-  return number(headers, header.count) + number(headers, "x-delivery-count") + 1;
-}
-
-export function letterOf(message: Message): DeadLetter {
+/** Without a code of ours RabbitMQ itself gave up: its `x-death` says why. */
+export function letterIn(message: Message): DeadLetter {
   const headers = headersOf(message);
-  const content = contentOf(headers);
-  // Without a code of ours RabbitMQ itself gave up: its `x-death` says why.
-  const code = text(headers, header.code);
-  return {
-    id: String(message.properties.messageId),
-    key: text(headers, header.key),
-    content,
-    body: content === contentType.none ? undefined : message.content,
-    reason: {
-      code: code ?? "REDELIVERIES",
-      message: text(headers, header.reason) ?? `was delivered ${brokerDeliveriesMax} times`,
-    },
-    count: code === undefined ? brokerDeliveriesMax : number(headers, header.count),
-    publishedMs: number(headers, header.published),
-    diedMs: number(headers, header.died),
-  };
+  const letter = letterOf(String(message.properties.messageId), headers, message.content);
+  if (headers[header.code] !== undefined) return letter;
+  const reason = { code: "REDELIVERIES", message: `was delivered ${brokerDeliveriesMax} times` };
+  return { ...letter, reason, count: brokerDeliveriesMax };
 }

@@ -18,7 +18,6 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
   const open = async (): Promise<Broker> => openRabbitBroker(server.url, common);
 
   describeBroker("the broker RabbitMQ", async () => ({ open, cleanUp: async () => undefined }), {
-    releaseKeepsCount: "RabbitMQ counts every message that goes back to its queue",
     inFlightDepth: "AMQP tells what waits, not what is out",
   });
 

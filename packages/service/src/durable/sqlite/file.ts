@@ -9,7 +9,7 @@ import { brokerError } from "../errors.ts";
 
 /** "WHRB": tells our files from other SQLite files (https://www.sqlite.org/pragma.html#pragma_application_id). */
 const applicationId = 0x57485242;
-const schemaVersion = 1;
+const schemaVersion = 2;
 const pageBytes = 4096;
 
 const schema = `
@@ -18,7 +18,9 @@ const schema = `
     queue TEXT NOT NULL,
     key TEXT,
     trace TEXT,
+    trace_state TEXT,
     content INTEGER NOT NULL,
+    codec TEXT,
     body BLOB,
     published_ms INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
@@ -32,7 +34,9 @@ const schema = `
     queue TEXT NOT NULL,
     key TEXT,
     trace TEXT,
+    trace_state TEXT,
     content INTEGER NOT NULL,
+    codec TEXT,
     body BLOB,
     published_ms INTEGER NOT NULL,
     count INTEGER NOT NULL,

@@ -8,7 +8,9 @@ export interface MessageRow {
   readonly id: number;
   readonly key: string | null;
   readonly trace: string | null;
+  readonly trace_state: string | null;
   readonly content: ContentType;
+  readonly codec: string | null;
   readonly body: Uint8Array | null;
   readonly published_ms: number;
   readonly count: number;
@@ -19,6 +21,9 @@ interface DeadRow extends MessageRow {
   readonly reason: string;
   readonly died_ms: number;
 }
+
+/** What stays the same of a message, in the queue and as a dead letter. */
+const lasting = "id, queue, key, trace, trace_state, content, codec, body, published_ms";
 
 /** Keys out of their window that one publish forgets: a few, so that no call pays for all of them. */
 const forgetMax = 8;
@@ -48,8 +53,8 @@ export class Tables {
     return statement;
   }
 
-  publish(queue: string, message: OutgoingMessage, nowMs: number, windowMs: number): Receipt {
-    const { key, trace = null, content, body = null } = message;
+  publish(queue: string, published: OutgoingMessage, nowMs: number, windowMs: number): Receipt {
+    const { key, trace = null, traceState = null, content, codec = null, body = null } = published;
     this.#run(
       `DELETE FROM seen WHERE (queue, key) IN (SELECT queue, key FROM seen WHERE until_ms <= ? LIMIT ${forgetMax})`,
       nowMs,
@@ -59,8 +64,9 @@ export class Tables {
       if (seen !== undefined) return { id: String(seen["id"]), duplicate: true };
     }
     this.#run(
-      "INSERT INTO message (queue, key, trace, content, body, published_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      ...[queue, key ?? null, trace, content, body, nowMs, nowMs],
+      `INSERT INTO message (queue, key, trace, trace_state, content, codec, body, published_ms, due_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[queue, key ?? null, trace, traceState, content, codec, body, nowMs, nowMs],
     );
     const id = Number(this.#get("SELECT last_insert_rowid() AS id")?.["id"]);
     if (key !== undefined) this.#run("REPLACE INTO seen VALUES (?, ?, ?, ?)", queue, key, id, nowMs + windowMs);
@@ -97,8 +103,8 @@ export class Tables {
 
   die(id: number, owner: number, { code, message }: DeadReason, nowMs: number): boolean {
     const moved = this.#run(
-      `INSERT INTO dead SELECT id, queue, key, trace, content, body, published_ms, count, ?, ?, ?
-       FROM message WHERE id = ? AND owner = ?`,
+      `INSERT INTO dead (${lasting}, count, code, reason, died_ms)
+       SELECT ${lasting}, count, ?, ?, ? FROM message WHERE id = ? AND owner = ?`,
       ...[code, message, nowMs, id, owner],
     );
     return moved === 1 && this.ack(id, owner);
@@ -119,6 +125,7 @@ export class Tables {
       id: String(row.id),
       key: row.key ?? undefined,
       content: row.content,
+      codec: row.codec ?? undefined,
       body: row.body ?? undefined,
       reason: { code: row.code, message: row.reason },
       count: row.count,
@@ -129,11 +136,7 @@ export class Tables {
 
   redrive(queue: string, which: DeadSelection, nowMs: number): number {
     for (const id of this.#selected(queue, which))
-      this.#run(
-        `INSERT INTO message (id, queue, key, trace, content, body, published_ms, due_ms)
-         SELECT id, queue, key, trace, content, body, published_ms, ? FROM dead WHERE id = ?`,
-        ...[nowMs, id],
-      );
+      this.#run(`INSERT INTO message (${lasting}, due_ms) SELECT ${lasting}, ? FROM dead WHERE id = ?`, ...[nowMs, id]);
     return this.purge(queue, which);
   }
 
