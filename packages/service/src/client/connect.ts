@@ -1,5 +1,5 @@
 // `connect`: a typed client of a service, by its Kubernetes name or by fixed endpoints. Composition only.
-import { SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
+import { asError, SystemClock, SystemRandom, silentLogger, WherryError } from "@wherry/core";
 import { dealer, type SocketOptions } from "@wherry/zmtp";
 import {
   attemptsMax,
@@ -20,6 +20,8 @@ import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
 import type { ClientSocket } from "./endpoint.ts";
 import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
+import { ServiceError } from "../errors.ts";
+import type { Codec } from "../protocol/content.ts";
 import type { Service } from "../service.ts";
 
 type Security = NonNullable<SocketOptions["security"]>;
@@ -77,7 +79,7 @@ export function connectOver(
   const service = typeof of === "string" ? of : of.name;
   const core = new ClientCore({
     ...options,
-    codec: options.codec ?? (typeof of === "string" ? undefined : of.codec),
+    codec: codecOf(of, options),
     service: options.service ?? service.split(".", 1)[0] ?? service,
     name: options.name ?? process.env["POD_NAME"] ?? "",
     discovery: startingAfter(ready, discoveryOf(service, { ...options, clock, random, log })),
@@ -97,8 +99,32 @@ function durableOf(
   const methods = options.durable ?? agreed;
   if (methods.length === 0) return undefined;
   const [name = "", ofName] = (typeof of === "string" ? of : of.name).split(".");
-  const { service = name, namespace = ofName } = options;
-  return new DurableCalls(methods, { ...options, service, namespace });
+  const { service = name } = options;
+  const codec = codecOf(of, options);
+  return new DurableCalls(methods, { ...options, service, codec, namespace: () => namespaceOf(options, ofName) });
+}
+
+/** Where the service is: for its queues, the same as for its pods. */
+async function namespaceOf(options: ConnectOptions, ofName: string | undefined): Promise<string> {
+  const wanted = options.namespace ?? ofName;
+  if (wanted !== undefined) return wanted;
+  const { ownNamespace } = await import("../durable/namespace.ts");
+  const own = ownNamespace(process.env);
+  const { endpoints, discovery, kube } = options;
+  if (own !== undefined || endpoints !== undefined || discovery !== undefined || kube !== undefined)
+    return own ?? "default";
+  const { findCluster } = await import("./find-cluster.ts");
+  try {
+    return (await findCluster()).namespace;
+  } catch (error) {
+    if (WherryError.is(error, "SERVICE_NO_CLUSTER")) return "default";
+    const message = `the namespace of ${options.service ?? "the service"} is not known: ${asError(error).message}; or name one, \`namespace\``;
+    throw new ServiceError("UNAVAILABLE", message, { fate: "not-started", cause: error });
+  }
+}
+
+function codecOf(of: string | Contract, { codec }: ConnectOptions): Codec | undefined {
+  return codec ?? (typeof of === "string" ? undefined : of.codec);
 }
 
 function sendOf(

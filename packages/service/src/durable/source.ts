@@ -5,7 +5,9 @@ import type { ServiceError } from "../errors.ts";
 import type { DeliveryOutcome } from "../metrics/request-metrics.ts";
 import { deadReasonCharactersMax, redeliverFirstMs, redeliverMaxMs } from "../limits.ts";
 import type { Caller, Source } from "../server/caller.ts";
+import { contentType } from "../protocol/codes.ts";
 import { refusal } from "../server/hand-back.ts";
+import { otherCodec } from "../server/codec.ts";
 import type { RequestJob } from "../server/job.ts";
 import type { Server } from "../server/server.ts";
 import type { DurableReceipt, Method } from "../service.ts";
@@ -83,6 +85,12 @@ export class DurableSource implements Source, Caller {
       this.#die(delivery, method, { code: "REDELIVERIES", message });
       return;
     }
+    const { codec } = this.#server.service;
+    if (delivery.content === contentType.coded && delivery.codec !== codec?.name) {
+      // Of a client with another version of the contract: it can be driven back, once a pod has that codec.
+      this.#die(delivery, method, otherCodec(delivery.codec, codec));
+      return;
+    }
     this.#lastId++;
     this.#out.set(this.#lastId, { delivery, method });
     this.#run(this.#lastId);
@@ -92,10 +100,11 @@ export class DurableSource implements Source, Caller {
     const out = this.#out.get(id);
     if (out === undefined) return;
     const { delivery, method } = out;
-    const { key = "", trace = "", content, body, count } = delivery;
+    const { key = "", trace = "", traceState, content, body, count } = delivery;
     const attempt = Math.min(count, 255);
     const { maxRunMs: withinMs } = method.durable;
-    out.job = this.#server.take({ id, method: method.name, key, trace, attempt, content, body, withinMs }, this);
+    const incoming = { id, method: method.name, key, trace, traceState, attempt, content, body, withinMs };
+    out.job = this.#server.take(incoming, this);
   }
 
   reply(id: number): void {
@@ -162,8 +171,9 @@ export class DurableSource implements Source, Caller {
 
   /** A call over the wire: from a client that does not publish itself. */
   #store({ method, context, content, body }: RequestJob): Promise<DurableReceipt> {
-    const { key, trace } = context;
-    return this.#publisher.publish(this.#queueOf(method), { content, body, key, trace });
+    const { key, trace, traceState } = context;
+    const codec = content === contentType.coded ? this.#server.service.codec?.name : undefined;
+    return this.#publisher.publish(this.#queueOf(method), { content, codec, body, key, trace, traceState });
   }
 
   #queueOf({ name }: Method): string {

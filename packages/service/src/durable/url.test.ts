@@ -1,10 +1,15 @@
 // Which broker is meant when nothing names one: pods of a cluster and programs beside it mean the same file, two clusters never do.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ownNamespace } from "./namespace.ts";
-import { brokerUrlOf, parseBrokerUrl } from "./url.ts";
+import { brokerUrlOf, type Files, parseBrokerUrl } from "./url.ts";
 
-const none: (path: string) => boolean = () => false;
-const fileOf = (env: Record<string, string>, exists = none): unknown => parseBrokerUrl(brokerUrlOf(env, exists));
+/** Files by path, with their texts. */
+const filesOf = (texts: Readonly<Record<string, string>>): Files => ({
+  exists: (path) => path in texts,
+  read: (path) => texts[path] ?? "",
+});
+const fileOf = (env: Record<string, string>, texts: Readonly<Record<string, string>> = {}): unknown =>
+  parseBrokerUrl(brokerUrlOf(env, filesOf(texts)));
 
 test.each([
   ["BROKER_URL before all else", { BROKER_URL: "sqlite:///a/b.db", WHERRY_CLUSTER_DIR: "/w/lab" }, "/a/b.db"],
@@ -19,9 +24,33 @@ test.each([
 
 test("KUBECONFIG's cluster is meant if it is one of Wherry's, wherever that keeps its state", () => {
   const env = { HOME: "/home/me", KUBECONFIG: "/elsewhere/lab/kubeconfig" };
-  const exists = (path: string): boolean => path === "/elsewhere/lab/place.json";
-  expect(fileOf(env, exists)).toMatchObject({ path: "/elsewhere/lab/durable.db" });
+  const texts = { "/elsewhere/lab/place.json": "{}", "/elsewhere/lab/kubeconfig": "{}" };
+  expect(fileOf(env, texts)).toMatchObject({ path: "/elsewhere/lab/durable.db" });
   expect(fileOf(env)).toMatchObject({ path: "/home/me/.local/state/wherry/default/durable.db" });
+});
+
+describe("a KUBECONFIG of the user's own", () => {
+  const env = { HOME: "/home/me", WHERRY_HOME: "/w", KUBECONFIG: "/none:/home/me/.kube/config" };
+  const place = { "/w/lab/place.json": "{}" };
+
+  test.each([
+    ["YAML", "apiVersion: v1\ncurrent-context: wherry-lab\n"],
+    ["JSON", '{ "apiVersion": "v1",\n  "current-context": "wherry-lab" }'],
+  ])("into which one of Wherry's clusters was merged, as %s, means that", (_form, text) => {
+    expect(fileOf(env, { ...place, "/home/me/.kube/config": text })).toMatchObject({ path: "/w/lab/durable.db" });
+  });
+
+  test("of another cluster is refused: calls once went to a file that no pod of it reads", () => {
+    const texts = { ...place, "/home/me/.kube/config": "current-context: production\n" };
+    expect(() => fileOf(env, texts)).toThrow(
+      expect.objectContaining({
+        code: "BROKER_URL_INVALID",
+        message: expect.stringContaining("/home/me/.kube/config"),
+      }),
+    );
+    expect(fileOf({ ...env, WHERRY_NAME: "lab" }, texts)).toMatchObject({ path: "/w/lab/durable.db" });
+    expect(fileOf({ ...env, BROKER_URL: "sqlite:///a.db" }, texts)).toMatchObject({ path: "/a.db" });
+  });
 });
 
 test("where pods are on several machines there is no default", () => {
@@ -30,8 +59,8 @@ test("where pods are on several machines there is no default", () => {
   );
 });
 
-test("the namespace is the pod's, else default", () => {
+test("the namespace is the pod's; outside of one nobody has said it", () => {
   expect(ownNamespace({ POD_NAMESPACE: "shop" })).toBe("shop");
-  expect(ownNamespace({})).toBe("default");
+  expect(ownNamespace({})).toBeUndefined();
   expect(ownNamespace({ KUBERNETES_SERVICE_HOST: "10.96.0.1", WHERRY_SERVICEACCOUNT_DIR: "/none" })).toBe("default");
 });

@@ -1,10 +1,18 @@
 // Which broker a URL names, and which one is meant when nothing names one. The environment is handed in.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from "node:path";
 import { WherryError } from "@wherry/core";
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What is asked of the disk. */
+export interface Files {
+  readonly exists: (path: string) => boolean;
+  readonly read: (path: string) => string;
+}
+
+const disk: Files = { exists: existsSync, read: (path) => readFileSync(path, "utf8") };
 
 export type BrokerUrl =
   | { readonly kind: "sqlite"; readonly path: string }
@@ -35,9 +43,10 @@ export function parseBrokerUrl(url: string): BrokerUrl {
 /**
  * The URL that `BROKER_URL` names, else a file that the pods of a cluster on this machine share with its clients outside: `durable.db`
  * in the cluster's folder.
- * @throws WherryError BROKER_URL_INVALID where pods run on several machines, and would not share it.
+ * @throws WherryError BROKER_URL_INVALID where pods run on several machines, and would not share it; and where KUBECONFIG names a
+ *   cluster that is none of Wherry's: what is stored in a file here, none of its pods would ever see.
  */
-export function brokerUrlOf(env: Environment, exists: (path: string) => boolean = existsSync): string {
+export function brokerUrlOf(env: Environment, files: Files = disk): string {
   const named = env["BROKER_URL"] ?? "";
   if (named !== "") return named;
   const api = env["KUBERNETES_SERVICE_HOST"] ?? "";
@@ -47,7 +56,7 @@ export function brokerUrlOf(env: Environment, exists: (path: string) => boolean 
         "Set BROKER_URL to amqp://…, nats://… or kafka://…",
       { code: "BROKER_URL_INVALID" },
     );
-  return sqliteUrl(join(clusterFolder(env, exists), "durable.db"));
+  return sqliteUrl(join(clusterFolder(env, files), "durable.db"));
 }
 
 /** The URL of a file; its path is absolute. */
@@ -56,15 +65,35 @@ function sqliteUrl(path: string): string {
 }
 
 /**
- * The folder of the cluster that this process is in, or means. Its pods are told. Outside it is that of KUBECONFIG, if that is a
- * Wherry cluster's, else of WHERRY_NAME, else the default one; the same rule as the daemon's own, of which services know nothing.
+ * The folder of the cluster that this process is in, or means. Its pods are told. Outside it is that of WHERRY_NAME if KUBECONFIG is not
+ * set, or not one of Wherry's, else that of KUBECONFIG, else the default one; the same rule as the daemon's own, of which services know
+ * nothing.
  */
-function clusterFolder(env: Environment, exists: (path: string) => boolean): string {
-  const { WHERRY_CLUSTER_DIR: told = "", KUBECONFIG: kubeconfig = "", WHERRY_NAME: name = "" } = env;
+function clusterFolder(env: Environment, files: Files): string {
+  const { WHERRY_CLUSTER_DIR: told = "", WHERRY_NAME: named = "" } = env;
   if (told !== "") return resolve(told);
-  const meant = dirname(resolve(kubeconfig));
-  if (basename(kubeconfig) === "kubeconfig" && exists(join(meant, clusterMark))) return meant;
   const { HOME: home = homedir(), WHERRY_HOME: own = "", XDG_STATE_HOME: state = "" } = env;
   const folder = own === "" ? resolve(state === "" ? join(home, ".local/state") : state, "wherry") : resolve(own);
-  return join(folder, name === "" ? "default" : name);
+  const meant = kubeconfigOf(env, files);
+  if (meant === undefined) return join(folder, named === "" ? "default" : named);
+  if (isCluster(dirname(meant), files) && basename(meant) === "kubeconfig") return dirname(meant);
+  if (named !== "") return join(folder, named);
+  // One that was merged into the user's own file.
+  const [, merged] = /^\s*"?current-context"?:\s*"?wherry-([^\s",]+)/m.exec(files.read(meant)) ?? [];
+  if (merged !== undefined && isCluster(join(folder, merged), files)) return join(folder, merged);
+  throw new WherryError(
+    `durable methods need a broker: the default, a file, is for Wherry's own clusters, and KUBECONFIG (${meant}) names none of them. ` +
+      "Set BROKER_URL to the one that the pods use; or WHERRY_NAME=default to mean the file of Wherry's default cluster on this machine",
+    { code: "BROKER_URL_INVALID" },
+  );
+}
+
+function isCluster(folder: string, { exists }: Files): boolean {
+  return exists(join(folder, clusterMark));
+}
+
+/** The first file of KUBECONFIG that is there. */
+function kubeconfigOf({ KUBECONFIG: paths = "" }: Environment, { exists }: Files): string | undefined {
+  const named = paths.split(delimiter).filter((path) => path !== "");
+  return named.map((path) => resolve(path)).find((path) => exists(path));
 }

@@ -13,14 +13,15 @@ export function codecFor(caller: Speaker, codec: Codec | undefined): Codec | und
 
 /** What a caller sent. @throws ServiceError INVALID, TOO_LARGE */
 export function decodeFrom(caller: Speaker, { content, body }: Content, codec: Codec | undefined): unknown {
-  // From a broker, nobody says which: it is the one that the service had.
+  // From a broker it has been compared before.
   if (content === contentType.coded && caller.codec !== undefined && caller.codec !== codec?.name)
     throw otherCodec(caller.codec, codec);
   return decodeArgument(content, body, codec);
 }
 
-function otherCodec(theirs: string, codec: Codec | undefined): ServiceError {
+/** @param theirs undefined: of one who did not say. */
+export function otherCodec(theirs: string | undefined, codec: Codec | undefined): ServiceError {
   const ours = codec === undefined ? "JSON and bytes" : `JSON, bytes and codec ${codec.name}`;
-  const message = `body: expected ${ours}, got one of codec ${theirs}; give service and client the same contract`;
+  const message = `body: expected ${ours}, got one of codec ${theirs ?? "?"}; give service and client the same contract`;
   return new ServiceError("INVALID", message);
 }

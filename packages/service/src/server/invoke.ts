@@ -3,7 +3,7 @@ import { asError, type Clock, WherryError } from "@wherry/core";
 import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, errorMessageCharactersMax } from "../limits.ts";
-import { type Codec, type Content, decodeArgument, encodeContent } from "../protocol/content.ts";
+import { type Codec, type Content, encodeContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
 import type { Authorize, Method, RequestContext, Service } from "../service.ts";
@@ -86,8 +86,9 @@ function authorized(authorize: Authorize | undefined, run: (job: RequestJob) => 
  * either, whoever calls. Middleware may change a body before it is checked: then only the delivery can tell.
  * @throws ServiceError INVALID, as a rejection
  */
-export async function checkStored({ use }: Service, { method, content, body }: RequestJob): Promise<void> {
-  const value = decodeArgument(content, body);
+export async function checkStored({ use, codec }: Service, job: RequestJob): Promise<void> {
+  const { method, caller } = job;
+  const value = decodeFrom(caller, job, codec);
   if (use.length === 0 && method.input !== undefined) await validate(method.input, value, "body");
 }
 

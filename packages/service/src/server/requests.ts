@@ -2,7 +2,6 @@
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
 import { bodiesBytesMax } from "../limits.ts";
-import { contentType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
@@ -84,10 +83,6 @@ export class Requests {
   #store(job: RequestJob, room: boolean): RequestJob | undefined {
     job.state = "running";
     const { store, state } = this.#server;
-    if (job.content === contentType.coded) {
-      this.refuse(job, isCoded());
-      return undefined;
-    }
     if (store === undefined || state === "ended" || !room || !this.#mayStore(job)) {
       this.refuse(job, store === undefined || state === "ended" ? refusal() : this.#brokerIsSlow());
       return undefined;
@@ -104,8 +99,8 @@ export class Requests {
     stored.finally(ended).then(
       (receipt) => this.#reply(job, encodeContent(receipt)),
       (error: unknown) => {
-        // Maybe stored is no answer: who has a key may send it again.
-        if (ServiceError.is(error) && error.fate === "maybe-executed") this.refuse(job, error);
+        // Not stored, or maybe, is no answer: the client may send it again, in the second case if it has a key.
+        if (ServiceError.is(error) && error.fate !== "answered") this.refuse(job, error);
         else this.#fail(job, error);
       },
     );
@@ -226,9 +221,4 @@ export function noTopic(service: Service, name: string): ServiceError {
   const known = [...service.topics.keys()].slice(0, 20).join(", ");
   const message = `service ${service.name} has no topic ${JSON.stringify(name)}; it has ${known || "none"}`;
   return new ServiceError("NOT_FOUND", message);
-}
-
-/** Whoever takes it from the broker may be of another version of the service, with another codec. */
-function isCoded(): ServiceError {
-  return new ServiceError("INVALID", "body: expected JSON or bytes for a durable method, got one of a codec");
 }

@@ -113,7 +113,7 @@ async function consumeDurable(server: Server, { broker, namespace: given }: Serv
     import("../durable/source.ts"),
     import("../durable/namespace.ts"),
   ]);
-  const namespace = given ?? ownNamespace(process.env);
+  const namespace = given ?? ownNamespace(process.env) ?? "default";
   await new DurableSource(server, { broker, namespace, random: new SystemRandom() }).start();
 }
 

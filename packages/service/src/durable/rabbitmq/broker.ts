@@ -100,9 +100,8 @@ class RabbitBroker implements Broker {
   }
 
   #copy(name: string, message: Message, more: Texts): Promise<void> {
-    const { messageId } = message.properties;
     const headers = { ...keptOf(names.headersOf(message)), ...more };
-    return this.#link.publish(name, String(messageId), message.content, headers);
+    return this.#link.publish(name, String(message.properties.messageId), message.content, headers);
   }
 
   async depth(queue: string): Promise<Depth> {
