@@ -55,6 +55,7 @@ export interface MethodContract {
   readonly stream?: StreamKind;
   /** Of a stream: it never ends by itself; see `OutDefinition`. */
   readonly endless?: boolean;
+  readonly resumable?: boolean;
   readonly http?: HttpRoutes;
 }
 

@@ -226,6 +226,8 @@ export interface Method extends Required<Pick<MethodDefinition, "trust" | "idemp
   readonly stream: StreamKind | undefined;
   /** Of a stream: it never ends by itself. */
   readonly endless: boolean;
+  /** Of a stream `out`: it can go on where another one broke off. */
+  readonly resumable: boolean;
   /** A stream's gets a `StreamContext`. */
   readonly handler: (body: unknown, context: RequestContext) => unknown;
   readonly input: Schema | undefined;
@@ -447,11 +449,14 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
     check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);
   }
+  const resumable = (stream !== undefined && definition.resumable) ?? false;
+  check(!resumable || stream === "out", `methods.${name}.resumable`, "a stream `out`", stream);
   const durable = toDurable(name, definition.durable ?? false);
   return {
     name,
     stream,
     endless: stream !== undefined && (definition.endless ?? false),
+    resumable,
     handler: definition.handler as Method["handler"],
     input: definition.input,
     output: definition.output,

@@ -47,8 +47,14 @@ export async function openStream(
       ? await incomingOf(request, match, query, share, () => exchange.proceed())
       : itemsOf(exchange, method, query);
   if (exchange.isOver) return;
-  const writer = events ? new EventWriter(exchange, server.clock) : new LineWriter(exchange);
-  new HttpStream(server, exchange, method, writer, share).run(opening);
+  const after = method.resumable ? placeOf(request.headers["last-event-id"]) : 0;
+  const writer = events ? new EventWriter(exchange, server.clock, after) : new LineWriter(exchange);
+  new HttpStream(server, exchange, method, writer, share).run({ ...opening, after });
+}
+
+/** The last item that its client got, of a stream that broke off; 0 for what is no place. */
+function placeOf(id: string | string[] | undefined): number {
+  return typeof id === "string" && /^\d{1,15}$/.test(id) ? Number(id) : 0;
 }
 
 function itemsOf(exchange: Exchange, method: Method, query: string): Incoming {

@@ -81,9 +81,12 @@ export class EventWriter implements ItemWriter {
   isOpen = false;
   readonly #exchange: Exchange;
   readonly #clock: Clock;
+  readonly #after: number;
   #beat: Timer | undefined;
 
-  constructor(exchange: Exchange, clock: Clock) {
+  /** @param after items that the client has got before: places go on from there */
+  constructor(exchange: Exchange, clock: Clock, after = 0) {
+    this.#after = after;
     this.#exchange = exchange;
     this.#clock = clock;
   }
@@ -113,7 +116,7 @@ export class EventWriter implements ItemWriter {
   }
 
   item(place: number, content: Content, taken: () => void): void {
-    this.event(named("item", content), String(place), jsonOf(content), taken);
+    this.event(named("item", content), String(this.#after + place), jsonOf(content), taken);
   }
 
   message(id: string, content: Content, taken: () => void): void {

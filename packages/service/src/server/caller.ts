@@ -51,6 +51,8 @@ export interface Incoming {
   readonly body: Uint8Array | undefined;
   /** Milliseconds that the caller waits; a request that was not started by then is not started at all. `Infinity`, of a stream: for ever. */
   readonly withinMs: number;
+  /** Of a stream that is opened again: items that the caller has got. Absent: none. */
+  readonly after?: number;
 }
 
 /** What brings requests in besides the messaging socket; it lives and leaves with its server. */

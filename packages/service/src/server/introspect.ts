@@ -20,6 +20,7 @@ export interface SchemaDescription {
 export interface MethodDescription extends Pick<Method, "trust" | "idempotent" | "keyed"> {
   readonly stream?: StreamKind;
   readonly endless?: boolean;
+  readonly resumable?: boolean;
   readonly input?: SchemaDescription;
   readonly output?: SchemaDescription;
 }
@@ -82,9 +83,18 @@ export function describe(server: Server): ServiceDescription {
   };
 }
 
-function describeMethod({ stream, endless, trust, idempotent, keyed, input, output }: Method): MethodDescription {
+function describeMethod({
+  stream,
+  endless,
+  resumable,
+  trust,
+  idempotent,
+  keyed,
+  input,
+  output,
+}: Method): MethodDescription {
   return {
-    ...(stream === undefined ? {} : { stream, endless }),
+    ...(stream === undefined ? {} : { stream, endless, ...(resumable ? { resumable } : {}) }),
     ...{ trust, idempotent, keyed },
     ...(input === undefined ? {} : { input: describeSchema(input, "input") }),
     ...(output === undefined ? {} : { output: describeSchema(output, "output") }),

@@ -185,6 +185,7 @@ export function isEchoOf(reason: Error, thrown: unknown): boolean {
 export class StreamJobContext extends JobContext implements StreamContext {
   /** By the stream, whose answer must say so: of two timers the handler's might come first, and what it returns then be the answer. */
   protected override readonly timedElsewhere: boolean = true;
+  after = 0;
   #leaving: AbortController | undefined;
   #left = false;
 

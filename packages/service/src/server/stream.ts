@@ -60,6 +60,7 @@ export class ServerStream {
       ...{ callerTrace: trace, traceState },
     };
     this.context = new StreamJobContext(facts, this.startedMs + withinMs, server);
+    this.context.after = opening.after ?? 0;
     this.#window = new SendWindow(caller.outflow);
     if (method.stream !== "out") this.#inbox = this.#reader(method);
     if (withinMs !== Number.POSITIVE_INFINITY)

@@ -10,6 +10,11 @@ export type StreamKind = "out" | "in" | "both";
 export interface StreamContext<Errors extends ErrorContracts = ErrorContracts> extends RequestContext<Errors> {
   /** Aborts when the service is leaving: a stream that ends by itself then gives its client time to go elsewhere. */
   readonly leaving: AbortSignal;
+  /**
+   * Items that its client has got already, of a stream that broke off, by its own word: the id that an `EventSource` brings when it comes
+   * again. Always 0 unless the method is `resumable`.
+   */
+  readonly after: number;
 }
 
 /** What a generator function returns; its return value is the stream's reply. */
@@ -21,6 +26,11 @@ interface StreamPromises extends Omit<MethodPromises, "durable"> {
    * at another pod. Without it, the service waits for its end up to the drain's deadline. Default false.
    */
   readonly endless?: boolean;
+  /**
+   * Of `out`, over HTTP: it can go on where another one broke off, also at another pod. `context.after` says how many items its client has;
+   * the first that it then yields is the next. Default false: it begins anew.
+   */
+  readonly resumable?: boolean;
 }
 
 /** One argument in, items out. `Sent` and `Got`: as callers see them; see `MethodDefinition`. */
