@@ -12,6 +12,7 @@ const pages = [
   "docs/guides/logging.md",
   "docs/guides/calling.md",
   "docs/guides/composing.md",
+  "docs/guides/configuration.md",
   "docs/guides/keyed-calls.md",
   "docs/guides/durable-calls.md",
   "docs/guides/encryption.md",

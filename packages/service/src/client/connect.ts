@@ -18,6 +18,7 @@ import { type Discovery, fixedTargets, startingAfter } from "./discovery.ts";
 import { dnsTargets } from "./dns.ts";
 import { type Cluster, watchEndpointSlices } from "./endpoint-slices.ts";
 import type { ClientSocket } from "./endpoint.ts";
+import { trackClient } from "./open-clients.ts";
 import { check } from "./policy.ts";
 import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts";
 import { ServiceError } from "../errors.ts";
@@ -86,7 +87,8 @@ export function connectOver(
     ...{ socket, clock, random, log },
   });
   const durable = durableOf(of, { ...options, clock, random, log });
-  return clientOf(core, durable, sendOf(core, durable, of, options));
+  const closed = trackClient(service, () => core.counters);
+  return clientOf(core, durable, sendOf(core, durable, of, options), closed);
 }
 
 /** The calls that go to a broker: those of the methods that the contract, or the caller, says are durable. */
@@ -208,9 +210,10 @@ async function clusterOf(options: ConnectOptions, ofName: string | undefined): P
 }
 
 /** `client.echo(body)` for every method name; the client's own members win. */
-function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Send): object {
+function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Send, closed: () => void): object {
   const close = async (): Promise<void> => {
     await Promise.all([core.close(), durable?.close()]);
+    closed();
   };
   const base: Record<PropertyKey, unknown> = {
     call: send,

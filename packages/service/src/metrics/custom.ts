@@ -5,7 +5,7 @@ import { WherryError } from "@wherry/core";
 import { metricSeriesMax } from "../limits.ts";
 import { log } from "../process/process-log.ts";
 import { durationBuckets } from "./request-metrics.ts";
-import { MetricsText } from "./text.ts";
+import { MetricsText, overflowLabel } from "./text.ts";
 
 /** The labels of a metric; every one that was declared, at each call. */
 export type Labels<L extends string> = Readonly<Record<L, string | number | boolean>>;
@@ -51,7 +51,6 @@ interface Series {
 type Kind = "counter" | "gauge" | "histogram";
 
 const registry = new Map<string, Metric>();
-const overflowLabel = "(other)";
 
 class Metric {
   readonly definition: string;

@@ -5,6 +5,7 @@ import type { HealthState } from "../server/health.ts";
 import type { Server } from "../server/server.ts";
 import type { Streams } from "../server/streams.ts";
 import type { Topics } from "../server/topics.ts";
+import { clientMetrics } from "./clients.ts";
 import { customMetrics } from "./custom.ts";
 import { durationBuckets } from "./request-metrics.ts";
 import { mergedMetrics, MetricsText } from "./text.ts";
@@ -27,6 +28,7 @@ export async function exposition(servers: readonly Server[], facts: ProcessFacts
   );
   return (
     (servers.length === 1 ? (pages[0] ?? "") : mergedMetrics(pages)) +
+    clientMetrics() +
     factMetrics(facts) +
     customMetrics() +
     (await (

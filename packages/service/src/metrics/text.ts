@@ -2,6 +2,9 @@
 
 export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
+/** The label of all that is beyond the limit of series. */
+export const overflowLabel = "(other)";
+
 export class MetricsText {
   readonly #lines: string[] = [];
   /** Of every line. */
