@@ -1,0 +1,250 @@
+// Clients that do a pod harm without saying anything wrong: who connects and never goes on, by the hundred and by the thousand, who opens
+// all that may be opened, who writes a byte now and then. A real pod, real sockets and real time; meanwhile another client calls, and
+// must notice nothing.
+import { connect as connectTcp, type Socket } from "node:net";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { connect } from "../client/connect.ts";
+import type { Client, ConnectOptions } from "../client/types.ts";
+import { curveKeyPair } from "../curve/index.ts";
+import { messageType } from "../protocol/codes.ts";
+import { encode } from "../protocol/frames.ts";
+import { startChild, stopChildren } from "../testing/child.ts";
+
+const program = `
+  import { method, run, service, unchecked } from "@wherry/service";
+  await run(service("target", {
+    streamsMax: 20,
+    topics: { news: unchecked() },
+    methods: {
+      echo: { http: "POST /echo", handler: (body) => body },
+      rss: () => { globalThis.gc?.(); return process.memoryUsage.rss(); },
+      hang: method({ stream: "out", async *handler(_, { signal }) { yield 1; await new Promise((resolve) => signal.addEventListener("abort", resolve)); } }),
+    },
+  }), { http: { port: 0 } });`;
+
+const folder = mkdtempSync(join(tmpdir(), "wherry-attack-"));
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  await stopChildren();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Pod {
+  readonly pid: number;
+  readonly endpoint: string;
+  readonly port: number;
+  readonly httpPort: number;
+  /** Its `wherry_peer_drops_total` for this reason. */
+  drops(reason: string): Promise<number>;
+  /** Files and sockets that it has open. */
+  files(): number;
+}
+
+async function pod(args: readonly string[] = []): Promise<Pod> {
+  const child = startChild({ program, args: ["--port", "0", "--admin-port", "0", ...args] });
+  const { endpoint, admin } = await child.listening;
+  const http = child.records.map((record) => record["http"]).find((url) => typeof url === "string");
+  const pid = child.process.pid ?? 0;
+  const drops = async (reason: string): Promise<number> => {
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    return Number(new RegExp(`wherry_peer_drops_total\\{[^}]*reason="${reason}"[^}]*\\} (\\d+)`).exec(text)?.[1] ?? 0);
+  };
+  const files = (): number => readdirSync(`/proc/${pid}/fd`).length;
+  const ports = { port: Number(new URL(endpoint).port), httpPort: Number(new URL(String(http)).port) };
+  return { pid, endpoint, ...ports, drops, files };
+}
+
+function clientOf({ endpoint }: Pod, options: ConnectOptions = {}): Client {
+  const client = connect("target", { endpoints: [endpoint], deadlineMs: 20_000, ...options } as never) as Client;
+  closing.push(() => client.close());
+  return client;
+}
+
+/** Calls one after the other until it is told to stop; each is answered. */
+function calling(client: Client): { stop(): Promise<number> } {
+  const stopped = new AbortController();
+  const done = (async () => {
+    let answered = 0;
+    while (!stopped.signal.aborted) expect(await client.call("echo", answered++)).toBe(answered - 1);
+    return answered;
+  })();
+  done.catch(() => undefined);
+  return {
+    stop: () => {
+      stopped.abort();
+      return done;
+    },
+  };
+}
+
+async function tcp(port: number, first?: Uint8Array | string): Promise<Socket> {
+  const socket = connectTcp({ port, host: "127.0.0.1" }).on("error", () => undefined);
+  closing.push(() => socket.destroy());
+  await once(socket, "connect");
+  if (first !== undefined) socket.write(first);
+  socket.resume();
+  return socket;
+}
+
+const closed = (socket: Socket): Promise<unknown> => (socket.closed ? Promise.resolve() : once(socket, "close"));
+
+/** ZMTP's greeting, of a client that encrypts, or not (RFC 23). */
+function greeting(mechanism: "NULL" | "CURVE"): Buffer {
+  const bytes = Buffer.alloc(64);
+  bytes[0] = 0xff;
+  bytes[9] = 0x7f;
+  bytes[10] = 3;
+  bytes.write(mechanism, 12, "latin1");
+  return bytes;
+}
+
+/** READY of a DEALER, with NULL. */
+const ready = Buffer.concat([
+  Buffer.from([4, 28, 5]),
+  Buffer.from("READY"),
+  Buffer.from([11]),
+  Buffer.from("Socket-Type"),
+  Buffer.from([0, 0, 0, 6]),
+  Buffer.from("DEALER"),
+]);
+/** A message of the request protocol, of a header alone. */
+const frame = ([bytes = Buffer.alloc(0)]: readonly Buffer[]): Buffer =>
+  Buffer.concat([Buffer.from([0, bytes.length]), bytes]);
+
+describe("who never goes on", () => {
+  test("in the handshake is cut off in time, wherever he stops, and keeps nobody out", async () => {
+    const [server, alice] = [curveKeyPair(), curveKeyPair()];
+    const secret = join(folder, "server.secret");
+    writeFileSync(secret, server.secretKey);
+    const target = await pod(["--curve-secret-key-file", secret, "--curve-allow", alice.publicKey]);
+    const curve = { serverKey: server.publicKey, secretKey: alice.secretKey };
+    const calls = calling(clientOf(target, { curve }));
+    const half = [
+      undefined,
+      Buffer.from([0xff]),
+      greeting("CURVE"),
+      Buffer.concat([greeting("CURVE"), Buffer.from([4, 200, 5, 72])]),
+    ];
+    const stuck = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => tcp(target.port, half[index % half.length])),
+    );
+    await Promise.all(stuck.map(closed));
+    expect(await calls.stop()).toBeGreaterThan(0);
+    expect(await target.drops("handshake-timeout")).toBe(200);
+  }, 60_000);
+
+  test("writes a byte of his HTTP request now and then is cut off all the same, and others are served", async () => {
+    const target = await pod();
+    const head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Slow: ";
+    const slow = await Promise.all(Array.from({ length: 100 }, () => tcp(target.httpPort, head)));
+    const drip = setInterval(() => {
+      for (const socket of slow) socket.write("a");
+    }, 200);
+    closing.push(() => clearInterval(drip));
+    let gone = 0;
+    for (const socket of slow) void closed(socket).then(() => gone++);
+    const url = `http://127.0.0.1:${target.httpPort}/echo`;
+    let served = 0;
+    while (gone < slow.length) {
+      const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: "1" });
+      expect(await answer.json()).toBe(1);
+      served++;
+    }
+    expect(served).toBeGreaterThan(0);
+  }, 60_000);
+});
+
+test("thousands who connect and leave at once cost no call, and leave nothing behind", async () => {
+  const target = await pod();
+  const client = clientOf(target);
+  await client.call("echo", "first");
+  const before = { files: target.files(), rss: Number(await client.call("rss")) };
+  const calls = calling(client);
+  const hello = encode(messageType.hello, { texts: ["storm"] });
+  const whole = Buffer.concat([greeting("NULL"), ready, frame(hello)]);
+  const startMs = performance.now();
+  const total = 5000;
+  let left = total;
+  const one = async (index: number): Promise<void> => {
+    const socket = connectTcp({ port: target.port, host: "127.0.0.1" }).on("error", () => undefined);
+    await once(socket, "connect");
+    // Some say nothing, some half a greeting, some all that a client says; some leave in order, some do not.
+    if (index % 4 > 0) socket.write(index % 4 === 1 ? whole.subarray(0, 10) : whole);
+    if (index % 2 === 0) socket.destroy();
+    else socket.resetAndDestroy();
+    await closed(socket);
+  };
+  await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      while (left > 0) await one(left--);
+    }),
+  );
+  const rate = Math.round((total / (performance.now() - startMs)) * 1000);
+  expect(await calls.stop()).toBeGreaterThan(0);
+  await expect.poll(() => target.files(), { timeout: 20_000 }).toBeLessThanOrEqual(before.files + 10);
+  const grown = Number(await client.call("rss")) - before.rss;
+  expect(grown, `at ${rate} connections a second`).toBeLessThan(96 * 1024 * 1024);
+}, 60_000);
+
+describe("who opens all that there is", () => {
+  test("of streams gets what the service has, the rest is BUSY; calls of others go on, and so do streams when he leaves", async () => {
+    const target = await pod();
+    const other = clientOf(target);
+    const calls = calling(other);
+    const greedy = connect("target", { endpoints: [target.endpoint], deadlineMs: 500 }) as Client;
+    const streams = Array.from({ length: 2000 }, () => greedy.stream("hang"));
+    const results = streams.map(({ result }) =>
+      result.then(
+        () => "ended",
+        (error: unknown) => String(error),
+      ),
+    );
+    const refused = (
+      await Promise.all(
+        streams.map((stream) =>
+          Promise.race([stream.next(), stream.result]).then(
+            () => "taken",
+            () => "refused",
+          ),
+        ),
+      )
+    ).filter((fate) => fate === "refused");
+    expect(refused).toHaveLength(1980);
+    await expect(Promise.race([clientOf(target, { deadlineMs: 300 }).stream("hang").next()])).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+    });
+    expect(await calls.stop()).toBeGreaterThan(0);
+    await greedy.close();
+    await Promise.all(results);
+    const late = other.stream("hang");
+    expect(await late.next()).toEqual({ done: false, value: 1 });
+    late.cancel();
+  }, 60_000);
+
+  test("subscribes again and again, or asks for more topics than there are, costs one place, and no memory", async () => {
+    const target = await pod();
+    const client = clientOf(target);
+    const before = Number(await client.call("rss"));
+    const socket = await tcp(
+      target.port,
+      Buffer.concat([greeting("NULL"), ready, frame(encode(messageType.hello, { texts: ["greedy"] }))]),
+    );
+    for (let round = 0; round < 200; round++) {
+      const many = Array.from({ length: 500 }, (_, index) => {
+        const id = 0x80000000 + round * 500 + index;
+        const texts = [index % 2 === 0 ? "news" : `topic-${id}`];
+        return frame(encode(messageType.subscribe, { id, texts }));
+      });
+      if (!socket.write(Buffer.concat(many))) await Promise.race([once(socket, "drain"), closed(socket)]);
+    }
+    type Stats = { readonly topics: { readonly news: { readonly subscribers: number } } };
+    const stats = (await client.call("$stats")) as Stats;
+    expect(stats.topics.news.subscribers).toBe(1);
+    expect(Number(await client.call("rss")) - before).toBeLessThan(128 * 1024 * 1024);
+  }, 60_000);
+});
