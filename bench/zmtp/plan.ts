@@ -90,11 +90,13 @@ export const fullPlan: Plan = {
     { kind: "echo", bytes: MiB, outstanding: [1, 10] },
     { kind: "busy-poll-echo", bytes: 64, outstanding: [1, 10, 100] },
     { kind: "busy-poll-echo", bytes: KiB, outstanding: [1, 10, 100] },
+    { kind: "recycle-echo", bytes: 64 * KiB, outstanding: [1, 10, 100] },
     { kind: "recycle-echo", bytes: MiB, outstanding: [1, 10] },
     { kind: "curve-echo", bytes: 64, outstanding: [100] },
     ...(["pubsub", "pushpull"] as const).flatMap((kind) =>
       [64, KiB, 64 * KiB, MiB].map((bytes) => ({ kind, bytes, outstanding: stream })),
     ),
+    { kind: "recycle-pushpull", bytes: 64 * KiB, outstanding: stream },
     { kind: "recycle-pushpull", bytes: MiB, outstanding: stream },
   ],
   runs: 5,

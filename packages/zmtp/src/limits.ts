@@ -42,7 +42,7 @@ export const limits = {
   /** What one read from the network takes at most: the buffer that all sockets share for it. */
   readBufferBytes: 65_536, // 64 KiB
   /** Bodies from this size on are read straight to their place, by reads of their own; of smaller ones a copy costs no more than a read. */
-  placedBytesMin: 131_072, // 128 KiB
+  placedBytesMin: 32_768, // 32 KiB
   /** `busyPollUs`: what polling in vain costs at a time, at most. */
   busyPollUsMax: 10_000,
   /** Polling rests for so long when it was in vain, twice as long each time, up to the second. */

@@ -137,12 +137,12 @@ describe("between sockets", () => {
     upstream.connect(await entry.bind("tcp://127.0.0.1:*"));
     here.connect(await there.bind("inproc://recycled"));
     await Promise.all([upstream.writable(), here.writable()]);
-    upstream.send(Buffer.alloc(size, 9));
+    upstream.send(Buffer.alloc(1_000_000, 9));
     const message = await entry.receive();
     expect(here.send(message)).toBe("sent");
     recycle(message);
     const [body] = await there.receive();
-    expect(body?.length).toBe(size);
+    expect(body?.length).toBe(1_000_000);
     expect(body?.every((byte) => byte === 9)).toBe(true);
   });
 });

@@ -29,7 +29,7 @@ export function largeBody(bytes: number): Buffer {
 /**
  * Gives the memory of received frames back, for the next large bodies of whatever socket. The frames and all views of their memory are empty from then on;
  * what was sent on before is written first. For those who pass on or work through bodies of a megabyte: see the package's README for what it saves.
- * Frames of less than 128 KiB, and what did not come from the network, are left alone.
+ * Frames of less than 32 KiB, and what did not come from the network, are left alone.
  * @param message as received, once nobody needs it any more; do not send it anew.
  * @example
  * socket.onMessages((messages) => {
