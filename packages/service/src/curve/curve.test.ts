@@ -192,6 +192,26 @@ describe("an encrypted service", () => {
       .toBe("UNAVAILABLE");
   });
 
+  test("a function that is slow to decide about one client holds up no decision about another", async () => {
+    let bobMay = true;
+    let asked = 0;
+    // At first she may come in; whether she may stay is never said.
+    const allow = (key: string): boolean | Promise<boolean> =>
+      key === bob.publicKey ? bobMay : asked++ === 0 || new Promise<boolean>(() => undefined);
+    const endpoint = await serving({ curve: { secretKeyFile: fileWith(server.secretKey), allow } });
+    const client = ({ secretKey }: { secretKey: string }): Client<typeof who> =>
+      clientOf(endpoint, { curve: { serverKey: server.publicKey, secretKey }, deadlineMs: 1000 });
+    const [asAlice, asBob] = [client(alice), client(bob)];
+    await Promise.all([asAlice.am(), asBob.am()]);
+    await expect.poll(() => asked, { timeout: 10_000 }).toBe(2);
+    bobMay = false;
+    await expect
+      .poll(() => asBob.am().catch((error: unknown) => (error as ServiceError).code), { timeout: 10_000 })
+      .toBe("UNAVAILABLE");
+    expect(await asAlice.am()).toBe(alice.publicKey);
+    expect(asked).toBe(2);
+  });
+
   test("takes its keys from flags, as a process; one flag without the other is refused", async () => {
     const ports = ["--port", "0", "--admin-port", "0"];
     const flags = ["--curve-secret-key-file", fileWith(server.secretKey), "--curve-allow", fileWith(alice.publicKey)];

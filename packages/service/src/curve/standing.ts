@@ -17,7 +17,8 @@ export interface StandingOptions {
 export class StandingConnections {
   readonly #options: StandingOptions;
   #timer: Timer | undefined;
-  #looking = false;
+  /** Keys that are being asked about: one whose answer takes long holds up no other. */
+  readonly #asked: Set<string> = new Set();
   #failure = "";
   #stopped = false;
 
@@ -32,29 +33,25 @@ export class StandingConnections {
   }
 
   #lookLater(): void {
-    if (this.#stopped || this.#looking || this.#timer !== undefined) return;
-    this.#timer = this.#options.clock.timer(standingKeysLookMs, () => void this.#look(), { background: true });
+    if (this.#stopped || this.#timer !== undefined) return;
+    this.#timer = this.#options.clock.timer(standingKeysLookMs, () => this.#look(), { background: true });
   }
 
-  async #look(): Promise<void> {
+  #look(): void {
     this.#timer = undefined;
-    this.#looking = true;
-    const owners = new Map<string, Peer[]>();
-    for (const peer of this.#options.socket.peers.values()) {
-      const { userId = "" } = peer;
-      owners.set(userId, [...(owners.get(userId) ?? []), peer]);
-    }
-    await Promise.all([...owners].map(([key, peers]) => this.#check(key, peers)));
-    this.#looking = false;
-    if (this.#options.socket.peers.size > 0) this.#lookLater();
+    const keys = new Set([...this.#options.socket.peers.values()].map(({ userId = "" }) => userId));
+    for (const key of keys) if (!this.#asked.has(key)) void this.#check(key);
+    if (keys.size > 0) this.#lookLater();
   }
 
-  async #check(key: string, peers: readonly Peer[]): Promise<void> {
-    const { allows, log, revoke } = this.#options;
+  async #check(key: string): Promise<void> {
+    const { allows, log, revoke, socket } = this.#options;
+    this.#asked.add(key);
     try {
       const isAllowed = await allows(key);
       this.#failure = "";
       if (isAllowed || this.#stopped) return;
+      const peers = [...socket.peers.values()].filter(({ userId }) => userId === key);
       log.info({ key, connections: peers.length }, "a key was taken away: the connections of its owner end");
       for (const peer of peers) revoke(peer);
     } catch (error) {
@@ -63,6 +60,8 @@ export class StandingConnections {
       if (message !== this.#failure)
         log.warn({ problem: message }, "whether a client may stay could not be decided: it stays");
       this.#failure = message;
+    } finally {
+      this.#asked.delete(key);
     }
   }
 }
