@@ -83,6 +83,33 @@ test("log and metrics say which service it was", async () => {
   expect(all).toMatch(/^wherry_requests_total\{service="stock",method="count",code="OK"\} [1-9]/m);
 });
 
+test("the dashboard shows all services, their pods and what their methods have done, and leads to each one's page", async () => {
+  const dashboard = session.wherry(["dashboard"]);
+  const [, url = ""] = await dashboard.until(/^(http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/)$/m);
+  interface Shown {
+    readonly name: string;
+    readonly explorer?: string;
+    readonly methods: readonly { readonly name: string; readonly calls: number; readonly failed: number }[];
+    readonly pods: readonly { readonly name: string; readonly ready: boolean; readonly state: string }[];
+  }
+  const shown = async (name: string): Promise<Shown | undefined> =>
+    ((await (await fetch(`${url}figures`)).json()) as { services: Shown[] }).services.find((one) => one.name === name);
+  expect(await session.run("call", "shop", "none")).toMatchObject({ code: 1 });
+  const calls = async (name: string): Promise<unknown> => (await shown(name))?.methods[0];
+  await expect.poll(() => calls("shop"), { timeout: 10_000 }).toMatchObject({ name: "buy", calls: 1, failed: 0 });
+  expect(await calls("stock")).toMatchObject({ name: "count", failed: 0 });
+  const stock = await shown("stock");
+  expect(stock?.pods).toMatchObject([
+    { ready: true, state: "ready" },
+    { ready: true, state: "ready" },
+  ]);
+  const page = await fetch(stock?.explorer ?? "");
+  expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+  expect((await shown("shop"))?.explorer).toBeUndefined();
+  expect(await dashboard.stop("SIGINT")).toMatchObject({ code: 0 });
+  await expect(fetch(url)).rejects.toThrow();
+});
+
 test("an edited program rolls out as one, and both are answered by the new one", { timeout: 60_000 }, async () => {
   write(3);
   const { code, stdout, stderr } = await up();

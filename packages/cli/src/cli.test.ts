@@ -42,6 +42,7 @@ describe("help", () => {
     "list",
     "call",
     "describe",
+    "dashboard",
     "repl",
     "dead-letters",
     "keygen",

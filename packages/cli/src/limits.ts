@@ -46,6 +46,11 @@ export const cliLimits = {
   describedPodsShown: 10,
   /** Pods that are asked at once. */
   describedPodsMax: 200,
+  /** Services that the dashboard shows, and pods of each that it asks; how long an answer may take, and how long one look at all is good for. */
+  dashboardServicesMax: 100,
+  dashboardPodsMax: 50,
+  dashboardAnswerMs: 2_000,
+  dashboardFreshMs: 900,
   /** Dead letters that `wherry dead-letters` lists at most; without `--limit`, a tenth. */
   deadLettersListedMax: 1_000,
   /** A type's text; what is longer ends in `…`. --output json has it all. */

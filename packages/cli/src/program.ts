@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from "commander";
 import type { CallCommandOptions } from "./commands/call.ts";
 import type { DeadLettersOptions } from "./commands/dead-letters.ts";
+import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DescribeOptions } from "./commands/describe.ts";
 import type { DownOptions } from "./commands/down.ts";
 import type { InitOptions } from "./commands/init.ts";
@@ -200,6 +201,16 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     .action(async (service: string, options: DescribeOptions) => {
       const { describe } = await import("./commands/describe.ts");
       done(await describe(service, options, context));
+    });
+
+  command("dashboard", "a page with all services: pods, methods, rates, errors; until Ctrl-C", [
+    "wherry dashboard                prints its address, which nobody else can guess",
+    "wherry dashboard --port 8000    on a port of your choice",
+  ])
+    .option("--port <port>", "port of 127.0.0.1 (default: any free one)")
+    .action(async (options: DashboardOptions) => {
+      const { dashboard } = await import("./commands/dashboard.ts");
+      done(await dashboard(options, context));
     });
 
   encrypted(

@@ -20,7 +20,7 @@ const fields = {
 } as const;
 
 /** One of the services that a program runs. */
-export interface ServicePart {
+interface ServicePart {
   readonly name: string;
   readonly port: number;
   /** It serves HTTP as well. */

@@ -72,6 +72,7 @@ function suggestions({ calls, deployments, pods }: Summary): ((option: string) =
       (option) => `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`,
       look,
       (option) => `kubectl${option} scale deployment ${deployments[0] ?? called} --replicas=5`,
+      (option) => `dashboard${option}`,
     ];
   if (pods.length > 0) return [look, (option) => `logs${option} --follow`, (option) => `status${option}`];
   return [(option) => `up${option} --detach PATH`, look, (option) => `status${option}`];

@@ -1,9 +1,9 @@
 // The page of the HTTP port: it stands alone, its policy fits it, and it is not there when it is not wanted.
+import { policyOf } from "@wherry/core/page-policy";
 import { afterEach, expect, test } from "vitest";
 import { startChild, stopChildren } from "../testing/child.ts";
 import { serve } from "../server/serve.ts";
 import { service } from "../service.ts";
-import { policyOf } from "./pages.ts";
 import type { HttpOptions } from "./source.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -1,7 +1,7 @@
 // What the HTTP port serves of its own: the service's description for programs, and a page for people to try it with. Loaded when one
 // of them is first asked for. The page is one file without anything from elsewhere, and its policy allows nothing else.
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { policyOf } from "@wherry/core/page-policy";
 import type { Server } from "../server/server.ts";
 import { stats } from "../server/introspect.ts";
 import type { Exchange } from "./exchange.ts";
@@ -33,14 +33,4 @@ export class Pages {
       exchange.answer(200, { "content-type": "text/html; charset=utf-8", ...headers }, this.#page);
     }
   }
-}
-
-/** Its own style and script, by their hashes; requests to itself; nothing else, and in nobody's frame. */
-export function policyOf(page: string): string {
-  const hash = (tag: string): string => {
-    const text = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(page)?.[1] ?? "";
-    return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-  };
-  const own = `style-src ${hash("style")}; script-src ${hash("script")}; connect-src 'self'; img-src data:`;
-  return `default-src 'none'; ${own}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 }

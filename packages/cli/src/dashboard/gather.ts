@@ -1,0 +1,223 @@
+// What the dashboard shows: all services of a cluster with their pods, and of those of @wherry/service what their methods have done, asked
+// of the pods themselves. It keeps a client for each service while that is there; it changes nothing.
+import { asError, type Clock } from "@wherry/core";
+import { resources } from "@wherry/kube";
+import type { KubeClient } from "@wherry/kube/client";
+import type { Pod, Service, Stored } from "@wherry/kube/types";
+import {
+  type Client,
+  connect,
+  type ConnectOptions,
+  type ServiceDescription,
+  ServiceError,
+  type ServiceStats,
+} from "@wherry/service";
+import { cliLimits } from "../limits.ts";
+import { isPodReady } from "../up/readiness.ts";
+
+interface MethodFigures {
+  readonly name: string;
+  readonly calls: number;
+  readonly failed: number;
+  /** Of the slowest pod; the upper bound of a histogram's bucket, null above the last, absent before the first call. */
+  readonly p99Ms?: number | null;
+}
+
+interface PodFigures {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly restarts: number;
+  readonly address: string;
+  /** What it says itself: `ready`, `overloaded`, …; or why it says nothing. */
+  readonly state?: string;
+  readonly upSeconds?: number;
+  readonly queued?: number;
+  readonly running?: number;
+}
+
+export interface ServiceFigures {
+  readonly name: string;
+  readonly namespace: string;
+  /** Empty: it says none. */
+  readonly version: string;
+  readonly addresses: readonly string[];
+  /** Where its page to try it is, if it serves HTTP. */
+  readonly explorer?: string;
+  readonly methods: readonly MethodFigures[];
+  readonly pods: readonly PodFigures[];
+  /** Pods that are not listed. */
+  readonly morePods: number;
+}
+
+export interface Figures {
+  readonly cluster: string;
+  readonly atMs: number;
+  readonly services: readonly ServiceFigures[];
+  /** Services that are not listed. */
+  readonly moreServices: number;
+}
+
+export interface GathererOptions {
+  readonly cluster: string;
+  readonly kube: KubeClient;
+  readonly clock: Clock;
+  /** Of `connect`, for services that are encrypted. */
+  readonly security: (service: { readonly name: string; readonly namespace: string }) => Promise<ConnectOptions>;
+}
+
+export class Gatherer {
+  readonly #options: GathererOptions;
+  readonly #clients = new Map<string, Client>();
+  #last: { readonly atMs: number; readonly figures: Promise<Figures> } | undefined;
+
+  constructor(options: GathererOptions) {
+    this.#options = options;
+  }
+
+  /** Several pages that ask at once are one look. */
+  figures(): Promise<Figures> {
+    const nowMs = this.#options.clock.monotonic();
+    if (this.#last === undefined || nowMs - this.#last.atMs > cliLimits.dashboardFreshMs)
+      this.#last = { atMs: nowMs, figures: this.#look() };
+    return this.#last.figures;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+    this.#clients.clear();
+  }
+
+  async #look(): Promise<Figures> {
+    const { kube, cluster, clock } = this.#options;
+    const [services, pods] = await Promise.all([kube.list(resources.services), kube.list(resources.pods)]);
+    const known = services.items.filter(({ metadata }) => metadata.name !== "kubernetes");
+    const shown = known.slice(0, cliLimits.dashboardServicesMax);
+    await this.#forgetAllBut(shown);
+    const figures = await Promise.all(shown.map((service) => this.#of(service, podsOf(service, pods.items))));
+    return { cluster, atMs: clock.now(), services: figures, moreServices: known.length - shown.length };
+  }
+
+  async #of(service: Stored<Service>, pods: readonly Stored<Pod>[]): Promise<ServiceFigures> {
+    const { name, namespace = "default" } = service.metadata;
+    const shown = pods.slice(0, cliLimits.dashboardPodsMax);
+    const client = await this.#clientOf(service);
+    const [description, answers] = await Promise.all([descriptionOf(client), askAll(client, shown)]);
+    const explorer = explorerOf(service);
+    return {
+      ...{ name, namespace, addresses: addressesOf(service), version: description?.version ?? "" },
+      ...(explorer === undefined ? {} : { explorer }),
+      methods: methodsOf(Object.keys(description?.methods ?? {}), answers),
+      pods: shown.map((pod, index) => podFigures(pod, answers[index] ?? {})),
+      morePods: pods.length - shown.length,
+    };
+  }
+
+  /** None for a service that speaks another protocol, and why there is none for one that can't be talked to. */
+  async #clientOf({ metadata, spec }: Stored<Service>): Promise<Client | string | undefined> {
+    if (!(spec?.ports ?? []).some((port) => port.name === "messaging")) return undefined;
+    const { name, namespace = "default" } = metadata;
+    const key = `${namespace}/${name}`;
+    const known = this.#clients.get(key);
+    if (known !== undefined) return known;
+    const { kube, security } = this.#options;
+    let own: ConnectOptions;
+    try {
+      own = await security({ name, namespace });
+    } catch (error) {
+      return asError(error).message;
+    }
+    const common = { kube, namespace, deadlineMs: cliLimits.dashboardAnswerMs, subset: false as const };
+    const client = connect(name, { ...common, name: "wherry-dashboard", ...own });
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  async #forgetAllBut(services: readonly Stored<Service>[]): Promise<void> {
+    const there = new Set(services.map(({ metadata }) => `${metadata.namespace ?? "default"}/${metadata.name}`));
+    const gone = [...this.#clients].filter(([key]) => !there.has(key));
+    for (const [key] of gone) this.#clients.delete(key);
+    await Promise.all(gone.map(([, client]) => client.close()));
+  }
+}
+
+interface Answer {
+  readonly stats?: ServiceStats;
+  readonly why?: string;
+}
+
+async function askAll(client: Client | string | undefined, pods: readonly Stored<Pod>[]): Promise<readonly Answer[]> {
+  if (client === undefined) return [];
+  if (typeof client === "string") return pods.map(() => ({ why: client }));
+  return Promise.all(
+    pods.map(({ metadata: { name: to } }) =>
+      client.call("$stats", undefined, { to }).then(
+        (stats): Answer => ({ stats: stats as ServiceStats }),
+        (error: unknown): Answer => ({ why: codeOf(error) }),
+      ),
+    ),
+  );
+}
+
+/** Of any pod: while a new version rolls out, of either. */
+async function descriptionOf(client: Client | string | undefined): Promise<ServiceDescription | undefined> {
+  if (client === undefined || typeof client === "string") return undefined;
+  try {
+    return (await client.call("$describe")) as ServiceDescription;
+  } catch (error) {
+    // What is wrong, its pods say.
+    codeOf(error);
+    return undefined;
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (!ServiceError.is(error)) throw error;
+  return error.code;
+}
+
+function podsOf({ metadata, spec }: Stored<Service>, pods: readonly Stored<Pod>[]): Stored<Pod>[] {
+  const selector = Object.entries(spec?.selector ?? {});
+  if (selector.length === 0) return [];
+  return pods.filter(
+    (pod) =>
+      pod.metadata.namespace === metadata.namespace &&
+      selector.every(([key, value]) => pod.metadata.labels?.[key] === value),
+  );
+}
+
+/** All pods' together; those that nobody has called, too. */
+function methodsOf(names: readonly string[], answers: readonly Answer[]): MethodFigures[] {
+  const methods = new Map<string, { calls: number; failed: number; p99Ms?: number | null }>();
+  for (const name of names) methods.set(name, { calls: 0, failed: 0 });
+  for (const { stats } of answers)
+    for (const [name, { count, codes, p99Ms }] of Object.entries(stats?.methods ?? {})) {
+      const sum = methods.get(name) ?? { calls: 0, failed: 0 };
+      sum.calls += count;
+      sum.failed += count - (codes["OK"] ?? 0);
+      if (p99Ms !== undefined)
+        sum.p99Ms = p99Ms === null || sum.p99Ms === null ? null : Math.max(sum.p99Ms ?? 0, p99Ms);
+      methods.set(name, sum);
+    }
+  return [...methods].map(([name, figures]) => ({ name, ...figures })).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function podFigures(pod: Stored<Pod>, { stats, why }: Answer): PodFigures {
+  const restarts = (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+  const { name } = pod.metadata;
+  const common = { name, ready: isPodReady(pod), restarts, address: pod.status?.podIP ?? "" };
+  if (stats === undefined) return { ...common, ...(why === undefined ? {} : { state: `no answer: ${why}` }) };
+  const { state, uptimeMs, queued, running } = stats;
+  return { ...common, state, upSeconds: Math.round(uptimeMs / 1000), queued, running };
+}
+
+const isIp = (ip: string | undefined): ip is string => ip !== undefined && ip !== "" && ip !== "None";
+
+function addressesOf({ spec }: Stored<Service>): string[] {
+  const ip = spec?.clusterIP;
+  return isIp(ip) ? (spec?.ports ?? []).map(({ port }) => `${ip}:${port}`) : [];
+}
+
+function explorerOf({ spec }: Stored<Service>): string | undefined {
+  const port = (spec?.ports ?? []).find(({ name }) => name === "http")?.port;
+  return port === undefined || !isIp(spec?.clusterIP) ? undefined : `http://${spec.clusterIP}:${port}/`;
+}
