@@ -9,6 +9,8 @@ export class IdTable<T extends object | string | number> {
   #ids: Uint32Array = new Uint32Array(0);
   #values: (T | undefined)[] = [];
   #size = 0;
+  /** Takes a number's spread bits to its place. */
+  #shift = 32;
 
   get size(): number {
     return this.#size;
@@ -55,12 +57,17 @@ export class IdTable<T extends object | string | number> {
     this.#size = 0;
   }
 
-  /** Where it is, or where it would be put: sequential numbers lie side by side. */
+  /** Where it is, or where it would be put. */
   #find(id: number): number {
     const mask = this.#values.length - 1;
-    let at = id & mask;
+    let at = this.#home(id);
     while (this.#values[at] !== undefined && this.#ids[at] !== id) at = (at + 1) & mask;
     return at;
+  }
+
+  /** Fibonacci hashing: sequential numbers, which lie far apart then, leave gaps, and whoever goes has few to move up. */
+  #home(id: number): number {
+    return Math.imul(id, 0x9e3779b1) >>> this.#shift;
   }
 
   /** A place has become free: whoever stands behind it for want of it moves up, so that no search ends too early. */
@@ -68,7 +75,7 @@ export class IdTable<T extends object | string | number> {
     const mask = this.#values.length - 1;
     let free = freed;
     for (let at = (freed + 1) & mask; this.#values[at] !== undefined; at = (at + 1) & mask) {
-      const home = (this.#ids[at] ?? 0) & mask;
+      const home = this.#home(this.#ids[at] ?? 0);
       // Between the free place and here it would be found without moving.
       if (((at - home) & mask) < ((at - free) & mask)) continue;
       this.#ids[free] = this.#ids[at] ?? 0;
@@ -83,6 +90,7 @@ export class IdTable<T extends object | string | number> {
     const capacity = Math.max(capacityMin, values.length * 2);
     this.#ids = new Uint32Array(capacity);
     this.#values = new Array<T | undefined>(capacity).fill(undefined);
+    this.#shift = Math.clz32(capacity) + 1;
     for (let from = 0; from < values.length; from++) {
       if (values[from] === undefined) continue;
       const at = this.#find(ids[from] ?? 0);

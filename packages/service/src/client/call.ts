@@ -28,6 +28,8 @@ export interface Attempt {
   timer: Timer | undefined;
 }
 
+export const none: readonly Attempt[] = [];
+
 /** What a call is from its beginning. */
 export interface CallFacts {
   readonly method: string;
@@ -71,8 +73,8 @@ export class Call implements CallFacts, Timed {
   /** Attempts made, hedges among them. */
   attempts = 0;
   hedges = 0;
-  /** Attempts that are outstanding. */
-  readonly open: Attempt[] = [];
+  /** Attempts that are outstanding; mostly one. Replaced, never changed. */
+  open: readonly Attempt[] = none;
   /** Where it just failed; others are preferred. */
   avoid: Endpoint | undefined = undefined;
   lastError: ServiceError | undefined = undefined;

@@ -215,22 +215,26 @@ function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Sen
     await Promise.all([core.close(), durable?.close()]);
     closed();
   };
-  const base: Record<PropertyKey, unknown> = {
+  // The proxy stands behind the client: it makes a method when that is first asked for, and later look-ups find the client's own.
+  const methods = new Proxy<Record<PropertyKey, unknown>>(
+    {},
+    {
+      get(target, name) {
+        // A client is no promise: `await client` must give the client.
+        if (name in target || typeof name === "symbol" || name === "then") return target[name];
+        const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => send(name, body, options);
+        client[name] = callMethod;
+        return callMethod;
+      },
+    },
+  );
+  const client = Object.assign(Object.create(methods) as Record<PropertyKey, unknown>, {
     call: send,
     stream: (method: string, given: unknown, options?: StreamOptions) => core.stream(method, given, options),
     subscribe: (topics: string | readonly string[], options?: SubscribeOptions) =>
       core.subscribe(typeof topics === "string" ? [topics] : topics, options),
     close,
     [Symbol.asyncDispose]: close,
-  };
-  Object.defineProperty(base, "counters", { get: () => core.counters });
-  return new Proxy(base, {
-    get(target, name) {
-      // A client is no promise: `await client` must give the client.
-      if (name in target || typeof name === "symbol" || name === "then") return target[name];
-      const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => send(name, body, options);
-      target[name] = callMethod;
-      return callMethod;
-    },
   });
+  return Object.defineProperty(client, "counters", { get: () => core.counters });
 }

@@ -47,6 +47,7 @@ export class ClientCore {
   /** From sending to the answer, while calls wait in line. */
   readonly #answerTime: PeakEwma = new PeakEwma();
   readonly #stop: AbortController = new AbortController();
+  #closed = false;
   readonly #counts = { calls: 0, succeeded: 0, failed: 0, hedgesWon: 0, fallbacks: 0, rejected: 0 };
   /** Both are made when first asked for. */
   #streams: Streams | undefined;
@@ -76,7 +77,7 @@ export class ClientCore {
     });
     this.#line = new Line({
       clock,
-      place: (call) => this.#sender.place(call),
+      place: (call, nowMs) => this.#sender.place(call, nowMs),
       isTooLate: (call, nowMs) => this.#isTooLate(call, nowMs),
       soonestRoomMs: (nowMs) => pool.soonestRoomMs(nowMs),
     });
@@ -106,16 +107,17 @@ export class ClientCore {
       checkText("trace", trace);
       const policy = this.#policies.of(method, options);
       const withinMs = Math.min(policy.deadlineMs, parent?.remainingMs ?? Infinity);
-      const deadlineMs = this.#clock.monotonic() + withinMs;
+      const nowMs = this.#clock.monotonic();
+      const deadlineMs = nowMs + withinMs;
       const facts = { method, content, body, key, trace, traceState, span, affinity, to, policy, deadlineMs, withinMs };
-      this.#begin(new Call(facts, resolve, reject), signal, parent?.signal);
+      this.#begin(new Call(facts, resolve, reject), nowMs, signal, parent?.signal);
     });
   }
 
-  #begin(call: Call, signal: AbortSignal | undefined, parent: AbortSignal | undefined): void {
+  #begin(call: Call, nowMs: number, signal: AbortSignal | undefined, parent: AbortSignal | undefined): void {
     this.#counts.calls++;
     this.#budget.deposit();
-    const refusal = this.#stop.signal.aborted ? closedError() : this.#refusal(call);
+    const refusal = this.#closed ? closedError() : this.#refusal(call);
     if (refusal !== undefined) {
       this.#fail(call, refusal);
       return;
@@ -123,7 +125,7 @@ export class ClientCore {
     this.#deadlines.add(call);
     this.#listen(call, signal);
     this.#listen(call, parent);
-    if (!call.settled) this.#dispatch(call);
+    if (!call.settled) this.#dispatch(call, nowMs);
   }
 
   /** Of the method's circuit breaker. */
@@ -167,6 +169,7 @@ export class ClientCore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#stop.abort(closedError());
     this.#streams?.close();
     this.#subscriptions?.close();
@@ -204,10 +207,10 @@ export class ClientCore {
     };
   }
 
-  #dispatch(call: Call): void {
+  #dispatch(call: Call, nowMs: number = this.#clock.monotonic()): void {
     const hopeless = this.#hopeless();
     if (hopeless !== undefined) this.#fail(call, hopeless);
-    else if (!this.#line.join(call)) this.#fail(call, fullError());
+    else if (!this.#line.join(call, nowMs)) this.#fail(call, fullError());
   }
 
   #answered(attempt: Attempt, result: { readonly value: unknown } | ServiceError): void {

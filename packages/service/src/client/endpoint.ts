@@ -6,7 +6,7 @@ import { ServiceError } from "../errors.ts";
 import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
 import type { Codec } from "../protocol/content.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
-import { type Decoded, decode, encode } from "../protocol/frames.ts";
+import { type Decoded, decode, encode, encodeAs } from "../protocol/frames.ts";
 import { errorOf, factsOf, valueOf } from "./answers.ts";
 import type { Attempt, Call } from "./call.ts";
 import { Channels } from "./channels.ts";
@@ -146,11 +146,11 @@ export class Endpoint {
   send(attempt: Attempt): boolean {
     const { id, number: mark, call, sentMs } = attempt;
     const { content, body } = call;
-    const number = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
+    const withinMs = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
     const { method, key, trace, traceState } = call;
     const texts = traceState === "" ? [method, key, trace] : [method, key, trace, traceState];
-    if (this.#socket.send(encode(messageType.request, { id, mark, number, texts, content }, body)) !== "sent")
-      return false;
+    const message = encodeAs(messageType.request, mark, id, withinMs, texts, content, body);
+    if (this.#socket.send(message) !== "sent") return false;
     this.open.set(id, attempt);
     return true;
   }

@@ -11,7 +11,7 @@ export type Placement = "gone" | "waits" | Endpoint;
 export interface LineOptions {
   readonly clock: Clock;
   /** Sends the call if it can be sent now. */
-  readonly place: (call: Call) => Placement;
+  readonly place: (call: Call, nowMs: number) => Placement;
   /** Its answer would not come in time: it is not sent any more. */
   readonly isTooLate: (call: Call, nowMs: number) => boolean;
   /** When an endpoint gets room by time alone; Infinity if none does. */
@@ -35,8 +35,8 @@ export class Line {
   }
 
   /** Sends the call, or lets it wait; calls that wait already go first. @returns false when there are too many. */
-  join(call: Call): boolean {
-    const placement = this.#calls.size > 0 && !isPinned(call) ? "waits" : this.#options.place(call);
+  join(call: Call, nowMs: number): boolean {
+    const placement = this.#calls.size > 0 && !isPinned(call) ? "waits" : this.#options.place(call, nowMs);
     return placement === "gone" || this.#wait(call, placement);
   }
 
@@ -44,7 +44,8 @@ export class Line {
   pump(): void {
     if (this.#pinnedCount > 0) for (const [endpoint, calls] of this.#pinned) this.#pumpPinned(endpoint, calls);
     for (let call = this.#calls.peek(); call !== undefined; call = this.#calls.peek()) {
-      const placement = this.#isOver(call) ? "gone" : this.#options.place(call);
+      const nowMs = this.#options.clock.monotonic();
+      const placement = this.#isOver(call, nowMs) ? "gone" : this.#options.place(call, nowMs);
       if (placement === "waits") {
         this.#wakeWhenRoom();
         return;
@@ -88,13 +89,14 @@ export class Line {
     return true;
   }
 
-  #isOver(call: Call): boolean {
-    return call.settled || this.#options.isTooLate(call, this.#options.clock.monotonic());
+  #isOver(call: Call, nowMs: number): boolean {
+    return call.settled || this.#options.isTooLate(call, nowMs);
   }
 
   #pumpPinned(endpoint: Endpoint, calls: BoundedQueue<Call>): void {
     for (let call = calls.peek(); call !== undefined; call = calls.peek()) {
-      const placement = this.#isOver(call) ? "gone" : this.#options.place(call);
+      const nowMs = this.#options.clock.monotonic();
+      const placement = this.#isOver(call, nowMs) ? "gone" : this.#options.place(call, nowMs);
       if (placement === endpoint) {
         this.#wakeWhenRoom();
         return;

@@ -5,7 +5,7 @@ import { ServiceError } from "../errors.ts";
 import { hedgesMaxDefault } from "../limits.ts";
 import { type Balancer, ownerOf } from "./balancer.ts";
 import { requestIdMax } from "./channels.ts";
-import { type Attempt, type Call, isAt } from "./call.ts";
+import { type Attempt, type Call, isAt, none } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { nobodyError } from "./late.ts";
 import type { Placement } from "./line.ts";
@@ -42,8 +42,7 @@ export class Sender {
   }
 
   /** Sends the call if somebody who may have it has room. */
-  place(call: Call): Placement {
-    const nowMs = this.#clock.monotonic();
+  place(call: Call, nowMs: number): Placement {
     if (call.to !== undefined) return this.#placeAt(call, call.to, nowMs);
     const best = this.#pool.best(nowMs);
     if (call.affinity === undefined) {
@@ -73,7 +72,7 @@ export class Sender {
     if (!endpoint.send(attempt)) return false;
     call.attempts = number;
     call.span?.attempt(number, endpoint.target.address);
-    call.open.push(attempt);
+    call.open = call.open.length === 0 ? [attempt] : [...call.open, attempt];
     call.avoid = undefined;
     if (hedge) this.counts.hedges++;
     else if (number > 1) this.counts.retries++;
@@ -87,9 +86,9 @@ export class Sender {
   /** Takes an attempt off its call: it was answered, or nobody waits for it. */
   ended(attempt: Attempt): void {
     attempt.timer?.cancel();
-    const { open } = attempt.call;
-    if (open.length === 1 && open[0] === attempt) open.pop();
-    else if (open.includes(attempt)) open.splice(open.indexOf(attempt), 1);
+    const { call } = attempt;
+    const { open } = call;
+    call.open = open.length === 1 && open[0] === attempt ? none : open.filter((other) => other !== attempt);
   }
 
   /** Nobody waits for the call any more. */
@@ -99,7 +98,7 @@ export class Sender {
       attempt.timer?.cancel();
       attempt.endpoint.cancel(attempt);
     }
-    call.open.length = 0;
+    call.open = none;
   }
 
   #hedgeLater(call: Call, endpoint: Endpoint): void {

@@ -1,4 +1,5 @@
 // Bodies: how a value becomes a body frame and back. JSON for values, bytes as they are, nothing for undefined.
+import { Buffer } from "node:buffer";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, bodyDepthMax } from "../limits.ts";
 import { type ContentType, contentType } from "./codes.ts";

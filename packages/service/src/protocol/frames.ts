@@ -1,5 +1,6 @@
 // Encodes and decodes the header frame of the request protocol (docs/reference/protocol.md). Pure: no socket, no state.
 // A header is 16 fixed bytes and a few short texts; the body is a frame of its own and is never copied here.
+import { Buffer } from "node:buffer";
 import { textBytesMax } from "../limits.ts";
 import { type ContentType, contentType, type MessageType, magic, messageType, protocolVersion } from "./codes.ts";
 
@@ -32,12 +33,17 @@ export interface Decoded {
 
 /** How many texts each type carries, by its number; some may have one more. */
 const textCount: readonly number[] = [0, 1, 2, 3, 0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 1, 1, 1, 1];
-const mayHaveMoreTexts: ReadonlySet<number> = new Set([messageType.hello, messageType.request, messageType.open]);
+const mayHaveMoreTexts: readonly boolean[] = flagged(messageType.hello, messageType.request, messageType.open);
 /** Which types may have a body. */
-const mayHaveBody: ReadonlySet<number> = new Set([
+const mayHaveBody: readonly boolean[] = flagged(
   ...[messageType.welcome, messageType.request, messageType.reply, messageType.error],
   ...[messageType.open, messageType.item, messageType.event],
-]);
+);
+
+/** A table by type: looked into for every message, it is faster than a set. */
+function flagged(...types: readonly MessageType[]): readonly boolean[] {
+  return textCount.map((_, type) => types.includes(type as MessageType));
+}
 
 /** True when a first frame claims to be of this protocol, whatever follows. */
 export function isProtocolFrame(frame: Uint8Array): boolean {
@@ -59,31 +65,79 @@ export function encode<Body extends string | Uint8Array = never>(
   },
   body?: Body,
 ): (Buffer | Body)[] {
-  const texts = fields.texts ?? noTexts;
+  const { mark = 0, id = 0, number = 0, texts = noTexts, content = contentType.bytes } = fields;
+  return encodeAs(type, mark, id, number, texts, content, body);
+}
+
+/** `encode` with nothing left out: for what is sent most often, requests and replies. */
+export function encodeAs<Body extends string | Uint8Array = never>(
+  type: MessageType,
+  mark: number,
+  id: number,
+  number: number,
+  texts: readonly string[],
+  content: ContentType,
+  body?: Body,
+): (Buffer | Body)[] {
   let length = fixedBytes;
-  for (const text of texts) length += 1 + Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(length);
+  for (const text of texts) length += 1 + (text.length <= shortTextMax ? text.length : Buffer.byteLength(text));
+  let frame = Buffer.allocUnsafe(length);
+  if (!writeTexts(frame, texts)) {
+    // A short text that is not ASCII is longer than it looked.
+    length = texts.reduce((bytes, text) => bytes + 1 + Buffer.byteLength(text), fixedBytes);
+    frame = Buffer.allocUnsafe(length);
+    writeAnyTexts(frame, texts);
+  }
   frame[0] = magic[0];
   frame[1] = magic[1];
   frame[2] = magic[2];
   frame[3] = magic[3];
   frame[4] = protocolVersion;
   frame[5] = type;
-  frame[6] = body === undefined ? contentType.none : (fields.content ?? contentType.bytes);
-  frame[7] = fields.mark ?? 0;
-  frame.writeUInt32BE(fields.id ?? 0, 8);
-  frame.writeUInt32BE(fields.number ?? 0, 12);
-  let at = fixedBytes;
-  for (const text of texts) {
-    const bytes = text === "" ? 0 : frame.write(text, at + 1);
-    if (bytes > textBytesMax) throw new RangeError(`header text: expected at most ${textBytesMax} bytes, got ${bytes}`);
-    frame[at] = bytes;
-    at += 1 + bytes;
-  }
+  frame[6] = body === undefined ? contentType.none : content;
+  frame[7] = mark;
+  frame.writeUInt32BE(id, 8);
+  frame.writeUInt32BE(number, 12);
   return body === undefined ? [frame] : [frame, body];
 }
 
-const noTexts: readonly string[] = [];
+/** Up to here a loop over the characters is faster than a call into Node. */
+const shortTextMax = 24;
+
+/** @returns false when one that is short is not ASCII: what is written then means nothing. */
+function writeTexts(frame: Buffer, texts: readonly string[]): boolean {
+  let at = fixedBytes;
+  for (const text of texts) {
+    let bytes = text.length;
+    if (bytes > shortTextMax) bytes = writeText(frame, text, at + 1);
+    else
+      for (let index = 0; index < bytes; index++) {
+        const code = text.charCodeAt(index);
+        if (code > 0x7f) return false;
+        frame[at + 1 + index] = code;
+      }
+    frame[at] = bytes;
+    at += 1 + bytes;
+  }
+  return true;
+}
+
+function writeAnyTexts(frame: Buffer, texts: readonly string[]): void {
+  let at = fixedBytes;
+  for (const text of texts) {
+    const bytes = writeText(frame, text, at + 1);
+    frame[at] = bytes;
+    at += 1 + bytes;
+  }
+}
+
+function writeText(frame: Buffer, text: string, at: number): number {
+  const bytes = frame.write(text, at);
+  if (bytes > textBytesMax) throw new RangeError(`header text: expected at most ${textBytesMax} bytes, got ${bytes}`);
+  return bytes;
+}
+
+export const noTexts: readonly string[] = [];
 
 /** Why a message is not of this protocol's version 1: `version` is a peer to tell so, `malformed` one to drop. */
 export type Malformed = "malformed" | "version";
@@ -99,9 +153,9 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
   const content = frame[6] as ContentType;
   const body = frames[from + 1];
   if (content > contentType.coded || (content === contentType.none) !== (body === undefined)) return "malformed";
-  if (frames.length > from + 2 || (body !== undefined && !mayHaveBody.has(type))) return "malformed";
+  if (frames.length > from + 2 || (body !== undefined && mayHaveBody[type] !== true)) return "malformed";
   const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  const texts = readTexts(view, count, mayHaveMoreTexts.has(type));
+  const texts = readTexts(view, count, mayHaveMoreTexts[type] === true);
   if (texts === undefined) return "malformed";
   const header = { type, content, mark: view[7] ?? 0, id: view.readUInt32BE(8), number: view.readUInt32BE(12), texts };
   return { header, body };
@@ -110,13 +164,33 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
 /** Exactly `count` texts up to the end of the frame, or one more, or undefined. */
 function readTexts(frame: Buffer, least: number, orMore: boolean): readonly string[] | undefined {
   if (least === 0) return frame.length === fixedBytes ? noTexts : undefined;
-  const texts: string[] = [];
+  const texts = new Array<string>(least);
   let at = fixedBytes;
   for (let index = 0; index < least || (orMore && index === least && at < frame.length); index++) {
     const length = frame[at];
     if (length === undefined || at + 1 + length > frame.length) return undefined;
-    texts.push(length === 0 ? "" : frame.toString("utf8", at + 1, at + 1 + length));
+    texts[index] = length === 0 ? "" : index === 0 ? firstText(frame, at + 1, length) : textAt(frame, at + 1, length);
     at += 1 + length;
   }
   return at === frame.length ? texts : undefined;
+}
+
+function textAt(frame: Buffer, from: number, length: number): string {
+  return frame.toString("utf8", from, from + length);
+}
+
+/** The last first text, mostly a method: of those, a service has few, and its callers call one again and again. */
+let lastFirst = "";
+let lastFirstIsAscii = false;
+
+function firstText(frame: Buffer, from: number, length: number): string {
+  if (lastFirstIsAscii && lastFirst.length === length) {
+    let index = 0;
+    while (index < length && frame[from + index] === lastFirst.charCodeAt(index)) index++;
+    if (index === length) return lastFirst;
+  }
+  lastFirst = textAt(frame, from, length);
+  // A shorter string than its bytes, or a replaced one, is not ASCII.
+  lastFirstIsAscii = lastFirst.length === length;
+  return lastFirst;
 }

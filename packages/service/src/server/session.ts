@@ -5,7 +5,7 @@ import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent } from "../protocol/content.ts";
-import { encode } from "../protocol/frames.ts";
+import { encode, encodeAs, noTexts } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { RequestJob } from "./job.ts";
@@ -69,7 +69,7 @@ export class Session implements Caller, StreamCaller, Subscriber {
 
   reply(id: number, { content, body }: Content): void {
     this.#forget(id);
-    this.send(encode(messageType.reply, { id, content }, body));
+    this.send(encodeAs(messageType.reply, 0, id, 0, noTexts, content, body));
   }
 
   /** @param id 0 when it is about no request. */

@@ -1,5 +1,6 @@
 // What is queued to one peer: frames are encoded into pooled buffers, large bodies stay where they lie, and all of it is counted until
 // the kernel has taken it. Never writes; `writer.ts` takes from here.
+import { Buffer } from "node:buffer";
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import { longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
