@@ -40,6 +40,11 @@ export async function incomingOf(
   return { ...common, ...merged(decodeObject(content, body), parameters, query, method) };
 }
 
+/** Does its client read Server-Sent Events? An `EventSource` says so. */
+export function acceptsEvents({ headers }: Pick<IncomingMessage, "headers">): boolean {
+  return (headers.accept ?? "").includes("text/event-stream");
+}
+
 /** What the headers say. @throws ServiceError INVALID */
 export function headOf(method: Method, headers: IncomingHttpHeaders): Omit<Incoming, "content" | "body"> {
   return {

@@ -15,7 +15,7 @@ import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
 import type { TopicReaders } from "./topics.ts";
-import { incomingOf } from "./request.ts";
+import { acceptsEvents, incomingOf } from "./request.ts";
 import { addressesOf, Router } from "./route.ts";
 import { targetOf } from "./target.ts";
 
@@ -117,8 +117,16 @@ export class HttpSource implements Source {
     // What is not the caller's fault is a bug of ours, and ends the process as any other.
     void this.#serve(exchange, connection, share).catch((error: unknown) => {
       if (!ServiceError.is(error)) throw error;
-      exchange.fail(0, error);
+      return this.#refuse(exchange, error);
     });
+  }
+
+  /** An EventSource gives up for ever at any status but 200: what may go well later, or elsewhere, it is told in an event. */
+  async #refuse(exchange: Exchange, error: ServiceError): Promise<void> {
+    if (error.retryable && acceptsEvents(exchange.request)) {
+      const { EventWriter } = await import("./writers.ts");
+      new EventWriter(exchange, this.#clock).fail(error);
+    } else exchange.fail(0, error);
   }
 
   async #serve(exchange: Exchange, connection: Connection, share: BodyShare): Promise<void> {

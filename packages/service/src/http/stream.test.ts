@@ -179,6 +179,10 @@ describe("items out", () => {
     await expect.poll(() => heard.text).toBe('{"item":"first"}\n');
     const busy = await fetch(`${url}/watch`);
     expect([busy.status, busy.headers.get("retry-after")]).toEqual([503, "1"]);
+    // An EventSource would give up for ever at a 503: it is told in an event, and comes again.
+    const events = await fetch(`${url}/watch`, { headers: { accept: "text/event-stream" } });
+    expect([events.status, events.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+    expect(await events.text()).toMatch(/^:\n\nevent: error\ndata: \{[^\n]*"code":"BUSY"[^\n]*\n\n$/);
     expect((await fetch(`${url}/watch`, { method: "HEAD" })).status).toBe(200);
     expect((await fetch(`${url}/watch`, post("1"))).status).toBe(415);
     expect(runs).toBe(1);
@@ -450,6 +454,8 @@ describe("a service that leaves", () => {
     expect(events?.text).toMatch(/event: error\ndata: \{.*"retryable":true/);
     const refused = await fetch(`${url}/watch`, { method: "POST" });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "0"]);
+    const later = await fetch(`${url}/watch`, { method: "POST", headers: { accept: "text/event-stream" } });
+    expect(await later.text()).toMatch(/event: error\ndata: \{.*"code":"REFUSED".*"retryable":true/);
     expect(finite?.ended).toBe(false);
     resolve(undefined);
     expect(await drained).toMatchObject({ reason: "drained", aborted: 0 });

@@ -16,7 +16,7 @@ import { Outflow, SendWindow } from "../stream/window.ts";
 import { checkLines, hasBody, tooMany } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { LineSplitter } from "./lines.ts";
-import { headOf, incomingOf } from "./request.ts";
+import { acceptsEvents, headOf, incomingOf } from "./request.ts";
 import type { Match } from "./route.ts";
 import { EventWriter, type ItemWriter, lastEventId, LineWriter } from "./writers.ts";
 
@@ -30,7 +30,7 @@ export async function openStream(
 ): Promise<void> {
   const { request } = exchange;
   const { method } = match.route;
-  const events = (request.headers.accept ?? "").includes("text/event-stream");
+  const events = acceptsEvents(request);
   // An EventSource that has seen the end comes again all the same; this makes it stay away.
   if (events && request.headers["last-event-id"] === lastEventId) {
     exchange.answer(204, {});
@@ -133,7 +133,7 @@ class HttpStream implements StreamCaller {
 
   fail(_id: number, error: ServiceError): void {
     this.#end();
-    if (this.#writer.isOpen) this.#writer.fail(error);
+    if (this.#writer.tells(error)) this.#writer.fail(error);
     else this.#exchange.fail(0, error);
   }
 

@@ -106,5 +106,8 @@ test("a service that leaves sends its readers elsewhere, and is not held up by t
   expect(reader.text).toMatch(/event: error\ndata: \{.*"code":"ABORTED".*"retryable":true/);
   const late = await fetch(`${url}/topics/price`);
   expect([late.status, late.headers.get("retry-after")]).toEqual([503, "0"]);
+  // An EventSource would give up for ever at that.
+  const source = await fetch(`${url}/topics/price`, { headers: { accept: "text/event-stream" } });
+  expect([source.status, await source.text()]).toEqual([200, expect.stringMatching(/event: error\ndata: .*"REFUSED"/)]);
   expect(await drained).toMatchObject({ reason: "drained" });
 });

@@ -8,8 +8,8 @@ import type { Content } from "../protocol/content.ts";
 import type { Exchange } from "./exchange.ts";
 
 export interface ItemWriter {
-  /** The answer has begun: no status can be chosen any more. */
-  readonly isOpen: boolean;
+  /** Is this error told by `fail`? Else it is an answer with a status of its own: no more when this one has begun. */
+  tells(error: ServiceError): boolean;
   /** Begins the answer, if it has not begun. */
   open(): void;
   /** @param place from 1. @param taken called when it has left this process */
@@ -39,16 +39,20 @@ function joined(before: string, value: Uint8Array | string, after: string): Buff
 
 /** `{"item":…}` a line, then `{"done":…}` or `{"error":…}`. */
 export class LineWriter implements ItemWriter {
-  isOpen = false;
+  #isOpen = false;
   readonly #exchange: Exchange;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
   }
 
+  tells(): boolean {
+    return this.#isOpen;
+  }
+
   open(): void {
-    if (this.isOpen) return;
-    this.isOpen = true;
+    if (this.#isOpen) return;
+    this.#isOpen = true;
     this.#exchange.open(200, { "content-type": "application/x-ndjson", "x-accel-buffering": "no" });
     this.#exchange.flush();
   }
@@ -78,7 +82,7 @@ export const lastEventId = "end";
 
 /** Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `item`, `done`, `error`. */
 export class EventWriter implements ItemWriter {
-  isOpen = false;
+  #isOpen = false;
   readonly #exchange: Exchange;
   readonly #clock: Clock;
   readonly #after: number;
@@ -91,9 +95,14 @@ export class EventWriter implements ItemWriter {
     this.#clock = clock;
   }
 
+  /** An EventSource gives up for ever at any status but 200; what may go well elsewhere, or later, it is told in an event, and comes again. */
+  tells({ retryable }: ServiceError): boolean {
+    return this.#isOpen || retryable;
+  }
+
   open(): void {
-    if (this.isOpen) return;
-    this.isOpen = true;
+    if (this.#isOpen) return;
+    this.#isOpen = true;
     this.#exchange.open(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
     this.#exchange.write(":\n\n");
     this.#beatLater();
