@@ -1,5 +1,6 @@
 // The dashboard's page and figures, over HTTP on this machine alone. Whoever does not know its address, which has a secret in it, gets
 // nothing: neither other users nor web pages that a browser has open. It only reads.
+import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
@@ -19,7 +20,7 @@ export interface DashboardServer {
 export interface DashboardServerOptions {
   readonly figures: () => Promise<Figures>;
   readonly port: number;
-  /** 128 bits or more, in letters that a path may have. */
+  /** Some 120 bits, in letters and digits. */
   readonly secret: string;
 }
 
@@ -35,10 +36,10 @@ export function serveDashboard({ figures, port, secret }: DashboardServerOptions
     response.setHeader("x-content-type-options", "nosniff");
     // The address must not be told to the pages that the links lead to.
     response.setHeader("referrer-policy", "no-referrer");
-    const path = isOwnHost(request) ? request.url : undefined;
+    const path = isOwnHost(request) ? behindSecret(request.url ?? "", secret) : undefined;
     if (request.method !== "GET" && request.method !== "HEAD") response.writeHead(405, { allow: "GET, HEAD" }).end();
-    else if (path === `/${secret}/`) response.writeHead(200, pageHeaders).end(page);
-    else if (path === `/${secret}/figures`) await sendFigures(figures, response);
+    else if (path === "/") response.writeHead(200, pageHeaders).end(page);
+    else if (path === "/figures") await sendFigures(figures, response);
     else response.writeHead(404).end();
   };
   const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
@@ -59,6 +60,14 @@ export function serveDashboard({ figures, port, secret }: DashboardServerOptions
       resolve({ url: `http://127.0.0.1:${taken}/${secret}/`, close });
     });
   });
+}
+
+/** What follows the secret, compared in constant time; undefined for another one. */
+function behindSecret(url: string, secret: string): string | undefined {
+  const expected = Buffer.from(`/${secret}`);
+  const given = Buffer.alloc(expected.length);
+  given.write(url);
+  return timingSafeEqual(given, expected) ? url.slice(expected.length) : undefined;
 }
 
 /** A name of somebody's own that leads here is how web pages get around a browser's rules (DNS rebinding). */

@@ -1,5 +1,5 @@
 // Asks a program which services it runs and on which ports: starts it as a pod would be, with the framework's word that makes it say so and
-// end (`--describe`). Only for programs that look as if they ran several: asking costs what starting costs.
+// end (`--describe`). Only for programs whose services can't be read off their text: asking costs what starting costs.
 import { execFile } from "node:child_process";
 import type { RegisteredImage } from "@wherry/cluster/state";
 import { CliError, usageError } from "../errors.ts";
@@ -23,12 +23,14 @@ export async function askProgram(
   { entrypoint, cmd, env, workingDir }: RegisteredImage,
   shown: string,
   own: NodeJS.ProcessEnv,
+  timeoutMs: number = cliLimits.askTimeoutMs,
 ): Promise<Listening> {
   const [command = "", ...args] = [...entrypoint, ...cmd];
   const inherited = Object.entries(own).filter(([name]) => !notThePods.includes(name));
   const { failure, stdout, stderr } = await output(command, args, {
     cwd: workingDir,
     env: { ...Object.fromEntries(inherited), ...env, WHERRY_DESCRIBE: "true" },
+    timeoutMs,
   });
   const line = stdout.split("\n").findLast((candidate) => candidate.startsWith('{"services":'));
   if (line === undefined) throw noAnswer(shown, failure, stdout + stderr);
@@ -50,29 +52,27 @@ interface Output {
 function output(
   command: string,
   args: readonly string[],
-  at: { cwd: string; env: NodeJS.ProcessEnv },
+  { timeoutMs, ...at }: { cwd: string; env: NodeJS.ProcessEnv; timeoutMs: number },
 ): Promise<Output> {
   return new Promise((resolve) => {
     const limits = {
-      timeout: cliLimits.askTimeoutMs,
+      timeout: timeoutMs,
       maxBuffer: cliLimits.askBytesMax,
       killSignal: "SIGKILL",
     } as const;
     const child = execFile(command, args, { ...at, ...limits }, (error, stdout, stderr) => {
-      resolve({ failure: error === null ? undefined : failureOf(error), stdout, stderr });
+      resolve({ failure: error === null ? undefined : failureOf(error, timeoutMs), stdout, stderr });
     });
     child.stdin?.end();
   });
 }
 
-function failureOf({
-  code,
-  signal,
-  killed,
-  message,
-}: Error & { code?: unknown; signal?: unknown; killed?: boolean }): string {
+function failureOf(
+  { code, signal, killed, message }: Error & { code?: unknown; signal?: unknown; killed?: boolean },
+  timeoutMs: number,
+): string {
   if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") return "it said too much";
-  if (killed === true) return `it did not within ${cliLimits.askTimeoutMs / 1000} s`;
+  if (killed === true) return `it did not within ${timeoutMs / 1000} s`;
   if (typeof code === "number") return `it ended with code ${code}`;
   return typeof signal === "string" ? `it ended by ${signal}` : message;
 }

@@ -14,8 +14,11 @@ export interface Content {
   readonly packages: ReadonlySet<string>;
   /** It asks for HTTP: `run(shop, { http: true })`, or a method with an `http` address. */
   readonly http: boolean;
-  /** It may run several services: `run([shop, stock])`, or more than one is made. The program itself knows. */
-  readonly several: boolean;
+  /**
+   * The name of the one service that is made: `service("shop", …)`. `unknown`: one is made of a contract; `several`: `run([shop, stock])`, or more
+   * than one is made. Then the program itself knows. Undefined: none is made here.
+   */
+  readonly service: { readonly name: string } | "unknown" | "several" | undefined;
 }
 
 /** `from "x"`, `import "x"`, `import("x")`, `require("x")`, `new URL("x", import.meta.url)`. */
@@ -27,10 +30,17 @@ const asksForHttp = /^(?!\s*(?:\/\/|\*)).*\bhttp\s*:\s*(?:true\b|\{|\[?\s*["'`](
 
 const runsSeveral = /\brun\s*\(\s*\[/;
 
-/** How many services the text makes, by whatever name `service` was imported. */
-function servicesMade(text: string): number {
-  const names = ["service", ...[...text.matchAll(/\bservice\s+as\s+(\w+)/g)].map(([, name = ""]) => name)];
-  return [...text.matchAll(new RegExp(`(?<![.\\w$])(?:${names.join("|")})\\s*\\(`, "g"))].length;
+/** The names of the services that the text makes, by whatever name `service` was imported; undefined for one that is no plain text. */
+function servicesMade(text: string): (string | undefined)[] {
+  const makers = ["service", ...[...text.matchAll(/\bservice\s+as\s+(\w+)/g)].map(([, name = ""]) => name)];
+  const made = new RegExp(`(?<![.\\w$])(?:${makers.join("|")})\\s*\\(\\s*(?:(["'\`])([a-z0-9-]{1,63})\\1)?`, "g");
+  return [...text.matchAll(made)].map(([, , name]) => name);
+}
+
+function serviceOf(made: readonly (string | undefined)[], several: boolean): Content["service"] {
+  if (several || made.length > 1) return "several";
+  if (made.length === 0) return undefined;
+  return made[0] === undefined ? "unknown" : { name: made[0] };
 }
 
 /** @param script an absolute path. A file that can't be read is left out: the pod says what is wrong with it. */
@@ -40,14 +50,14 @@ export function contentOf(script: string): Content {
   const open = [script];
   let http = false;
   let several = false;
-  let made = 0;
+  const made: (string | undefined)[] = [];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (texts.has(path) || texts.size >= cliLimits.contentFilesMax) continue;
     const text = readText(path);
     texts.set(path, text);
     http ||= asksForHttp.test(text);
     several ||= runsSeveral.test(text);
-    made += servicesMade(text);
+    made.push(...servicesMade(text));
     for (const [, specifier = ""] of text.matchAll(specifiers)) {
       if (!/^\.{1,2}\//.test(specifier)) packages.add(packageName(specifier));
       else open.push(...found(resolve(dirname(path), specifier)));
@@ -56,7 +66,7 @@ export function contentOf(script: string): Content {
   const hash = createHash("sha256");
   for (const path of [...texts.keys()].sort())
     hash.update(`${relative(dirname(script), path)}\0${texts.get(path) ?? ""}\0`);
-  return { hash: hash.digest("hex").slice(0, 16), packages, http, several: several || made > 1 };
+  return { hash: hash.digest("hex").slice(0, 16), packages, http, service: serviceOf(made, several) };
 }
 
 /** Whether Node would find the package from there, by the folders that it looks in. */

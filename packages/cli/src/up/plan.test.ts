@@ -73,7 +73,7 @@ describe("a service", () => {
   });
 });
 
-describe("a program of several services", () => {
+describe("a program of services that their file is not named after", () => {
   const program = (body: string): string => `
     import { createServer } from "node:net";
     import { method, run, service } from "@wherry/service";
@@ -118,6 +118,24 @@ describe("a program of several services", () => {
     });
   });
 
+  test("whose only one has another name than the file is found by its own", async () => {
+    write(
+      "own.ts",
+      'import { run, service as make } from "@wherry/service"; await run(make("greeter", { methods: {} }));',
+    );
+    write(
+      "contract.ts",
+      'import { run, service } from "@wherry/service"; const c = { name: "ledger", methods: { a: {} } }; await run(service(c, { a: () => 1 }));',
+    );
+    write("broken.ts", 'import { run, service } from "@wherry/service"; await run(service(nothing, {}));');
+    const named = async (path: string): Promise<unknown[]> =>
+      (await planPaths([path], { cwd, env: process.env })).objects.map(({ object }) => object.metadata?.name);
+    expect(await named("own.ts")).toEqual(["own", "greeter"]);
+    expect(await named("contract.ts")).toEqual(["contract", "ledger"]);
+    // Its pods will say what is wrong with it.
+    expect(await named("broken.ts")).toEqual(["broken", "broken"]);
+  });
+
   test("may say its ports itself; one that runs a single one after all is as any other", async () => {
     write("own.ts", program('await run([shop, stock], { argv: ["--stock-port", "6000", "--admin-port", "6001"] });'));
     const [container] = ((await plan("own.ts")).objects[0]?.object as Deployment).spec?.template.spec?.containers ?? [];
@@ -126,7 +144,7 @@ describe("a program of several services", () => {
     const { objects } = await plan("one.ts");
     expect(objects.map(({ object }) => [object.kind, object.metadata?.name])).toEqual([
       ["Deployment", "one"],
-      ["Service", "one"],
+      ["Service", "stock"],
     ]);
   });
 

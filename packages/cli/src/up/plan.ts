@@ -5,7 +5,8 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
 import type { KubeObject } from "@wherry/kube/types";
-import { usageError } from "../errors.ts";
+import { CliError, usageError } from "../errors.ts";
+import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf, isInstalled } from "./content.ts";
@@ -64,18 +65,19 @@ export async function planPaths(
     const content = contentOf(script);
     const image = withCompileCache(serviceImage(script, content), options.env);
     images[`${name}:dev`] = image;
+    const listening = await listeningOf(content, image, path, options.env);
     const file: ServiceFile = {
       name,
+      ...serviceOf(content, listening),
       replicas: options.replicas ?? 1,
       content: content.hash,
       http: content.http,
       ...imageOf(options),
-      ...(content.several ? severalOf(await askProgram(image, path, options.env)) : {}),
+      ...(listening === undefined ? {} : severalOf(listening)),
     };
-    for (const service of file.several?.parts ?? [file]) {
-      if (services.includes(service.name))
-        throw usageError(`two services are called "${service.name}": rename one, or its file`);
-      services.push(service.name);
+    for (const service of file.several?.parts.map((part) => part.name) ?? [file.service ?? name]) {
+      if (services.includes(service)) throw usageError(`two services are called "${service}": rename one of them`);
+      services.push(service);
     }
     files.push(file);
     for (const object of serviceObjects(file)) objects.push({ object, source: path });
@@ -89,7 +91,31 @@ export async function planPaths(
   return { objects, images: { images, roots: [...roots] }, services, files };
 }
 
-/** A program that runs one after all has the name of its file, as any. */
+/** What the program says of itself, where its text does not. */
+async function listeningOf(
+  { service }: Content,
+  image: RegisteredImage,
+  path: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Listening | undefined> {
+  if (service === "several") return askProgram(image, path, env);
+  if (service !== "unknown") return undefined;
+  try {
+    return await askProgram(image, path, env, cliLimits.askNameTimeoutMs);
+  } catch (error) {
+    // Its pods say what is wrong with it, and better.
+    if (error instanceof CliError) return undefined;
+    throw error;
+  }
+}
+
+/** What clients call it; where nothing tells, the file's name is what `up` goes by. */
+function serviceOf({ service }: Content, listening: Listening | undefined): Pick<ServiceFile, "service"> {
+  const own = listening?.services.length === 1 ? listening.services[0]?.name : undefined;
+  const name = own ?? (typeof service === "object" ? service.name : undefined);
+  return name === undefined ? {} : { service: name };
+}
+
 function severalOf({ services, adminPort }: Listening): Pick<ServiceFile, "several"> {
   if (services.length === 1) return {};
   const parts = services.map(({ name, port, httpPort }) => ({ name, port, httpPort: httpPort ?? undefined }));

@@ -28,7 +28,10 @@ interface ServicePart {
 }
 
 export interface ServiceFile {
+  /** Of the program, and of its Deployment. */
   readonly name: string;
+  /** What the one service is called, if not so. */
+  readonly service?: string;
   readonly replicas: number;
   /** The hash of what the service consists of; undefined: none is written down. */
   readonly content?: string;
@@ -46,8 +49,8 @@ interface Port {
 }
 
 export function serviceObjects(file: ServiceFile): readonly [Deployment, ...Service[]] {
-  const { name, replicas, content, http = false, image = `${name}:dev`, several } = file;
-  const one: ServicePart = { name, port: ports.messaging, httpPort: http ? ports.http : undefined };
+  const { name, replicas, content, http = false, image = `${name}:dev`, several, service = name } = file;
+  const one: ServicePart = { name: service, port: ports.messaging, httpPort: http ? ports.http : undefined };
   const parts = (several?.parts ?? [one]).map(withPorts);
   const labels = { "app.kubernetes.io/name": name };
   const deployment: Deployment = {
@@ -100,7 +103,7 @@ export function serviceObjects(file: ServiceFile): readonly [Deployment, ...Serv
       },
     },
   };
-  return [deployment, ...parts.map((part) => serviceOf(part, labels, several === undefined ? undefined : name))];
+  return [deployment, ...parts.map((part) => serviceOf(part, labels, name))];
 }
 
 const managed = { "app.kubernetes.io/managed-by": "wherry" };
@@ -121,15 +124,15 @@ function withPorts({ name, port, httpPort }: ServicePart, index: number): PartPo
   };
 }
 
-/** Clients find its pods by the port's name, which is the same for every service. @param partOf the program, if it runs others, too. */
+/** Clients find its pods by the port's name, which is the same for every service. @param program its name */
 function serviceOf(
   { name, messaging, http }: PartPorts,
   selector: Readonly<Record<string, string>>,
-  partOf: string | undefined,
+  program: string,
 ): Service {
   const labels = {
     "app.kubernetes.io/name": name,
-    ...(partOf === undefined ? {} : { "app.kubernetes.io/part-of": partOf }),
+    ...(program === name ? {} : { "app.kubernetes.io/part-of": program }),
     ...managed,
   };
   return {
