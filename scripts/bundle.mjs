@@ -42,7 +42,7 @@ export async function bundle(name, folder, manifest, out) {
     cwd: folder,
     platform: "node",
     external: isExternal,
-    plugins: [placesKept(folder, dist), licencesOf(licences), builtinsUnwrapped()],
+    plugins: [placesKept(folder, dist), licencesOf(licences), assertLater(), builtinsUnwrapped()],
     // A part that some of a package's entries load lazily and others at once is no mistake.
     checks: { ineffectiveDynamicImport: false },
   });
@@ -99,6 +99,17 @@ function licencesOf(found) {
       found.set(`${name} ${version} (${license})`, file === undefined ? "" : readFileSync(join(folder, file), "utf8"));
       return null;
     },
+  };
+}
+
+/** What pino brings calls `assert` where something is wrong only: loaded then, it is 1.5 MiB that a service does not hold. */
+function assertLater() {
+  return {
+    name: "assert-later",
+    transform: (code, id) =>
+      id.includes("/node_modules/")
+        ? code.replace("const assert = require('assert')", "const assert = (...given) => require('assert')(...given)")
+        : null,
   };
 }
 

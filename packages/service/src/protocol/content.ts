@@ -1,9 +1,11 @@
 // Bodies: how a value becomes a body frame and back. JSON for values, bytes as they are, nothing for undefined.
-import { Buffer } from "node:buffer";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, bodyDepthMax } from "../limits.ts";
 import { type ContentType, contentType } from "./codes.ts";
 import { isDeeperThan } from "./depth.ts";
+
+// Looked up once: on the global object it is an accessor, and importing `node:buffer` loads all that lies behind its exports.
+const { Buffer } = globalThis;
 
 export interface Content {
   readonly content: ContentType;

@@ -1,8 +1,10 @@
 // Encodes and decodes the header frame of the request protocol (docs/reference/protocol.md). Pure: no socket, no state.
 // A header is 16 fixed bytes and a few short texts; the body is a frame of its own and is never copied here.
-import { Buffer } from "node:buffer";
 import { textBytesMax } from "../limits.ts";
 import { type ContentType, contentType, type MessageType, magic, messageType, protocolVersion } from "./codes.ts";
+
+// Looked up once: on the global object it is an accessor, and importing `node:buffer` loads all that lies behind its exports.
+const { Buffer } = globalThis;
 
 const fixedBytes = 16;
 

@@ -1,12 +1,14 @@
 // What is queued to one peer: frames are encoded into pooled buffers, large bodies stay where they lie, and all of it is counted until
 // the kernel has taken it. Never writes; `writer.ts` takes from here.
-import { Buffer } from "node:buffer";
 import { limits } from "../limits.ts";
 import type { FrameSeal } from "../mechanism/mechanism.ts";
 import { longHeaderBytes, shortBodyBytesMax, writeFrameHeader } from "../wire/frame.ts";
 import { writing, written } from "../wire/recycled.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Tally } from "./tally.ts";
+
+// Looked up once: on the global object it is an accessor, and importing `node:buffer` loads all that lies behind its exports.
+const { Buffer } = globalThis;
 
 /** A piece of output in stream order. */
 interface Chunk {
