@@ -3,11 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { type ClientCurve, probe, serve, service, type ServiceCurve } from "@wherry/service";
 import { curveKeyPair, curvePublicKey } from "@wherry/service/curve";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { keygen } from "./commands/keygen.ts";
 import type { Context } from "./context.ts";
-import { curveOf } from "./curve.ts";
+import { curveOf, keyHint } from "./curve.ts";
 import { Terminal } from "./terminal.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "wherry-keys-"));
@@ -20,15 +21,15 @@ beforeEach(() => {
 });
 const write = (name: string, text: string): void => writeFileSync(join(cwd, name), text);
 const [server, other, alice, bob] = [curveKeyPair(), curveKeyPair(), curveKeyPair(), curveKeyPair()];
-const shop = { name: "shop", namespace: "prod" };
+const inProd = { name: "shop", namespace: "prod" };
 
 describe("keys for a service", () => {
   test("are none when nothing says so", async () => {
-    expect(await curveOf({}, { cwd }, shop)).toEqual({});
+    expect(await curveOf({}, { cwd }, inProd)).toEqual({});
     write("wherry.yaml", "images: {}\n");
-    expect(await curveOf({}, { cwd }, shop)).toEqual({});
+    expect(await curveOf({}, { cwd }, inProd)).toEqual({});
     write("wherry.yaml", `curve: { secretKeyFile: nowhere, serverKeys: { stock: "${server.publicKey}" } }\n`);
-    expect(await curveOf({}, { cwd }, shop)).toEqual({});
+    expect(await curveOf({}, { cwd }, inProd)).toEqual({});
   });
 
   test("are a key, or a file with one, as flags or variables say", async () => {
@@ -36,7 +37,7 @@ describe("keys for a service", () => {
     write("alice.secret", alice.secretKey);
     const keys = { serverKey: server.publicKey, secretKey: alice.secretKey };
     const given = { curveSecretKeyFile: "alice.secret" };
-    expect(await curveOf({ curveServerKey: server.publicKey, ...given }, { cwd }, shop)).toEqual({ curve: keys });
+    expect(await curveOf({ curveServerKey: server.publicKey, ...given }, { cwd }, inProd)).toEqual({ curve: keys });
     expect(await curveOf({ curveServerKey: "shop.pub", ...given }, { cwd })).toEqual({ curve: keys });
     expect(await curveOf({ curveServerKey: "shop.pub" }, { cwd })).toEqual({ curve: { serverKey: server.publicKey } });
   });
@@ -49,16 +50,16 @@ describe("keys for a service", () => {
       `curve:\n  secretKeyFile: alice.secret\n  serverKeys: { shop: "${other.publicKey}", shop.prod: shop.pub }\n`,
     );
     write("shop.pub", server.publicKey);
-    expect(await curveOf({}, { cwd }, shop)).toEqual({
+    expect(await curveOf({}, { cwd }, inProd)).toEqual({
       curve: { serverKey: server.publicKey, secretKey: alice.secretKey },
     });
-    expect(await curveOf({}, { cwd }, { ...shop, namespace: "test" })).toMatchObject({
+    expect(await curveOf({}, { cwd }, { ...inProd, namespace: "test" })).toMatchObject({
       curve: { serverKey: other.publicKey },
     });
-    expect(await curveOf({ curveSecretKeyFile: "bob.secret" }, { cwd }, shop)).toEqual({
+    expect(await curveOf({ curveSecretKeyFile: "bob.secret" }, { cwd }, inProd)).toEqual({
       curve: { serverKey: server.publicKey, secretKey: bob.secretKey },
     });
-    expect(await curveOf({ curveServerKey: other.publicKey }, { cwd }, shop)).toMatchObject({
+    expect(await curveOf({ curveServerKey: other.publicKey }, { cwd }, inProd)).toMatchObject({
       curve: { serverKey: other.publicKey },
     });
   });
@@ -73,7 +74,7 @@ describe("keys for a service", () => {
     ["a key that is no text", "curve: { serverKeys: { shop: 17 } }", {}, /serverKeys\.shop is no text/],
   ])("%s is refused", async (_name, yaml, options, message) => {
     write("wherry.yaml", yaml);
-    await expect(curveOf(options, { cwd }, shop)).rejects.toMatchObject({
+    await expect(curveOf(options, { cwd }, inProd)).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringMatching(message),
     });
@@ -87,6 +88,30 @@ describe("keys for a service", () => {
     ).catch((error: unknown) => String(error));
     expect(refused).toContain("key 2: expected 40 characters of Z85");
     expect(refused).not.toContain(alice.secretKey.slice(1));
+  });
+});
+
+describe("who has no keys, or the wrong ones, is told what to do", () => {
+  const secret = join(scratch, "server.secret");
+  writeFileSync(secret, server.secretKey);
+  const shop = service("shop", { methods: { ping: () => "pong" } });
+  const own = { serverKey: server.publicKey, secretKey: alice.secretKey };
+
+  test.each<[string, ServiceCurve | undefined, ClientCurve | undefined, RegExp | undefined]>([
+    ["with none", { secretKeyFile: secret, allow: [alice.publicKey] }, undefined, /It encrypts: give its public key/],
+    ["with one that is not known", { secretKeyFile: secret, allow: [bob.publicKey] }, own, /does not know your key/],
+    ["with one for a service that has none", undefined, own, /does not encrypt: leave the keys out/],
+    ["with the right one", { secretKeyFile: secret, allow: [alice.publicKey] }, own, undefined],
+  ])("%s", async (_name, curve, client, expected) => {
+    const { endpoint, server: served } = await serve(shop, { curve });
+    const result = await probe(endpoint, client === undefined ? {} : { curve: client });
+    await served.close();
+    if (expected === undefined) expect(result).toMatchObject({ ok: true, service: "shop" });
+    else expect(keyHint(result.ok ? "" : result.error)).toMatch(expected);
+  });
+
+  test("and other errors are left as they are", () => {
+    expect(keyHint("connect ECONNREFUSED 127.0.0.1:5555")).toBe("");
   });
 });
 

@@ -68,6 +68,17 @@ export async function curveOf(
   return { curve: { serverKey, secretKey: await keyOfFile(secretKeyFile) } };
 }
 
+/** What to do about a connection that failed for its keys; empty for any other. @param reason what the socket said, in an error */
+export function keyHint(reason: string): string {
+  const { serverKey } = curveFlags;
+  if (reason.includes('wants mechanism "CURVE", this side NULL'))
+    return `. It encrypts: give its public key by ${serverKey.flag}, ${serverKey.env} or wherry.yaml`;
+  if (reason.includes('wants mechanism "NULL", this side CURVE')) return ". It does not encrypt: leave the keys out";
+  if (reason.includes("authentication failed"))
+    return ". It does not know your key: whoever runs it adds your public key to what it allows";
+  return "";
+}
+
 /** A key, or a file with one. */
 async function keyIn(text: string, path: string): Promise<string> {
   return keyForm.test(text) && statSync(path, { throwIfNoEntry: false }) === undefined ? text : keyOfFile(path);

@@ -6,6 +6,7 @@ import { answerOf, connectApi } from "./client.ts";
 import { type Client, type ServiceDescription, ServiceError } from "@wherry/service";
 import type { Context } from "./context.ts";
 import { requireDaemon } from "./daemon-process.ts";
+import { keyHint } from "./curve.ts";
 import { CliError, nameOption, usageError } from "./errors.ts";
 import { cliLimits } from "./limits.ts";
 import { isPodReady, troubles } from "./up/readiness.ts";
@@ -92,7 +93,8 @@ export async function askService(client: Client, name: string, question: "$descr
       throw new CliError(`service "${name}" can't describe itself: its @wherry/service is older than this command`);
     if (error.code === "FORBIDDEN" || error.code === "UNAUTHORIZED")
       throw new CliError(`service "${name}" does not tell you: ${error.code}: ${error.message}`);
-    const hint = "only services of @wherry/service can be described; others answer their own protocol";
-    throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message}); ${hint}`);
+    const others = "; only services of @wherry/service can be described; others answer their own protocol";
+    const hint = keyHint(error.message) || others;
+    throw new CliError(`no pod of service "${name}" describes itself (${error.code}: ${error.message})${hint}`);
   }
 }

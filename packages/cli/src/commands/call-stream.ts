@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { asError } from "@wherry/core";
 import { type Client, ServiceError, type StreamKind } from "@wherry/service";
 import type { Context } from "../context.ts";
+import { keyHint } from "../curve.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 
@@ -67,7 +68,7 @@ export async function callStream(client: Client, call: StreamCall, of: Streaming
       return exitCodes.interrupted;
     }
     if (!ServiceError.is(error)) throw error;
-    throw new CliError(`${error.code}: ${error.message}`);
+    throw new CliError(`${error.code}: ${error.message}${keyHint(error.message)}`);
   }
 }
 

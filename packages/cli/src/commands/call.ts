@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { asError, type Clock } from "@wherry/core";
 import { type Client, connect, type ServiceDescription, ServiceError, type StreamKind } from "@wherry/service";
 import type { Context } from "../context.ts";
-import { type CurveOptions, curveOf } from "../curve.ts";
+import { type CurveOptions, curveOf, keyHint } from "../curve.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
@@ -125,7 +125,7 @@ async function callOnce(client: Client, call: OneCall, context: Context): Promis
     if (kind !== undefined && ServiceError.is(error))
       return streaming(client, { method, body, kind, deadlineMs: streamMs }, context);
     if (!ServiceError.is(error)) throw error;
-    throw new CliError(`${error.code}: ${error.message}`, exitCodes.failed);
+    throw new CliError(`${error.code}: ${error.message}${keyHint(error.message)}`, exitCodes.failed);
   }
 }
 
