@@ -1,5 +1,4 @@
-// What a service is: a name, and plain functions. Data and types only; nothing runs here.
-import { WherryError } from "@wherry/core";
+// What a service is: a name, and plain functions. Data and types; what is written wrong is found in define.ts, and nothing runs here.
 import {
   type Contract,
   type ContractHandlers,
@@ -7,20 +6,11 @@ import {
   type ContractTopics,
   type ErrorContracts,
   type ErrorMaker,
-  noBody,
 } from "./contract.ts";
 import type { KeyStore } from "./dedupe/types.ts";
-import {
-  maxRunMsDefault,
-  redeliveriesMax as mostRedeliveries,
-  queueRequestsMaxDefault,
-  redeliveriesMaxDefault,
-  streamsMaxDefault,
-  textBytesMax,
-} from "./limits.ts";
-import { checkRoutes, type HttpRoutes } from "./http/route.ts";
+import { define, defineByContract, type HandlerOfContract } from "./define.ts";
+import type { HttpRoutes } from "./http/route.ts";
 import type { Log } from "./log/types.ts";
-import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Codec } from "./protocol/content.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
 import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition, StreamKind } from "./stream/types.ts";
@@ -343,154 +333,13 @@ export function service(
   given: ServiceDefinition | Readonly<Record<string, HandlerOfContract>>,
   options: ServiceOptions = {},
 ): Service {
-  if (typeof what === "string") return define(what, given, {});
-  const handlers = given as Readonly<Record<string, HandlerOfContract>>;
-  const { name, version = "", topics = {} } = what;
-  const [expected, got] = [Object.keys(what.methods), Object.keys(handlers)];
-  const missing = expected.filter((key) => !got.includes(key));
-  const extra = got.filter((key) => !expected.includes(key));
-  check(missing.length === 0, "handlers", "one for each method of the contract", `none for ${missing.join(", ")}`);
-  check(extra.length === 0, "handlers", "none but the contract's methods", extra.join(", "));
-  const methods = Object.entries(what.methods).map(([key, agreed]) => {
-    const handler = handlers[key];
-    const side = typeof handler === "function" ? { handler } : handler;
-    return [key, { ...agreed, ...side, input: agreed.input ?? noBody, output: agreed.output }] as const;
-  });
-  const errors = Object.entries(what.methods).map(([key, method]) => [key, method.errors ?? {}] as const);
-  const { codec } = what;
-  const definition = {
-    ...(codec === undefined ? {} : { codec }),
-    ...options,
-    version,
-    topics,
-    methods: Object.fromEntries(methods) as Methods,
-  };
-  return define(name, definition, Object.fromEntries(errors));
-}
-
-type AnyHandler = (input: never, context: never) => unknown;
-type HandlerOfContract = AnyHandler | (Pick<MethodDefinition, "trust"> & { readonly handler: AnyHandler });
-
-function define(
-  name: string,
-  definition: ServiceDefinition,
-  errors: Readonly<Record<string, ErrorContracts>>,
-): Service {
-  check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
-  const {
-    concurrency = 1,
-    queueMax = queueRequestsMaxDefault,
-    version = "",
-    raw,
-    streamsMax = streamsMaxDefault,
-    codec,
-    authorize,
-    use = [],
-    dedupe,
-    ambient = true,
-  } = definition;
-  check(Number.isInteger(concurrency) && concurrency >= 1, "concurrency", "a whole number of at least 1", concurrency);
-  check(Number.isInteger(queueMax) && queueMax >= 1, "queueMax", "a whole number of at least 1", queueMax);
-  check(Number.isInteger(streamsMax) && streamsMax >= 1, "streamsMax", "a whole number of at least 1", streamsMax);
-  check(Buffer.byteLength(version) <= textBytesMax, "version", `at most ${textBytesMax} bytes`, version);
-  check(
-    codec === undefined || /^[A-Za-z0-9._-]{1,64}$/.test(codec.name),
-    "codec.name",
-    "1 to 64 of letters, digits, `.`, `_` and `-`",
-    codec?.name,
-  );
-  const methods = new Map(
-    Object.entries(definition.methods ?? {}).map(([key, value]) => [key, toMethod(key, value, errors[key] ?? {})]),
-  );
-  const routing = checkRoutes(methods.values());
-  check(routing === undefined, `methods.${routing?.method}.http`, routing?.expected ?? "", routing?.got);
-  check(methods.size > 0 || raw !== undefined, "methods", "at least one method, or `raw`", "none");
-  const topics = new Map(Object.entries(definition.topics ?? {}).map(([key, value]) => [key, toTopic(key, value)]));
-  return {
-    name,
-    version,
-    methods,
-    topics,
-    raw,
-    concurrency,
-    queueMax,
-    streamsMax,
-    codec,
-    authorize,
-    use,
-    dedupe,
-    ambient,
-  };
-}
-
-function toTopic(name: string, schema: Schema): Schema {
-  check(namePattern.test(name), "topics", "a name of letters, digits, `_`, `-` and `.`", name);
-  check(
-    typeof (schema as Partial<Schema> | undefined)?.["~standard"] === "object",
-    `topics.${name}`,
-    "a schema, or `unchecked()`",
-    typeof schema,
-  );
-  return schema;
-}
-
-/** Of methods and topics. What begins with `$` is the framework's own. */
-const namePattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/;
-
-function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Method {
-  check(namePattern.test(name), "methods", "a name of letters, digits, `_`, `-` and `.`", name);
-  const definition: AnyMethodDefinition | AnyStreamDefinition =
-    typeof value === "function" ? { handler: value } : value;
-  const { stream } = definition;
-  const kinds: readonly unknown[] = ["out", "in", "both", undefined];
-  check(kinds.includes(stream), `methods.${name}.stream`, "`out`, `in` or `both`", stream);
-  check(typeof definition.handler === "function", `methods.${name}`, "a function or { handler }", typeof value);
-  for (const code of Object.keys(errors)) {
-    const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
-    check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);
+  try {
+    return typeof what === "string"
+      ? define(what, given, {})
+      : defineByContract(what, given as Readonly<Record<string, HandlerOfContract>>, options);
+  } catch (error) {
+    // Whose mistake it is, comes first: the line that defines the service.
+    if (error instanceof Error) Error.captureStackTrace(error, service);
+    throw error;
   }
-  const resumable = (stream !== undefined && definition.resumable) ?? false;
-  check(!resumable || stream === "out", `methods.${name}.resumable`, "a stream `out`", stream);
-  const durable = toDurable(name, definition.durable ?? false);
-  return {
-    name,
-    stream,
-    endless: stream !== undefined && (definition.endless ?? false),
-    resumable,
-    handler: definition.handler as Method["handler"],
-    input: definition.input,
-    output: definition.output,
-    errors,
-    trust: definition.trust ?? "external",
-    idempotent: definition.idempotent ?? false,
-    // The broker deduplicates by the key, so that a call that may have been stored can be made again.
-    keyed: definition.keyed ?? durable !== undefined,
-    durable,
-    http: definition.http,
-  };
-}
-
-function toDurable(name: string, value: boolean | DurableOptions): Required<DurableOptions> | undefined {
-  if (value === false) return undefined;
-  const { redeliveriesMax = redeliveriesMaxDefault, maxRunMs = maxRunMsDefault } = value === true ? {} : value;
-  const whole = Number.isInteger(redeliveriesMax) && redeliveriesMax >= 0 && redeliveriesMax <= mostRedeliveries;
-  check(
-    whole,
-    `methods.${name}.durable.redeliveriesMax`,
-    `a whole number from 0 to ${mostRedeliveries}`,
-    redeliveriesMax,
-  );
-  check(maxRunMs > 0, `methods.${name}.durable.maxRunMs`, "a number of milliseconds above 0", maxRunMs);
-  return { redeliveriesMax, maxRunMs };
-}
-
-function check(holds: boolean, field: string, expected: string, got: unknown): asserts holds {
-  if (holds) return;
-  const error = new WherryError(`service ${field}: expected ${expected}, got ${JSON.stringify(got)}`, {
-    code: "SERVICE_DEFINITION_INVALID",
-    details: { field },
-  });
-  // Whose mistake it is, comes first: the line that defines the service.
-  Error.captureStackTrace(error, service);
-  throw error;
 }
