@@ -50,8 +50,10 @@ test("a daemon that is stopped is told of after seconds, and ended by `wherry do
 
 test("`wherry down` while a cluster is only starting waits for it, and stops it", { timeout: 60_000 }, async () => {
   const up = session.wherry(["up", "--name", "hasty"]);
-  // From the moment on that the daemon has its lock.
-  await expect.poll(() => existsSync(join(session.home, "hasty", "lock")), { interval: 2, timeout: 20_000 }).toBe(true);
+  // From the moment on that it is being started.
+  await expect
+    .poll(() => existsSync(join(session.home, "hasty", "starting.json")), { interval: 2, timeout: 20_000 })
+    .toBe(true);
   const down = await session.run("down", "--name", "hasty");
   expect(down).toMatchObject({ code: 0, stdout: expect.stringMatching(/stopped "hasty"/) });
   await up.finished;

@@ -1,6 +1,6 @@
 // Starts a daemon as a process of its own session and waits until its API listens; finds and stops one that runs.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
   clusterNames,
@@ -10,14 +10,19 @@ import {
   daemonLimits,
   type DaemonOptions,
   isAlive,
+  isLocked,
   parseReport,
   podsRun,
   prepareState,
+  type ProcessIdentity,
+  processStartTime,
   readDaemonInfo,
+  readStateFile,
   reportFdVariable,
   runningDaemon,
   signalProcess,
   wherryHome,
+  writeFileAtomic,
 } from "@wherry/cluster/state";
 import type { Clock } from "@wherry/core";
 import type { Context } from "./context.ts";
@@ -58,6 +63,9 @@ export async function startDaemonProcess(
   context: Context,
 ): Promise<StartedDaemon> {
   prepareState(paths);
+  // For `isStarting`, until the daemon says itself who it is.
+  const own = { pid: process.pid, startTime: processStartTime(process.pid) ?? "" };
+  writeFileAtomic(paths.startingFile, JSON.stringify(own));
   const child = spawnDaemon(paths, options, context);
   // Its life does not depend on ours: it must not hold our event loop, nor we its.
   child.unref();
@@ -76,6 +84,19 @@ export async function startDaemonProcess(
     );
   } finally {
     timer.cancel();
+    rmSync(paths.startingFile, { force: true });
+  }
+}
+
+/** Somebody is about to start a daemon, or has started one that has not said so yet. */
+export function isStarting(paths: ClusterPaths): boolean {
+  if (isLocked(paths)) return true;
+  try {
+    const starter = JSON.parse(readStateFile(paths.startingFile) ?? "{}") as Partial<ProcessIdentity>;
+    const { pid = 0, startTime = "" } = starter;
+    return pid > 1 && isAlive({ pid, startTime });
+  } catch {
+    return false;
   }
 }
 

@@ -3,14 +3,13 @@ import { existsSync } from "node:fs";
 import {
   type ClusterPaths,
   type DaemonInfo,
-  isLocked,
   podsRun,
   readDaemonInfo,
   removeState,
   runningDaemon,
 } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
-import { pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
+import { isStarting, pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
 import { CliError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
@@ -52,7 +51,7 @@ async function stop(paths: ClusterPaths, context: Context): Promise<boolean> {
 /** A daemon that is only starting says who it is in a moment, or gives up. */
 async function untilStarted(paths: ClusterPaths, { clock }: Context): Promise<void> {
   const deadlineMs = clock.monotonic() + cliLimits.daemonStartTimeoutMs;
-  while (runningDaemon(paths) === undefined && isLocked(paths) && clock.monotonic() < deadlineMs)
+  while (runningDaemon(paths) === undefined && isStarting(paths) && clock.monotonic() < deadlineMs)
     await clock.sleep(cliLimits.stopPollMs);
 }
 

@@ -28,6 +28,8 @@ export interface ClusterPaths {
   readonly kubeconfig: string;
   /** There while a daemon runs, and after one that was killed. */
   readonly daemonFile: string;
+  /** There while somebody starts a daemon: who. */
+  readonly startingFile: string;
   /** Slot and port, kept from start to start. */
   readonly placeFile: string;
   /** Names of Services, for the pods. */
@@ -74,6 +76,7 @@ export function clusterPaths(home: string, name: string): ClusterPaths {
     folder,
     kubeconfig: join(folder, "kubeconfig"),
     daemonFile: join(folder, "daemon.json"),
+    startingFile: join(folder, "starting.json"),
     placeFile: join(folder, "place.json"),
     hosts: join(folder, "hosts"),
     log: join(folder, "daemon.log"),

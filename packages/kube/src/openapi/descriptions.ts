@@ -70,6 +70,13 @@ export const fieldDescriptions: { readonly [definitionAndField: string]: string 
   "ObjectMeta.ownerReferences": "Objects that this one belongs to; when all are gone, so is it.",
   "ObjectMeta.resourceVersion": "The version of the object. Compare for equality only.",
   "ObjectMeta.uid": "Unlike the name, never used again.",
+  "PodDisruptionBudgetSpec.maxUnavailable":
+    "How many of the pods may be missing; a number, or a percentage of those wanted.",
+  "PodDisruptionBudgetSpec.minAvailable":
+    "How many of the pods must stay; a number or a percentage. Instead of maxUnavailable.",
+  "PodDisruptionBudgetSpec.selector": "Which pods are meant; an empty one means all of the namespace.",
+  "PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy":
+    "Pods that are not ready: IfHealthyBudget evicts them while enough others are well, AlwaysAllow always.",
   "PodSpec.activeDeadlineSeconds": "How long the pod may be active, in seconds.",
   "PodSpec.containers": "The programs of the pod; at least one.",
   "PodSpec.initContainers": "Programs that run to their end, one after the other, before the containers start.",
