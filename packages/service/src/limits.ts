@@ -22,6 +22,8 @@ export const bodiesBytesMax: number = 256 * 1024 * 1024;
 /** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
 export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;
+/** Bytes queued to all peers together; beyond it those for whom most waits are dropped, so that the others have room. */
+export const outgoingBytesMax: number = 512 * 1024 * 1024;
 /** Milliseconds that synchronous handlers may hold the event loop before others (pings, reads, timers) get a turn. */
 export const sliceMs = 2;
 

@@ -1,8 +1,8 @@
 // A service on a socket: its life from starting to ended. Messages are taken apart by intake.ts, requests accepted and answered by
 // requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
 import { asError, type Clock, type Logger, type Random, SystemRandom, type Timer, WherryError } from "@wherry/core";
-import type { Peer, RouterSocket, Sendable } from "@wherry/zmtp";
-import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, rawQuietMs } from "../limits.ts";
+import type { Peer, PeerCloseOptions, RouterSocket, Sendable } from "@wherry/zmtp";
+import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, outgoingBytesMax, rawQuietMs } from "../limits.ts";
 import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
@@ -12,6 +12,7 @@ import type { DurableReceipt, Service } from "../service.ts";
 import { leaveContext } from "../current-context.ts";
 import type { PublishOptions, Published } from "../topic.ts";
 import { Door, keyRemoved } from "./authorize.ts";
+import { slowestOf } from "./backlog.ts";
 import { BodyBudget } from "./body-budget.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
@@ -153,12 +154,12 @@ export class Server {
   }
 
   /** Ends one peer's connection for its own fault; everyone else is served on. */
-  drop(session: Session, fault: keyof RequestMetrics["faults"]): void {
+  drop(session: Session, fault: keyof RequestMetrics["faults"], options?: PeerCloseOptions): void {
     if (session.phase === "dropped") return;
     session.phase = "dropped";
     this.metrics.faults[fault]++;
     this.log.debug({ peer: session.peer.address, name: session.name, fault }, "peer dropped");
-    session.peer.close(fault);
+    session.peer.close(fault, options);
   }
 
   /** Ends a connection whose client's key was taken away; the client is told so, if it speaks the request protocol. */
@@ -205,6 +206,8 @@ export class Server {
     this.health.noteLag(this.clock.monotonic() - this.#creditDueMs);
     const { finished, busyMs } = this.executor.takeMeasure();
     const credit = this.credit.measure(finished, busyMs);
+    // What waits for them is not waited for.
+    for (const slow of slowestOf(this.sessions, outgoingBytesMax)) this.drop(slow, "slow-reader", { lingerMs: 0 });
     if (credit !== undefined) this.#tellAll(encode(messageType.credit, { number: credit }));
     if (!this.#idle || this.health.lagMs > 1) this.noteWork();
   }

@@ -180,6 +180,8 @@ export class Topics {
     const slow = new Set([...topic.subscribers].filter(({ isSlow }) => isSlow));
     if (onSlow === "refuse" && slow.size > 0) return "refused";
     topic.published++;
+    // Who reads slowly is looked at, even if nobody sends anything.
+    this.#server.noteWork();
     topic.last = topic.last === lastPlace ? 1 : topic.last + 1;
     const published = new PublishedEvent(name, topic.last, content);
     let missed = 0;
