@@ -4,7 +4,7 @@ import type { Clock, Timer } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { httpRequestTimeoutMs } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
-import type { Content } from "../protocol/content.ts";
+import { bytesOfText, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "../server/caller.ts";
 import { hasBody } from "./body.ts";
 import type { Connection } from "./connection.ts";
@@ -118,7 +118,8 @@ export class Exchange implements Caller {
     for (const [name, value] of Object.entries(headers)) this.#response.setHeader(name, value);
   }
 
-  reply(_id: number, { content, body }: Content): void {
+  reply(_id: number, text: TextContent): void {
+    const { content, body } = bytesOfText(text);
     if (body === undefined) this.answer(204, {});
     else this.answer(this.okStatus, { "content-type": mediaTypes[content] ?? "application/octet-stream" }, body);
   }

@@ -6,7 +6,7 @@ import type { Timer } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, httpStreamHeadMs, streamWindowBytes, streamWindowItems } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
-import type { Content } from "../protocol/content.ts";
+import { bytesOfText, type Content, type TextContent } from "../protocol/content.ts";
 import type { Incoming, StreamCaller } from "../server/caller.ts";
 import { refusal } from "../server/hand-back.ts";
 import type { Server } from "../server/server.ts";
@@ -125,7 +125,8 @@ class HttpStream implements StreamCaller {
     this.#room.close();
   }
 
-  reply(_id: number, content: Content): void {
+  reply(_id: number, text: TextContent): void {
+    const content = bytesOfText(text);
     this.#end();
     if (this.#method.stream === "in") this.#exchange.reply(0, content);
     else this.#writer.done(content);

@@ -33,12 +33,16 @@ const nothing: Content = { content: contentType.none, body: undefined };
  *   What a value's own `toJSON` or getters throw comes through as it is.
  */
 export function encodeContent(value: unknown, codec?: Codec): Content {
-  const { content, body } = encodeText(value, codec);
+  return bytesOfText(encodeText(value, codec));
+}
+
+/** @throws ServiceError TOO_LARGE */
+export function bytesOfText({ content, body }: TextContent): Content {
   return typeof body === "string" ? checked(content, Buffer.from(body)) : { content, body };
 }
 
 /** Content whose JSON is text still: the socket writes it as UTF-8 right to its place, and no buffer is made for it. */
-interface TextContent {
+export interface TextContent {
   readonly content: ContentType;
   readonly body: string | Uint8Array | undefined;
 }

@@ -2,7 +2,7 @@
 // from a broker is its caller's business; so is how a stream's items travel. Types only.
 import type { ServiceError } from "../errors.ts";
 import type { ContentType } from "../protocol/codes.ts";
-import type { Content } from "../protocol/content.ts";
+import type { Content, TextContent } from "../protocol/content.ts";
 import type { Outflow } from "../stream/window.ts";
 
 /** Who asked. Each request that was accepted is answered exactly once, by `reply` or by `fail`, after a cancellation too. */
@@ -17,8 +17,8 @@ export interface Caller {
   readonly delivers?: true;
   /** The bodies of its requests are in the service's budget already, and not counted again where they wait. */
   readonly holdsBody?: true;
-  /** @param id the caller's own number of the request. */
-  reply(id: number, content: Content): void;
+  /** @param id the caller's own number of the request. @param content whose JSON is text still: a socket writes it right to its place */
+  reply(id: number, content: TextContent): void;
   fail(id: number, error: ServiceError): void;
 }
 

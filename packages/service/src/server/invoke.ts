@@ -3,7 +3,7 @@ import { asError, type Clock, WherryError } from "@wherry/core";
 import { Once } from "../dedupe/once.ts";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, errorMessageCharactersMax } from "../limits.ts";
-import { type Codec, type Content, encodeContent } from "../protocol/content.ts";
+import { bytesOfText, type Codec, type Content, encodeText, type TextContent } from "../protocol/content.ts";
 import { type Schema, validate } from "../schema.ts";
 import { ambientContext } from "../current-context.ts";
 import type { Authorize, Method, RequestContext, Service } from "../service.ts";
@@ -15,7 +15,7 @@ import type { RequestJob } from "./job.ts";
  * How this service's requests are run: each call gives the encoded reply. It throws, or rejects with, a `ServiceError` for the caller,
  * or anything else for a bug.
  */
-export function invoker(service: Service, clock: Clock): (job: RequestJob) => Content | Promise<Content> {
+export function invoker(service: Service, clock: Clock): (job: RequestJob) => TextContent | Promise<TextContent> {
   const { name, ambient, dedupe, codec } = service;
   const inner = dedupe === undefined ? perform : performingOnce(new Once(name, dedupe, clock, codec), codec);
   const run = throughMiddleware(service, inner);
@@ -26,8 +26,8 @@ export function invoker(service: Service, clock: Clock): (job: RequestJob) => Co
     if (ambient) ambientContext.enterWith(context);
     const value = start(job);
     return isThenable(value)
-      ? Promise.resolve(value).then((settled) => encodeResult(method, settled, codecFor(job.caller, codec)))
-      : encodeResult(method, value, codecFor(job.caller, codec));
+      ? Promise.resolve(value).then((settled) => encodeReply(method, settled, codecFor(job.caller, codec)))
+      : encodeReply(method, value, codecFor(job.caller, codec));
   };
 }
 
@@ -151,15 +151,20 @@ export function output(method: Method, value: unknown): unknown {
 }
 
 /** A result that cannot travel is a bug of the handler, and crashes like any other; a result too large is only answered so. */
-export function encodeResult(method: Method, value: unknown, codec?: Codec): Content {
+function encodeReply(method: Method, value: unknown, codec?: Codec): TextContent {
   try {
-    return encodeContent(value, codec);
+    return encodeText(value, codec);
   } catch (error) {
     if (ServiceError.is(error)) throw error;
     const [reason = ""] = asError(error).message.split("\n", 1);
     const message = `method ${method.name} returned what JSON cannot hold (${reason}); return plain values, bytes or undefined`;
     throw new WherryError(message, { code: "SERVICE_RESULT_INVALID", cause: error });
   }
+}
+
+/** As bytes, to be kept. */
+export function encodeResult(method: Method, value: unknown, codec?: Codec): Content {
+  return bytesOfText(encodeReply(method, value, codec));
 }
 
 /**

@@ -2,7 +2,7 @@
 // it that it is answered once. How answers travel is the caller's business, when they run the executor's.
 import { ServiceError } from "../errors.ts";
 import { bodiesBytesMax } from "../limits.ts";
-import { type Content, encodeContent } from "../protocol/content.ts";
+import { encodeContent, type TextContent } from "../protocol/content.ts";
 import type { Method, Service } from "../service.ts";
 import type { Caller, Incoming } from "./caller.ts";
 import { refusal } from "./hand-back.ts";
@@ -156,14 +156,14 @@ export class Requests {
   }
 
   /** In a span of its own: what the handler calls is that one's child. */
-  #traced(job: RequestJob, tracing: Tracing): Content | Promise<Content> {
+  #traced(job: RequestJob, tracing: Tracing): TextContent | Promise<TextContent> {
     const span = tracing.request(this.#server.service.name, job.context);
     job.span = span;
     job.context.trace = span.traceparent;
     return span.within(() => this.#invoke(job));
   }
 
-  #reply(job: RequestJob, content: Content): void {
+  #reply(job: RequestJob, content: TextContent): void {
     if (job.state === "answered") return;
     this.#settle(job, "OK");
     job.span?.end();

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { drainPollMs } from "../limits.ts";
 import { contentType, fate, messageType, serverState } from "../protocol/codes.ts";
-import { type Content, decodeContent } from "../protocol/content.ts";
+import { bytesOfText, decodeContent, type TextContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
 import { type Methods, type RequestContext, type ServiceDefinition, service } from "../service.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
@@ -518,8 +518,9 @@ describe("a caller that is no ZeroMQ peer", () => {
 
   function caller() {
     const answers: unknown[] = [];
-    const reply = (id: number, content: Content): void => {
-      answers.push([id, decodeContent(content.content, content.body)]);
+    const reply = (id: number, text: TextContent): void => {
+      const { content, body: bytes } = bytesOfText(text);
+      answers.push([id, decodeContent(content, bytes)]);
     };
     const fail = (id: number, error: ServiceError): void => void answers.push([id, error.code, error.fate]);
     return { answers, address: "test", reply, fail };

@@ -4,7 +4,7 @@ import type { Peer, Sendable } from "@wherry/zmtp";
 import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import { messageType } from "../protocol/codes.ts";
-import { type Content, encodeContent } from "../protocol/content.ts";
+import { type Content, encodeContent, type TextContent } from "../protocol/content.ts";
 import { encode, encodeAs, noTexts } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
@@ -59,7 +59,7 @@ export class Session implements Caller, StreamCaller, Subscriber {
     return this.open.has(id) || this.streams.has(id);
   }
 
-  send(frames: readonly Uint8Array[]): void {
+  send(frames: readonly (string | Uint8Array)[]): void {
     const [header, body] = frames;
     // Nearly always: a header, and a body.
     if (frames.length === 2 && header !== undefined && body !== undefined)
@@ -67,7 +67,7 @@ export class Session implements Caller, StreamCaller, Subscriber {
     else this.#send(this, [this.peer.routingId, ...frames]);
   }
 
-  reply(id: number, { content, body }: Content): void {
+  reply(id: number, { content, body }: TextContent): void {
     this.#forget(id);
     this.send(encodeAs(messageType.reply, 0, id, 0, noTexts, content, body));
   }
