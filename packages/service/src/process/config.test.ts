@@ -11,7 +11,7 @@ describe("settings", () => {
   test("have defaults that only this machine can reach", () => {
     expect(configOf([])).toEqual({
       ...{ logLevel: "info", host: "127.0.0.1", port: 5555, ports: new Map(), adminPort: 9000 },
-      ...{ logTo: ["stdout"], logAuthorization: undefined, blockedMs: 1000, busyPollUs: 0 },
+      ...{ logTo: ["stdout"], logAuthorization: undefined, logGzip: false, blockedMs: 1000, busyPollUs: 0 },
       ...{ podUid: undefined, podName: undefined, inCluster: false, describe: false },
     });
   });
