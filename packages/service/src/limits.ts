@@ -49,8 +49,8 @@ export const streamSilenceMs = 30_000;
 /** Messages, and bytes, queued to a subscriber that doesn't keep up; beyond it, it misses events. */
 export const eventQueueMessagesMax = 1000;
 export const eventQueueBytesMax: number = 8 * 1024 * 1024;
-/** Bytes that wait for all HTTP readers of topics together; beyond it, those for whom anything waits miss events. */
-export const httpEventsBytesMax: number = 128 * 1024 * 1024;
+/** Bytes that wait for all subscribers of a topic together; beyond it, those for whom anything waits miss events. */
+export const eventQueuesBytesMax: number = 256 * 1024 * 1024;
 /** Milliseconds between two looks at whether a subscriber that missed events has caught up, to be told how many. */
 export const eventCatchUpMs = 100;
 /** Events that wait in a client for its loop to take them; beyond it, it misses some. Default of `bufferMax`. */

@@ -44,7 +44,6 @@ export interface SourceOptions extends HttpOptions {
     readonly timeoutCheckMs?: number;
     readonly stallMs?: number;
     readonly bodiesBytesMax?: number;
-    readonly eventsBytesMax?: number;
   };
 }
 
@@ -60,7 +59,6 @@ export class HttpSource implements Source {
   /** By their paths. */
   readonly #topics: ReadonlyMap<string, string>;
   #readers: TopicReaders | undefined;
-  readonly #eventsBytesMax: number | undefined;
   #pages: Promise<Pages> | undefined;
   readonly #bodies: BodyBudget;
   readonly #connections = new Map<Socket, Connection>();
@@ -84,8 +82,7 @@ export class HttpSource implements Source {
     this.#explorer = options.explorer ?? true;
     this.#topics = topicPaths(server.service, options.topics ?? false);
     server.httpTopics = [...this.#topics.values()];
-    const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax, eventsBytesMax } = options.limits ?? {};
-    this.#eventsBytesMax = eventsBytesMax;
+    const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
     this.#bodies = new BodyBudget(bodiesBytesMax, server.bodies);
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
@@ -181,7 +178,7 @@ export class HttpSource implements Source {
     const { TopicReaders } = await import("./topics.ts");
     // It would be sent away at once.
     if (this.#leaving) throw refusal();
-    this.#readers ??= new TopicReaders(this.#server, this.#eventsBytesMax);
+    this.#readers ??= new TopicReaders(this.#server);
     if (!exchange.isOver) this.#readers.subscribe(exchange, topic);
   }
 

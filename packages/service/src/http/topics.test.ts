@@ -6,10 +6,7 @@ import { eventQueueMessagesMax } from "../limits.ts";
 import { serve } from "../server/serve.ts";
 import { service } from "../service.ts";
 import { unchecked } from "../topic.ts";
-import { ServiceError } from "../errors.ts";
-import type { Exchange } from "./exchange.ts";
 import type { HttpOptions } from "./source.ts";
-import { TopicReaders } from "./topics.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -113,41 +110,4 @@ test("a service that leaves sends its readers elsewhere, and is not held up by t
   const source = await fetch(`${url}/topics/price`, { headers: { accept: "text/event-stream" } });
   expect([source.status, await source.text()]).toEqual([200, expect.stringMatching(/event: error\ndata: .*"REFUSED"/)]);
   expect(await drained).toMatchObject({ reason: "drained" });
-});
-
-test("many readers that take nothing have a bound in bytes together, beyond which they miss events and others don't", async () => {
-  const { server } = await start({});
-  const readers = new TopicReaders(server, 1000);
-  /** A client whose connection takes what it is told to. */
-  function client(): { taken: (() => void)[]; exchange: Exchange; told: string[] } {
-    const [taken, told]: [(() => void)[], string[]] = [[], []];
-    const write = (piece: string | Buffer, done?: () => void): void => {
-      told.push(String(piece));
-      if (done !== undefined) taken.push(done);
-    };
-    const request = { headers: {}, method: "GET" };
-    return { taken, told, exchange: { request, write, open: () => undefined, waitingBytes: 0 } as unknown as Exchange };
-  }
-  const [slow, alsoSlow, quick] = [client(), client(), client()];
-  for (const { exchange } of [slow, alsoSlow, quick]) readers.subscribe(exchange, "price");
-  const publish = (): string => {
-    const outcome = server.publish("price", "x".repeat(98));
-    for (const done of quick.taken.splice(0)) done();
-    return outcome;
-  };
-  for (let event = 0; event < 5; event++) expect(publish()).toBe("sent");
-  expect(readers.waitingBytes).toBe(1000);
-  for (let event = 0; event < 100; event++) expect(publish()).toBe("partly");
-  expect(readers.waitingBytes).toBe(1000);
-  expect(quick.told).toHaveLength(1 + 105);
-  // One takes what waits for it, and one leaves: there is room again, and the first is told what it missed.
-  for (const done of slow.taken.splice(0)) done();
-  expect(readers.waitingBytes).toBe(500);
-  alsoSlow.exchange.gone?.(new ServiceError("CANCELLED", "left"));
-  expect(readers.waitingBytes).toBe(0);
-  for (const done of alsoSlow.taken.splice(0)) done();
-  expect(readers.waitingBytes).toBe(0);
-  expect(publish()).toBe("sent");
-  expect(slow.told.at(-2)).toBe('event: missed\ndata: {"count":100}\n\n');
-  for (const { exchange } of [slow, quick]) exchange.gone?.(new ServiceError("CANCELLED", "left"));
 });

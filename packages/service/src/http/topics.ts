@@ -1,7 +1,7 @@
 // A topic of the service as Server-Sent Events: what this pod publishes, at most once, to whoever reads. What a reader misses is
 // counted and told; nothing is kept. Loaded when the first one subscribes.
 import { ServiceError } from "../errors.ts";
-import { eventQueueBytesMax, eventQueueMessagesMax, httpEventsBytesMax } from "../limits.ts";
+import { eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import type { Server } from "../server/server.ts";
 import { lastPlace, type PublishedEvent, type Subscriber } from "../server/topics.ts";
 import type { Content } from "../protocol/content.ts";
@@ -10,20 +10,11 @@ import { EventWriter } from "./writers.ts";
 
 /** The readers of one HTTP port. */
 export class TopicReaders {
-  /** Bytes of events that wait for all of them: thousands may be slow at once. */
-  waitingBytes = 0;
-  readonly #bytesMax: number;
   readonly #server: Server;
   readonly #readers = new Set<TopicReader>();
 
-  constructor(server: Server, bytesMax: number = httpEventsBytesMax) {
+  constructor(server: Server) {
     this.#server = server;
-    this.#bytesMax = bytesMax;
-  }
-
-  /** Does more wait for all together than may? */
-  get isFull(): boolean {
-    return this.waitingBytes >= this.#bytesMax;
   }
 
   subscribe(exchange: Exchange, name: string): void {
@@ -34,7 +25,7 @@ export class TopicReaders {
       exchange.answer(200, { "content-type": "text/event-stream" });
       return;
     }
-    const reader = new TopicReader(exchange, this, this.#server);
+    const reader = new TopicReader(exchange, this.#server);
     exchange.gone = () => this.#forget(reader);
     this.#readers.add(reader);
     topics.subscribe(topic, reader);
@@ -56,41 +47,32 @@ export class TopicReaders {
 }
 
 class TopicReader implements Subscriber {
-  readonly #readers: TopicReaders;
   readonly #exchange: Exchange;
   readonly #writer: EventWriter;
   readonly #instance: string;
   /** Place of the last event that it got, or was told of; undefined before it is subscribed. */
   #last: number | undefined;
   #waiting = 0;
-  #waitingBytes = 0;
-  #stopped = false;
 
-  constructor(exchange: Exchange, readers: TopicReaders, { clock, instance }: Pick<Server, "clock" | "instance">) {
-    this.#readers = readers;
+  constructor(exchange: Exchange, { clock, instance }: Pick<Server, "clock" | "instance">) {
     this.#exchange = exchange;
     this.#instance = instance;
     this.#writer = new EventWriter(exchange, clock);
   }
 
   get isSlow(): boolean {
-    if (this.#waiting >= eventQueueMessagesMax || this.#exchange.waitingBytes >= eventQueueBytesMax) return true;
-    return this.#waiting > 0 && this.#readers.isFull;
+    return this.#waiting >= eventQueueMessagesMax || this.waitingBytes >= eventQueueBytesMax;
+  }
+
+  get waitingBytes(): number {
+    return this.#exchange.waitingBytes;
   }
 
   event({ place }: PublishedEvent, content: Content): void {
     this.#tellMissed(distance(this.#last ?? 0, place) - 1);
     this.#last = place;
-    const bytes = content.body?.length ?? 0;
-    this.#waits(1, bytes);
-    this.#writer.message(this.#id(place), content, () => this.#waits(-1, -bytes));
-  }
-
-  #waits(events: number, bytes: number): void {
-    if (this.#stopped) return;
-    this.#waiting += events;
-    this.#waitingBytes += bytes;
-    this.#readers.waitingBytes += bytes;
+    this.#waiting++;
+    this.#writer.message(this.#id(place), content, () => this.#waiting--);
   }
 
   position(_topic: string, last: number): void {
@@ -124,10 +106,7 @@ class TopicReader implements Subscriber {
     this.#writer.fail(new ServiceError("ABORTED", message, { retryable: true, details: { leaving: true } }));
   }
 
-  /** It is gone, and what waited for it. */
   stop(): void {
-    this.#waits(0, -this.#waitingBytes);
-    this.#stopped = true;
     this.#writer.stop();
   }
 }

@@ -3,13 +3,16 @@ import { silentLogger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { creditIntervalMs, outgoingBytesMax } from "../limits.ts";
+import { creditIntervalMs, eventCatchUpMs, outgoingBytesMax } from "../limits.ts";
+import type { Content } from "../protocol/content.ts";
 import { service } from "../service.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { encode } from "../protocol/frames.ts";
 import { messageType } from "../protocol/codes.ts";
 import { slowestOf } from "./backlog.ts";
 import { Server } from "./server.ts";
+import { type PublishedEvent, type Subscriber, Topics } from "./topics.ts";
+import { unchecked } from "../topic.ts";
 
 test("the slowest are named, as few as bring what waits within its bound, and never one who has less than another", () => {
   const session = fc.record({
@@ -53,5 +56,42 @@ test("a service ends the connections of those for whom most waits, and keeps the
   expect(server.metrics.faults["slow-reader"]).toBe(1);
   await expect.poll(() => server.sessions.size).toBe(2);
   expect([...server.sessions.values()].map(({ peer }) => peer.queuedBytes)).toEqual([outgoingBytesMax / 2, 1000]);
+  await server.close();
+});
+
+test("many subscribers that take nothing have a bound together, beyond which they miss events, keep their connections, and others get theirs", async () => {
+  const options = { clock: new VirtualClock(), random: new SeededRandom(1), log: silentLogger, instance: "i" };
+  const news = service("news", { topics: { news: unchecked<string>() }, methods: { ping: () => "pong" } });
+  const server = new Server(new MemoryNetwork().router(), news, options);
+  const topics = new Topics(server, 1000);
+  const topic = topics.all.get("news");
+  if (topic === undefined) throw new Error("expected the topic");
+  class Reader implements Subscriber {
+    readonly isSlow = false;
+    waitingBytes = 0;
+    last = 0;
+    readonly #keeps: boolean;
+    constructor(keeps: boolean) {
+      this.#keeps = keeps;
+    }
+    event({ place }: PublishedEvent, { body }: Content): void {
+      this.last = place;
+      if (this.#keeps) this.waitingBytes += body?.length ?? 0;
+    }
+    position(_topic: string, last: number): void {
+      this.last = last;
+    }
+  }
+  const [slow, alsoSlow, quick] = [new Reader(true), new Reader(true), new Reader(false)];
+  for (const reader of [slow, alsoSlow, quick]) topics.subscribe(topic, reader);
+  const publish = (): string => topics.publish("news", "x".repeat(98));
+  for (let event = 0; event < 5; event++) expect(publish()).toBe("sent");
+  for (let event = 0; event < 100; event++) expect(publish()).toBe("partly");
+  expect([slow.waitingBytes, alsoSlow.waitingBytes, quick.last]).toEqual([500, 500, 105]);
+  // One has taken all: there is room again, for both, and each is told how far the topic is.
+  slow.waitingBytes = 0;
+  await options.clock.advance(eventCatchUpMs);
+  expect([slow.last, alsoSlow.last, publish()]).toEqual([105, 105, "sent"]);
+  topics.close();
   await server.close();
 });

@@ -93,6 +93,10 @@ export class Session implements Caller, StreamCaller, Subscriber {
     this.send(encode(messageType.stop, { id }));
   }
 
+  get waitingBytes(): number {
+    return this.peer.queuedBytes;
+  }
+
   get isSlow(): boolean {
     const { queuedMessages, queuedBytes } = this.peer;
     return queuedMessages >= eventQueueMessagesMax || queuedBytes >= eventQueueBytesMax;

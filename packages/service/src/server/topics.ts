@@ -2,7 +2,7 @@
 // Nothing is kept. Loaded only by services that have topics.
 import { asError, type Timer, WherryError } from "@wherry/core";
 import type { ServiceError } from "../errors.ts";
-import { eventCatchUpMs } from "../limits.ts";
+import { eventCatchUpMs, eventQueuesBytesMax } from "../limits.ts";
 import { contentType, messageType } from "../protocol/codes.ts";
 import { type Codec, type Content, encodeContent } from "../protocol/content.ts";
 import { encode, type Header } from "../protocol/frames.ts";
@@ -81,6 +81,8 @@ class EventContent {
 export interface Subscriber {
   /** What waits for it already is as much as may wait: it misses events until that has changed. */
   readonly isSlow: boolean;
+  /** Bytes that wait for it. */
+  readonly waitingBytes: number;
   /** The name of the codec that it speaks; absent: JSON alone. */
   readonly codec?: string | undefined;
   /** @param content what `contentFor` its codec gave */
@@ -112,10 +114,12 @@ export const lastPlace = 0xffffffff;
 export class Topics {
   readonly all: ReadonlyMap<string, Topic>;
   readonly #server: Server;
+  readonly #bytesMax: number;
   #timer: Timer | undefined;
 
-  constructor(server: Server) {
+  constructor(server: Server, bytesMax: number = eventQueuesBytesMax) {
     this.#server = server;
+    this.#bytesMax = bytesMax;
     this.all = new Map(
       [...server.service.topics].map(([name, schema]) => {
         const counts = { last: 0, published: 0, missed: 0, untold: false };
@@ -177,7 +181,7 @@ export class Topics {
     const topic = this.all.get(name);
     if (topic === undefined) throw invalid(name, `service ${this.#server.service.name} has no such topic`);
     const content = this.#encoded(topic, event);
-    const slow = new Set([...topic.subscribers].filter(({ isSlow }) => isSlow));
+    const slow = this.#slowOf(topic);
     if (onSlow === "refuse" && slow.size > 0) return "refused";
     topic.published++;
     // Who reads slowly is looked at, even if nobody sends anything.
@@ -197,6 +201,14 @@ export class Topics {
     }
     if (topic.subscribers.size === 0) return "nobody";
     return missed === 0 ? "sent" : missed < topic.subscribers.size ? "partly" : "refused";
+  }
+
+  /** Those that have as much waiting as each may, and, where all together have, those that have anything. */
+  #slowOf({ subscribers }: Topic): Set<Subscriber> {
+    let bytes = 0;
+    for (const { waitingBytes } of subscribers) bytes += waitingBytes;
+    const isFull = bytes >= this.#bytesMax;
+    return new Set([...subscribers].filter(({ isSlow, waitingBytes }) => isSlow || (isFull && waitingBytes > 0)));
   }
 
   #encoded(topic: Topic, event: unknown): EventContent {
