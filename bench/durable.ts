@@ -29,7 +29,7 @@ interface Place {
 const [outstanding, concurrency] = [256, 16];
 
 export const bench: Bench = async ({ quick, print }) => {
-  const [count, runs, singles] = quick ? [1_000, 1, 50] : [5_000, 3, 300];
+  const [count, runs, singles] = quick ? [1_000, 1, 50] : [4_000, 3, 300];
   const rows: Row[] = [];
   for (const open of [sqlite, nats, rabbit]) {
     const place = await open();
@@ -55,50 +55,53 @@ interface Extent {
 }
 
 async function rowsOf({ name, peer, url, raw }: Place, extent: Extent): Promise<Row[]> {
-  const [ours, theirs] = [await figures(() => wherry(url), extent), await figures(() => raw(url), extent)];
-  return (Object.keys(ours) as (keyof Figures)[]).map((what) => {
-    const [own, other] = [ours[what], theirs[what]];
-    const isTime = what.endsWith("-ms");
-    return {
-      name: `durable-${name}-${what}`,
-      unit: isTime ? "ms" : "calls/s",
-      ours: own,
-      peers: other === undefined ? {} : { [peer]: other },
-      ratios: other === undefined ? {} : { [peer]: isTime ? other / own : own / other },
-    };
-  });
+  const lines = [await wherry(url), await raw(url)] as const;
+  try {
+    const [ours, theirs] = await figures(lines, extent);
+    return Object.entries(ours).map(([what, own]) => {
+      const other = theirs[what];
+      const isTime = what.endsWith("-ms");
+      return {
+        name: `durable-${name}-${what}`,
+        unit: isTime ? "ms" : "calls/s",
+        ours: own,
+        peers: other === undefined ? {} : { [peer]: other },
+        ratios: other === undefined ? {} : { [peer]: isTime ? other / own : own / other },
+      };
+    });
+  } finally {
+    await Promise.all(lines.map((line) => line.close()));
+  }
 }
 
-type Figures = Readonly<
-  Record<"accepted" | "accepted-keyed" | "executed-1" | "executed-16" | "accept-ms" | "handler-ms", number>
->;
+/** By what was measured; a library without keys has no figure for them. */
+type Figures = Readonly<Record<string, number>>;
 
-/** The medians; undefined for what a library doesn't have. */
-async function figures(open: () => Promise<Line>, { count, runs, singles }: Extent): Promise<Figures> {
-  const line = await open();
-  try {
-    const found: Record<string, number[]> = {};
-    const note = (name: string, value: number): void => void (found[name] ??= []).push(value);
+/** The medians of each line. They take turns, so that what else the machine does befalls all. */
+async function figures(lines: readonly [Line, Line], { count, runs, singles }: Extent): Promise<[Figures, Figures]> {
+  const found = lines.map(() => new Map<string, number[]>());
+  const note = (index: number, name: string, value: number): void =>
+    void found[index]?.set(name, [...(found[index].get(name) ?? []), value]);
+  for (const line of lines) {
     await accept(line, count / 10, false);
     await execute(line, count / 10, concurrency);
-    for (let run = 0; run < runs; run++) {
-      note("accepted", await accept(line, count, false));
-      note("executed-1", await execute(line, count, 1));
-      if (line.keyed) note("accepted-keyed", await accept(line, count, true));
-      else await accept(line, count, false);
-      note(`executed-${concurrency}`, await execute(line, count, concurrency));
-    }
-    const times = await oneByOne(line, singles);
-    for (const [accepted, handled] of times) {
-      note("accept-ms", accepted);
-      note("handler-ms", handled);
-    }
-    return Object.fromEntries(
-      Object.entries(found).map(([name, values]) => [name, median(values)]),
-    ) as unknown as Figures;
-  } finally {
-    await line.close();
   }
+  for (let run = 0; run < runs; run++)
+    for (const [index, line] of lines.entries()) {
+      note(index, "accepted", await accept(line, count, false));
+      note(index, "executed-1", await execute(line, count, 1));
+      const rate = await accept(line, count, line.keyed);
+      if (line.keyed) note(index, "accepted-keyed", rate);
+      note(index, `executed-${concurrency}`, await execute(line, count, concurrency));
+    }
+  for (const [index, line] of lines.entries())
+    for (const [accepted, handled] of await oneByOne(line, singles)) {
+      note(index, "accept-ms", accepted);
+      note(index, "handler-ms", handled);
+    }
+  const medians = (index: number): Figures =>
+    Object.fromEntries([...(found[index] ?? [])].map(([name, values]) => [name, median(values)]));
+  return [medians(0), medians(1)];
 }
 
 let keys = 0;
@@ -156,12 +159,12 @@ async function sqlite(): Promise<Place> {
 
 async function nats(): Promise<Place | undefined> {
   if (missingServer("nats-server", "nats-server") !== undefined) return undefined;
-  const { url, stop } = await startNats();
-  return { name: "nats", peer: "@nats-io/jetstream", url, raw: jetstreamRaw, stop };
+  const server = await startNats();
+  return { name: "nats", peer: "@nats-io/jetstream", url: server.url, raw: jetstreamRaw, stop: () => server.stop() };
 }
 
 async function rabbit(): Promise<Place | undefined> {
   if (missingServer(rabbitProgram, "rabbitmq-server") !== undefined) return undefined;
-  const { url, stop } = await startRabbit();
-  return { name: "rabbitmq", peer: "amqplib", url, raw: amqplibRaw, stop };
+  const server = await startRabbit();
+  return { name: "rabbitmq", peer: "amqplib", url: server.url, raw: amqplibRaw, stop: () => server.stop() };
 }

@@ -1,4 +1,5 @@
 // amqplib as its guide has it: a quorum queue, a confirm channel, a consumer that acknowledges. It has no keys.
+import { asError } from "@wherry/core";
 import { connect } from "amqplib";
 import { body, type Line } from "./line.ts";
 
@@ -14,7 +15,7 @@ export async function amqplibRaw(url: string): Promise<Line> {
       new Promise<void>((resolve, reject) => {
         publisher.sendToQueue(queue, body, { persistent: true }, (error: unknown) => {
           if (error === null) resolve();
-          else reject(new Error(String(error)));
+          else reject(asError(error));
         });
       }),
     async consume(atOnce, handle) {

@@ -78,6 +78,10 @@ export const stuckMs = 30_000;
 export const rabbitKeysMax = 1_000_000;
 export const rabbitKeysUnackedMax = 512;
 export const rabbitKeysSegmentBytes = 8_000_000;
+/** Milliseconds between two tries to read a stream of keys that is being made. */
+export const rabbitKeysPauseMs = 50;
+/** Milliseconds after which a claim of a key that nobody has answered is written again. */
+export const rabbitKeysInsistMs = 1000;
 /** Durable calls: deliveries of a message after its first before it is a dead letter. Default of the option `redeliveriesMax`. */
 export const redeliveriesMaxDefault = 5;
 /** The most that `redeliveriesMax` can be, and deliveries after which a server of its own gives up, should all else fail. */

@@ -102,7 +102,7 @@ export class DurableCalls {
     if (cancelled !== undefined) throw cancelledError("not-started", cancelled.reason);
     if (withinMs <= 0) throw lateError("the deadline had passed before the call was made", "not-started");
     const over = new AbortController();
-    const signal = AbortSignal.any([over.signal, ...signals]);
+    const signal = signals.length === 0 ? over.signal : AbortSignal.any([over.signal, ...signals]);
     const work = this.#repeated(method, message, policy, this.#options.clock.monotonic() + withinMs, signal);
     const late = this.#options.clock.sleep(withinMs, signal).then(
       () => {
@@ -117,7 +117,8 @@ export class DurableCalls {
       // What is under way is not stopped: a message that the caller no longer waits for may be stored, or not.
       return await Promise.race([work, late]);
     } finally {
-      over.abort();
+      // With a reason, or one would be made, and its stack, for nobody.
+      over.abort("settled");
       late.catch(() => undefined);
       work.catch(() => undefined);
     }

@@ -119,14 +119,13 @@ class NatsBroker implements Broker {
   async depth(queue: string): Promise<Depth> {
     const { manager } = await this.#link.ready(queue);
     return this.#answer(queue, async () => {
-      const [work, dead, consumer] = await Promise.all([
-        manager.streams.info(workStream(queue)),
+      const [dead, consumer] = await Promise.all([
         manager.streams.info(deadStream(queue)),
         manager.consumers.info(workStream(queue), consumerName),
       ]);
+      // Not of the stream's messages: a server that was killed keeps some that it had deleted, and that nobody will get again.
       // Messages in a retry's pause are pending acknowledgements to JetStream.
-      const inFlight = consumer.num_ack_pending;
-      return { ready: work.state.messages - inFlight, inFlight, dead: dead.state.messages };
+      return { ready: consumer.num_pending, inFlight: consumer.num_ack_pending, dead: dead.state.messages };
     });
   }
 

@@ -141,7 +141,8 @@ export class NatsConsumer implements BrokerConsumer {
 
   async #settle(message: Msg, how: string): Promise<boolean> {
     if (!this.#out.delete(message)) return false;
-    const settled = await this.#request(message, how);
+    const settled = this.#request(message, how);
+    // Right behind it: the server takes one after the other, so no more are out than there is room for.
     this.#ask();
     return settled;
   }

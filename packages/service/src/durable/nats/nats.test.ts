@@ -2,6 +2,7 @@ import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerServer, missingServer, startNats } from "../../testing/broker-servers.ts";
 import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
+import { killingItLosesNothing } from "../killed.suite.ts";
 import type { Broker } from "../types.ts";
 import { openNatsBroker } from "./broker.ts";
 
@@ -40,6 +41,8 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     expect(valueOf(await at(1))).toBe("after");
     await broker.close();
   }, 60_000);
+
+  killingItLosesNothing(() => server);
 
   test("a message larger than the server takes is refused, and says so", async () => {
     const broker = await open();

@@ -129,7 +129,7 @@ export class RabbitLink {
         error,
       );
     } finally {
-      late.abort();
+      late.abort("settled");
     }
     if (!this.#returned.delete(id)) return;
     this.#declared.clear();

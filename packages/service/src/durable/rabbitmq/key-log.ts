@@ -8,9 +8,15 @@
 // Whoever dies between the message and `stored` leaves a claim that counts for a while: then the key is free again, and may be stored twice,
 // never not at all.
 import type { Channel, ConsumeMessage } from "amqplib";
-import { asError, type Clock, type Random } from "@wherry/core";
-import { brokerConfirmMs, rabbitKeysMax, rabbitKeysUnackedMax } from "../../limits.ts";
-import { brokerError } from "../errors.ts";
+import { asError, type Clock, type Random, WherryError } from "@wherry/core";
+import {
+  brokerConfirmMs,
+  rabbitKeysInsistMs,
+  rabbitKeysMax,
+  rabbitKeysPauseMs,
+  rabbitKeysUnackedMax,
+} from "../../limits.ts";
+import { brokerError, reasonOf } from "../errors.ts";
 import type { Receipt } from "../types.ts";
 import type { RabbitLink } from "./connection.ts";
 import { type KeyRecord, KeyTable, type Verdict } from "./key-table.ts";
@@ -29,14 +35,11 @@ export class KeyLog {
   readonly #stream: string;
   /** Claims of this process that have no verdict yet, by their message's id. */
   readonly #waiting: Map<string, PromiseWithResolvers<Verdict>> = new Map();
-  #table: KeyTable;
   #reading: Promise<Channel> | undefined;
-  #unacked = 0;
 
   constructor(options: KeyLogOptions) {
     this.#options = options;
     this.#stream = keysStream(options.queue);
-    this.#table = this.#emptyTable();
   }
 
   /** @param store publishes the message under this id. */
@@ -58,22 +61,28 @@ export class KeyLog {
   async #claim(key: string, id: string): Promise<Verdict> {
     const verdict = Promise.withResolvers<Verdict>();
     this.#waiting.set(id, verdict);
-    const late = new AbortController();
-    void this.#options.clock.sleep(brokerConfirmMs, late.signal).then(
-      () => {
-        this.#drop(key, id);
-        const message = `key ${JSON.stringify(key)} is being published by another process, which has not ended for ${brokerConfirmMs} ms`;
-        verdict.reject(brokerError("BROKER_UNAVAILABLE", message));
-      },
-      () => undefined,
-    );
-    this.#write({ what: "claim", key, id }).catch((error: unknown) => verdict.reject(asError(error)));
+    const settled = new AbortController();
+    this.#insist(key, id, settled.signal).catch((error: unknown) => verdict.reject(asError(error)));
     try {
       return await verdict.promise;
     } finally {
-      late.abort();
+      settled.abort("settled");
       this.#waiting.delete(id);
     }
+  }
+
+  /** Claims, and again every second: RabbitMQ 3.10 sometimes tells the reader of a quiet stream of nothing until another record comes. */
+  async #insist(key: string, id: string, settled: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const done = (): boolean => settled.aborted;
+    for (const untilMs = clock.monotonic() + brokerConfirmMs; clock.monotonic() < untilMs; ) {
+      await this.#write({ what: "claim", key, id });
+      await clock.sleep(rabbitKeysInsistMs, settled).catch(() => undefined);
+      if (done()) return;
+    }
+    this.#drop(key, id);
+    const message = `key ${JSON.stringify(key)} is being published by another process, which has not ended for ${brokerConfirmMs} ms`;
+    throw brokerError("BROKER_UNAVAILABLE", message);
   }
 
   /** The next claim in line need not wait until this one counts no more. */
@@ -102,33 +111,46 @@ export class KeyLog {
     return this.#reading;
   }
 
+  /** A stream that is being made, by this process or another, has no reader for a moment. */
   async #start(): Promise<Channel> {
+    const { clock, queue } = this.#options;
+    for (const untilMs = clock.monotonic() + brokerConfirmMs; ; ) {
+      try {
+        return await this.#open();
+      } catch (error) {
+        if (WherryError.is(error) && !error.retryable) throw error;
+        if (WherryError.is(error) || clock.monotonic() > untilMs)
+          throw brokerError("BROKER_UNAVAILABLE", `the keys of ${queue} cannot be read: ${reasonOf(error)}`, error);
+      }
+      await clock.sleep(rabbitKeysPauseMs);
+    }
+  }
+
+  async #open(): Promise<Channel> {
     const { link, windowMs, clock } = this.#options;
     await link.declare(this.#stream, keysOptions(windowMs));
     const channel = await link.channel();
-    channel.once("close", () => this.#broke());
-    this.#table = this.#emptyTable();
-    this.#unacked = 0;
+    const table = this.#emptyTable();
     await channel.prefetch(2 * rabbitKeysUnackedMax);
     // Whole seconds; it begins a little before.
     const from = { "!": "timestamp", value: Math.floor((clock.now() - windowMs) / 1000) };
     const options = { noAck: false, arguments: { "x-stream-offset": from } };
-    await channel.consume(this.#stream, (message) => this.#arrived(channel, message), options);
+    let unacked = 0;
+    const arrived = (message: ConsumeMessage | null): void => {
+      if (message === null) {
+        // The stream was deleted: the next publish declares it again.
+        channel.close().catch(() => undefined);
+        return;
+      }
+      if (++unacked >= rabbitKeysUnackedMax) {
+        unacked = 0;
+        channel.ack(message, true);
+      }
+      table.apply(recordIn(message));
+    };
+    await channel.consume(this.#stream, arrived, options);
+    channel.once("close", () => this.#broke());
     return channel;
-  }
-
-  #arrived(channel: Channel, message: ConsumeMessage | null): void {
-    // The stream was deleted: the next publish declares it again.
-    if (message === null) {
-      channel.close().catch(() => undefined);
-      return;
-    }
-    if (++this.#unacked >= rabbitKeysUnackedMax) {
-      this.#unacked = 0;
-      channel.ack(message, true);
-    }
-    const [what, key, id, atMs] = JSON.parse(message.content.toString()) as [KeyRecord["what"], string, string, number];
-    this.#table.apply({ what, key, id, atMs });
   }
 
   #broke(): void {
@@ -136,4 +158,9 @@ export class KeyLog {
     const error = brokerError("BROKER_UNAVAILABLE", "the connection to RabbitMQ broke before the message was stored");
     for (const { reject } of this.#waiting.values()) reject(error);
   }
+}
+
+function recordIn({ content }: ConsumeMessage): KeyRecord {
+  const [what, key, id, atMs] = JSON.parse(content.toString()) as [KeyRecord["what"], string, string, number];
+  return { what, key, id, atMs };
 }

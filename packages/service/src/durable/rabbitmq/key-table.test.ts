@@ -26,6 +26,19 @@ describe("of the claims of one key", () => {
     expect(told.get("d")).toBe("first");
   });
 
+  test("one that is written again changes nothing, wherever it stands", () => {
+    const { told, apply } = table();
+    for (const id of ["a", "b", "a", "b"]) apply("claim", id);
+    apply("stored", "a");
+    apply("claim", "a", 5000);
+    expect([...told]).toEqual([
+      ["a", "first"],
+      ["b", "duplicate of a"],
+    ]);
+    apply("claim", "c", 5000);
+    expect(told.get("c")).toBe("first");
+  });
+
   test("the next in line is the first when that gave up, and none when all did", () => {
     const { made, told, apply } = table();
     for (const id of ["a", "b", "c"]) apply("claim", id);

@@ -62,6 +62,8 @@ export class KeyTable {
   }
 
   #claim(key: string, id: string, atMs: number, entry: Entry | undefined): void {
+    // Written again.
+    if (entry?.id === id || entry?.line.some((waiting) => waiting.id === id) === true) return;
     if (entry !== undefined && this.#counts(entry, atMs)) {
       if (entry.stored) this.#tell(id, { state: "duplicate", of: entry.id });
       else entry.line.push({ id, atMs });

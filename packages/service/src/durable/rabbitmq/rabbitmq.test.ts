@@ -2,6 +2,7 @@ import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerServer, missingServer, rabbitProgram, startRabbit } from "../../testing/broker-servers.ts";
 import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
+import { killingItLosesNothing } from "../killed.suite.ts";
 import type { Broker, Receipt } from "../types.ts";
 import { openRabbitBroker } from "./broker.ts";
 import { pauseStepMs } from "./names.ts";
@@ -47,6 +48,8 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
     expect(valueOf(await at(2))).toBe("after");
     await broker.close();
   }, 120_000);
+
+  killingItLosesNothing(() => server);
 });
 
 test("a RabbitMQ server that is away is an error that says so", async () => {

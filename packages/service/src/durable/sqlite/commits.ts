@@ -53,7 +53,11 @@ export class Commits {
   }
 
   async #work(): Promise<void> {
-    while (this.#pending.length > 0) await this.#commit(this.#pending.splice(0, sqliteBatchMax));
+    while (this.#pending.length > 0) {
+      await this.#commit(this.#pending.splice(0, sqliteBatchMax));
+      // Who was told of this commit writes in this turn what follows from it, such as an acknowledgement and the next claim: together.
+      await new Promise(setImmediate);
+    }
     this.#working = false;
   }
 
