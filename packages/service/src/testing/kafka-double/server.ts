@@ -5,7 +5,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { type Clock, SystemClock } from "@wherry/core";
 import { Group } from "./group.ts";
-import { handlers, type Broker } from "./requests.ts";
+import { handlers } from "./requests.ts";
+import type { Broker } from "./types.ts";
 import { Topics } from "./log.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
