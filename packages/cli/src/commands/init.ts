@@ -19,7 +19,7 @@ export function init(name: string, options: InitOptions, context: Context): numb
   // A Service's name is an RFC 1035 label.
   if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
     throw usageError(
-      `a service's name is its DNS name: expected lower case letters, digits and "-", starting with a letter, got ${JSON.stringify(name)}`,
+      `a service's name is its DNS name: expected lower case letters, digits and "-", starting with a letter, got ${JSON.stringify(name)}${name.includes("/") ? "; a path is not taken: go to the folder that shall have it, and give the name alone" : ""}`,
     );
   const folder = join(context.cwd, name);
   if (existsSync(folder))

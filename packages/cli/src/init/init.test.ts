@@ -175,6 +175,7 @@ test("nothing is overwritten, and a name that is none makes nothing", () => {
       status: 2,
       said: expect.stringMatching(/expected lower case letters/),
     });
+  expect(wherry("init", "../shop").said).toMatch(/a path is not taken: go to the folder/);
   expect(readdirSync(cwd).sort()).toEqual(["node_modules", "shop"]);
   expect(existsSync(join(cwd, "home"))).toBe(false);
 });
