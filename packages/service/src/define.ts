@@ -131,7 +131,14 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
   const { stream } = definition;
   const kinds: readonly unknown[] = ["out", "in", "both", undefined];
   check(kinds.includes(stream), `methods.${name}.stream`, "`out`, `in` or `both`", stream);
-  check(typeof definition.handler === "function", `methods.${name}`, "a function or { handler }", typeof value);
+  // Of an object its keys: they show the one that is missing, or misspelt.
+  const got = typeof value === "object" ? Object.keys(value) : typeof value;
+  check(
+    typeof definition.handler === "function",
+    `methods.${name}`,
+    "a function, or an object whose `handler` is one",
+    got,
+  );
   for (const code of Object.keys(errors)) {
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
     check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);

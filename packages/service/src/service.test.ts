@@ -43,6 +43,11 @@ describe("a service's definition", () => {
       () => service("echo", { methods: { a: 1 as never } }),
       /methods.a: expected a function/,
     ],
+    [
+      "a method without a handler",
+      () => service("echo", { methods: { a: { idempotent: true } as never } }),
+      /methods.a: expected a function, or an object whose `handler` is one, got \["idempotent"\]/,
+    ],
   ])("%s is refused at once", (_name, define, message) => {
     expect(define).toThrow(
       expect.objectContaining({ code: "SERVICE_DEFINITION_INVALID", message: expect.stringMatching(message) }),
