@@ -1,5 +1,5 @@
 // From what a user writes to a `Service`: defaults filled in, and whatever can't be meant told at once. Nothing runs here.
-import { WherryError } from "@wherry/core";
+import { nearest, WherryError } from "@wherry/core";
 import { type Contract, type ErrorContracts, noBody } from "./contract.ts";
 import { checkRoutes } from "./http/route.ts";
 import {
@@ -57,6 +57,27 @@ export function defineByContract(
   return define(name, definition, Object.fromEntries(errors));
 }
 
+/** What a definition may have; the compiler keeps both lists whole. */
+const serviceKeys = Object.keys({
+  ...{ methods: 1, topics: 1, version: 1, raw: 1, concurrency: 1, queueMax: 1, streamsMax: 1 },
+  ...{ authorize: 1, codec: 1, use: 1, dedupe: 1, ambient: 1 },
+} satisfies Record<keyof ServiceDefinition, 1>);
+const methodKeys = Object.keys({
+  ...{ handler: 1, input: 1, output: 1, errors: 1, trust: 1, idempotent: 1, keyed: 1, durable: 1 },
+  ...{ http: 1, stream: 1, endless: 1, resumable: 1 },
+} satisfies Record<keyof AnyMethodDefinition | keyof AnyStreamDefinition | "errors", 1>);
+
+/** A mistyped option must not be one that was left out: plain JavaScript has no compiler that tells. */
+function checkKeys(given: object, known: readonly string[], at: string): void {
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  const hint = nearest(unknown, known) || `; there are: ${known.join(", ")}`;
+  throw new WherryError(`service ${at}${unknown}: there is no such option${hint}`, {
+    code: "SERVICE_DEFINITION_INVALID",
+    details: { field: `${at}${unknown}` },
+  });
+}
+
 /** @throws WherryError SERVICE_DEFINITION_INVALID */
 export function define(
   name: string,
@@ -64,6 +85,7 @@ export function define(
   errors: Readonly<Record<string, ErrorContracts>>,
 ): Service {
   check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
+  checkKeys(definition, serviceKeys, "");
   const {
     concurrency = 1,
     queueMax = queueRequestsMaxDefault,
@@ -139,6 +161,7 @@ function toMethod(name: string, value: AnyMethod, errors: ErrorContracts): Metho
     "a function, or an object whose `handler` is one",
     got,
   );
+  checkKeys(definition, methodKeys, `methods.${name}.`);
   for (const code of Object.keys(errors)) {
     const own = codePattern.test(code) && !Object.hasOwn(frameworkCodes, code);
     check(own, `methods.${name}.errors`, "codes in upper case that are none of the framework's", code);

@@ -37,6 +37,16 @@ describe("a service's definition", () => {
       () => service("echo", { concurrency: 0, raw: (frames) => frames }),
       /whole number of at least 1/,
     ],
+    [
+      "a mistyped option",
+      () => service("echo", { methods: { a: () => 1 }, concurency: 3 } as never),
+      /service concurency: there is no such option; did you mean concurrency\?/,
+    ],
+    [
+      "a mistyped option of a method",
+      () => service("echo", { methods: { a: { handler: () => 1, idempotant: true } as never } }),
+      /service methods.a.idempotant: there is no such option; did you mean idempotent\?/,
+    ],
     ["a method name with a space", () => service("echo", { methods: { "a b": () => 1 } }), /methods: expected a name/],
     [
       "a method that is no function",
