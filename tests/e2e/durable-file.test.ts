@@ -54,3 +54,14 @@ test("a program outside calls the cluster that KUBECONFIG or WHERRY_NAME means, 
   expect(await letters("a")).not.toContain("oar");
   expect(existsSync(join(session.home, "default"))).toBe(false);
 }, 120_000);
+
+test("from a shell a call that is made again with its key is the same call", async () => {
+  const order = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await session.run("call", "orders", "order", "mast", "--name", "b", ...args);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
+  };
+  expect(await order("--key", "order-7")).toMatchObject({ duplicate: false });
+  expect(await order("--key", "order-7")).toMatchObject({ duplicate: true });
+  expect(await order("--key", "order-8")).toMatchObject({ duplicate: false });
+}, 60_000);

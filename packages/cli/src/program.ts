@@ -173,6 +173,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
         "wherry call echo echo hello",
         "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
         "wherry call echo echo - < body.json                          - reads the body from stdin; @ means nothing special",
+        "wherry call shop pay '{\"amount\":3}' --key order-7             a keyed or durable method: made again, it is not done again",
         "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
         "wherry call shop watch                                       a stream: a line of JSON for each item, until Ctrl-C",
         "wherry call shop upload < items.ndjson                       a stream that takes items: a line of JSON each",
@@ -180,6 +181,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     ),
   )
     .option("--deadline <time>", `for one request, over all attempts: ${times} (default: 5s; a stream has none)`)
+    .option("--key <key>", "idempotency key: made again with the same one, a keyed method does not do it twice")
     .option("--count <n>", "requests to send", "1")
     .option("--concurrency <n>", "requests outstanding at once", "1")
     .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {

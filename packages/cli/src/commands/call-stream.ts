@@ -16,6 +16,7 @@ export interface StreamCall {
   readonly body: unknown;
   /** Of the stream as a whole; undefined: none. */
   readonly deadlineMs: number | undefined;
+  readonly keyed?: Readonly<Partial<Record<"key", string>>>;
 }
 
 /** What of the process a stream needs: a test has its own. */
@@ -33,7 +34,7 @@ export function kindOf(error: unknown): StreamKind | undefined {
 
 /** Until its end, or the user's. @returns the exit code. @throws CliError */
 export async function callStream(client: Client, call: StreamCall, of: Streaming, context: Context): Promise<number> {
-  const { method, kind, body, deadlineMs } = call;
+  const { method, kind, body, deadlineMs, keyed } = call;
   const { terminal } = context;
   const { stdin, interrupted } = of;
   let mistake: Error | undefined;
@@ -51,6 +52,7 @@ export async function callStream(client: Client, call: StreamCall, of: Streaming
   const given = kind === "out" ? body : items();
   const stream = client.stream(method, given, {
     signal: interrupted,
+    ...keyed,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   });
   try {

@@ -14,13 +14,18 @@ import { callStream, kindOf, type StreamCall } from "./call-stream.ts";
 
 export interface CallCommandOptions extends CommonOptions, CurveOptions {
   readonly deadline?: string;
+  readonly key?: string;
   readonly count: string;
   readonly concurrency: string;
 }
 
+/** The idempotency key of the call, if it has one. */
+type Keyed = Readonly<Partial<Record<"key", string>>>;
+
 interface Load {
   readonly count: number;
   readonly concurrency: number;
+  readonly keyed: Keyed;
 }
 
 /** What came of a load: one histogram of what was answered, failures by code. */
@@ -51,9 +56,10 @@ export async function call(
     const body = bodyOf(given);
     const mistake = mistakeOf(given);
     if (mistake !== undefined) context.terminal.note(`${context.terminal.style("yellow", "note:")} ${mistake}`);
-    if (count > 1) return await callMany(client, method, body, { count, concurrency }, context);
+    const keyed = options.key === undefined ? {} : { key: options.key };
+    if (count > 1) return await callMany(client, method, body, { count, concurrency, keyed }, context);
     const streamMs = options.deadline === undefined ? undefined : deadlineMs;
-    return await callOnce(client, { method, body, kind, streamMs }, context);
+    return await callOnce(client, { method, body, kind, streamMs, keyed }, context);
   } finally {
     await client.close();
   }
@@ -107,15 +113,17 @@ interface OneCall {
   /** Known to be a stream; a call of one that is not known to be is refused before anything starts, and is made again as one. */
   readonly kind: StreamKind | undefined;
   readonly streamMs: number | undefined;
+  readonly keyed: Keyed;
 }
 
 async function callOnce(client: Client, call: OneCall, context: Context): Promise<number> {
-  const { method, body, streamMs } = call;
+  const { method, body, streamMs, keyed } = call;
   const { terminal } = context;
   let { kind } = call;
   try {
-    if (kind !== undefined) return await streaming(client, { method, body, kind, deadlineMs: streamMs }, context);
-    const result: unknown = await client.call(method, body);
+    if (kind !== undefined)
+      return await streaming(client, { method, body, kind, deadlineMs: streamMs, keyed }, context);
+    const result: unknown = await client.call(method, body, keyed);
     if (typeof result === "string") terminal.out(terminal.clean(result));
     else if (result instanceof Uint8Array) terminal.raw(result);
     else if (result !== undefined) terminal.out(JSON.stringify(result, null, 2));
@@ -123,7 +131,7 @@ async function callOnce(client: Client, call: OneCall, context: Context): Promis
   } catch (error) {
     kind ??= kindOf(error);
     if (kind !== undefined && ServiceError.is(error))
-      return streaming(client, { method, body, kind, deadlineMs: streamMs }, context);
+      return streaming(client, { method, body, kind, deadlineMs: streamMs, keyed }, context);
     if (!ServiceError.is(error)) throw error;
     throw new CliError(`${error.code}: ${error.message}${keyHint(error.message)}`, exitCodes.failed);
   }
@@ -155,7 +163,7 @@ async function run(client: Client, method: string, body: unknown, load: Load, co
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      const problem = await timed(client, method, body, clock, latencies);
+      const problem = await timed(() => client.call(method, body, load.keyed), clock, latencies);
       if (problem === undefined) continue;
       const known = failures.get(problem.code);
       if (known === undefined) failures.set(problem.code, { count: 1, example: problem.message });
@@ -175,15 +183,13 @@ async function run(client: Client, method: string, body: unknown, load: Load, co
 }
 
 async function timed(
-  client: Client,
-  method: string,
-  body: unknown,
+  make: () => Promise<unknown>,
   clock: Clock,
   latencies: Histogram,
 ): Promise<{ readonly code: string; readonly message: string } | undefined> {
   const startMs = clock.monotonic();
   try {
-    await client.call(method, body);
+    await make();
     latencies.add(clock.monotonic() - startMs);
     return undefined;
   } catch (error) {
