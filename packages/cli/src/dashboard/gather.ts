@@ -68,21 +68,28 @@ export interface GathererOptions {
 export class Gatherer {
   readonly #options: GathererOptions;
   readonly #clients = new Map<string, Client>();
-  #last: { readonly atMs: number; readonly figures: Promise<Figures> } | undefined;
+  #last: { readonly atMs: number; readonly figures: Promise<Figures>; pending: boolean } | undefined;
+  #closed = false;
 
   constructor(options: GathererOptions) {
     this.#options = options;
   }
 
-  /** Several pages that ask at once are one look. */
+  /** Several pages that ask at once are one look, however long a pod that does not answer draws it out. */
   figures(): Promise<Figures> {
     const nowMs = this.#options.clock.monotonic();
-    if (this.#last === undefined || nowMs - this.#last.atMs > cliLimits.dashboardFreshMs)
-      this.#last = { atMs: nowMs, figures: this.#look() };
-    return this.#last.figures;
+    const last = this.#last;
+    if (last !== undefined && (last.pending || nowMs - last.atMs <= cliLimits.dashboardFreshMs)) return last.figures;
+    const figures = this.#look();
+    const look = { atMs: nowMs, figures, pending: true };
+    const over = (): boolean => (look.pending = false);
+    figures.then(over, over);
+    this.#last = look;
+    return figures;
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#clients.values()].map((client) => client.close()));
     this.#clients.clear();
   }
@@ -97,19 +104,24 @@ export class Gatherer {
     return { cluster, atMs: clock.now(), services: figures, moreServices: known.length - shown.length };
   }
 
+  /** One that answers with what is no answer is shown so, and the others as they are. */
   async #of(service: Stored<Service>, pods: readonly Stored<Pod>[]): Promise<ServiceFigures> {
-    const { name, namespace = "default" } = service.metadata;
     const shown = pods.slice(0, cliLimits.dashboardPodsMax);
-    const client = await this.#clientOf(service);
-    const [description, answers] = await Promise.all([descriptionOf(client), askAll(client, shown)]);
-    const explorer = explorerOf(service);
-    return {
-      ...{ name, namespace, addresses: addressesOf(service), version: description?.version ?? "" },
-      ...(explorer === undefined ? {} : { explorer }),
-      methods: methodsOf(Object.keys(description?.methods ?? {}), answers),
-      pods: shown.map((pod, index) => podFigures(pod, answers[index] ?? {})),
-      morePods: pods.length - shown.length,
-    };
+    const more = pods.length - shown.length;
+    try {
+      const client = await this.#clientOf(service);
+      const [description, answers] = await Promise.all([descriptionOf(client), askAll(client, shown)]);
+      return figuresOf(service, shown, more, description, answers);
+    } catch (error) {
+      const why = asError(error).message;
+      return figuresOf(
+        service,
+        shown,
+        more,
+        undefined,
+        shown.map(() => ({ why })),
+      );
+    }
   }
 
   /** None for a service that speaks another protocol, and why there is none for one that can't be talked to. */
@@ -127,6 +139,7 @@ export class Gatherer {
       return asError(error).message;
     }
     const common = { kube, namespace, deadlineMs: cliLimits.dashboardAnswerMs, subset: false as const };
+    if (this.#closed) return "the dashboard was closed";
     const client = connect(name, { ...common, name: "wherry-dashboard", ...own });
     this.#clients.set(key, client);
     return client;
@@ -152,7 +165,7 @@ async function askAll(client: Client | string | undefined, pods: readonly Stored
     pods.map(({ metadata: { name: to } }) =>
       client.call("$stats", undefined, { to }).then(
         (stats): Answer => ({ stats: stats as ServiceStats }),
-        (error: unknown): Answer => ({ why: codeOf(error) }),
+        (error: unknown): Answer => ({ why: ServiceError.is(error) ? error.code : asError(error).message }),
       ),
     ),
   );
@@ -163,16 +176,28 @@ async function descriptionOf(client: Client | string | undefined): Promise<Servi
   if (client === undefined || typeof client === "string") return undefined;
   try {
     return (await client.call("$describe")) as ServiceDescription;
-  } catch (error) {
+  } catch {
     // What is wrong, its pods say.
-    codeOf(error);
     return undefined;
   }
 }
 
-function codeOf(error: unknown): string {
-  if (!ServiceError.is(error)) throw error;
-  return error.code;
+function figuresOf(
+  service: Stored<Service>,
+  pods: readonly Stored<Pod>[],
+  morePods: number,
+  description: ServiceDescription | undefined,
+  answers: readonly Answer[],
+): ServiceFigures {
+  const { name, namespace = "default" } = service.metadata;
+  const explorer = explorerOf(service);
+  return {
+    ...{ name, namespace, addresses: addressesOf(service), version: description?.version ?? "" },
+    ...(explorer === undefined ? {} : { explorer }),
+    methods: methodsOf(Object.keys(description?.methods ?? {}), answers),
+    pods: pods.map((pod, index) => podFigures(pod, answers[index] ?? {})),
+    morePods,
+  };
 }
 
 function podsOf({ metadata, spec }: Stored<Service>, pods: readonly Stored<Pod>[]): Stored<Pod>[] {

@@ -209,6 +209,9 @@ async function clusterOf(options: ConnectOptions, ofName: string | undefined): P
   return { client: createClient(httpTransport(config)), namespace: wanted ?? config.namespace };
 }
 
+/** What the language asks of any object is no method: `await client` gives the client, and writing it as JSON, or to a log, calls nobody. */
+const askedOfAnything: ReadonlySet<string> = new Set(["then", "toJSON"]);
+
 /** `client.echo(body)` for every method name; the client's own members win. */
 function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Send, closed: () => void): object {
   const close = async (): Promise<void> => {
@@ -220,10 +223,15 @@ function clientOf(core: ClientCore, durable: DurableCalls | undefined, send: Sen
     {},
     {
       get(target, name) {
-        // A client is no promise: `await client` must give the client.
-        if (name in target || typeof name === "symbol" || name === "then") return target[name];
+        if (name in target || typeof name === "symbol" || askedOfAnything.has(name)) return target[name];
         const callMethod = (body: unknown, options?: CallOptions): Promise<unknown> => send(name, body, options);
-        client[name] = callMethod;
+        // Not by assignment, which throws where somebody has frozen the client.
+        Reflect.defineProperty(client, name, {
+          value: callMethod,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
         return callMethod;
       },
     },

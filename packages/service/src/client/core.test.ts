@@ -228,6 +228,19 @@ describe("deadline and cancellation", () => {
     await expect.poll(() => reasons).toEqual([5000, "aborted"]);
   });
 
+  test("a client that is written as JSON, logged, awaited or frozen calls nobody, and goes on", async () => {
+    const client = connect("echo", { endpoints: ["tcp://127.0.0.1:1"], deadlineMs: 50 });
+    expect(JSON.stringify({ client })).toBe('{"client":{}}');
+    expect(await Promise.resolve(client)).toBe(client);
+    expect(client.counters.calls).toBe(0);
+    Object.freeze(client);
+    await expect(client.call("echo")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await expect((client as Record<string, () => Promise<unknown>>)["other"]?.()).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+    });
+    await client.close();
+  });
+
   test("with no endpoint a call waits for one, then says what is missing", async () => {
     const { client, pod, list, clock } = world();
     const early = client.call("who", 1);

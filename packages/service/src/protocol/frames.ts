@@ -192,7 +192,7 @@ function firstText(frame: Buffer, from: number, length: number): string {
     if (index === length) return lastFirst;
   }
   lastFirst = textAt(frame, from, length);
-  // A shorter string than its bytes, or a replaced one, is not ASCII.
+  // Who has as many characters as bytes is ASCII, or holds replaced bytes: no byte is equal to those, so that it is never taken for another.
   lastFirstIsAscii = lastFirst.length === length;
   return lastFirst;
 }

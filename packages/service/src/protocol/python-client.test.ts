@@ -25,14 +25,16 @@ test("the protocol's page quotes the example as it is", async () => {
   expect(/```python\n([^]*?)```/.exec(page)?.[1]).toBe(await readFile(client, "utf8"));
 });
 
-test.skipIf(!hasZmq)("a python3 without pyzmq before Debian's in the path does not hide it", () => {
+test.skipIf(!hasZmq)("a python3 without pyzmq before Debian's in the path does not hide it", async () => {
   const folder = mkdtempSync(join(tmpdir(), "wherry-python-"));
   try {
     const bare = join(folder, "python3");
     writeFileSync(bare, "#!/bin/sh\nexit 1\n");
     chmodSync(bare, 0o755);
     const env = { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}` };
-    expect(pythonWithZmq({ ...env, WHERRY_PYTHON: python })).toBe(python);
+    // By its path: the name alone would be that of the bare one now.
+    const whole = (await run(python, ["-c", "import sys; print(sys.executable)"])).stdout.trim();
+    expect(pythonWithZmq({ ...env, WHERRY_PYTHON: whole })).toBe(whole);
     const found = pythonWithZmq({ ...env, WHERRY_PYTHON: bare });
     expect(["/usr/bin/python3", undefined]).toContain(found);
     expect(found === undefined).toBe(pythonWithZmq({ PATH: "/usr/bin" }) === undefined);
