@@ -27,7 +27,7 @@ export const bench: Bench = async ({ quick, print }) => {
     for (const group of groups) rows.push(...(await measureGroup(group, plan, children, print)));
     rows.push(...(await measureSpending(quick ? 50_000 : 500_000, children, print)));
     rows.push(...(await measureOverload(quick ? 2 : 10, print)));
-    rows.push(...(await measureRollout(quick ? 3 : 10, print)));
+    rows.push(...(await measureRollout(quick ? 3 : 10, quick ? 1 : plan.runs, print)));
     rows.push(...(await measureInstalled(scratch, quick ? 1 : 3)));
     print(`${load()} at the end`);
     return rows;
