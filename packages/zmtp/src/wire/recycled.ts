@@ -17,7 +17,7 @@ let spareBytes = 0;
 
 /** Memory for a large body, of undefined content. */
 export function largeBody(bytes: number): Buffer {
-  // A spare of up to twice the size serves too. What it is larger by is not seen, only held.
+  // A spare of up to twice the size serves too. What it is larger by is in no frame; only who looks at a frame's whole `buffer` sees it.
   const at = spares.findLastIndex(({ byteLength }) => byteLength >= bytes && byteLength <= bytes * 2);
   const [spare] = at < 0 ? [] : spares.splice(at, 1);
   if (spare !== undefined) spareBytes -= spare.byteLength;

@@ -1,5 +1,5 @@
 // `pods/NAME/eviction`: a deletion that the pod's disruption budget must allow (k8s: registry/core/pod/storage/eviction.go; kubectl drain
-// asks for nothing else). The budget is used up and the pod deleted in one go; what a budget allows is its controller's to say.
+// asks for nothing else). Three writes, one after the other: the budget is used, the pod is marked, the pod is deleted; what a budget allows is its controller's to say.
 import {
   badRequest,
   conflict,

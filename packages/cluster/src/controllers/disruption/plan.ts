@@ -106,7 +106,7 @@ function wanted({ budget, pods, scaleOf }: BudgetFacts): { expectedPods: number;
   return { expectedPods, desiredHealthy: resolved(minAvailable, expectedPods) };
 }
 
-/** Percentages are rounded up, of what may be missing too: at least one pod can always be moved. */
+/** Percentages are rounded up, of what may be missing too: of any share above 0 % at least one pod may be. */
 function resolved(value: number | string, total: number): number {
   return typeof value === "number" ? value : Math.ceil((Number(value.replace("%", "")) * total) / 100);
 }
