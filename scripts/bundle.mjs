@@ -16,6 +16,9 @@ const ownFiles = {
  */
 const bundledNames = { service: ["pino"], cluster: ["pino"] };
 
+/** What so many entries and lazily loaded parts share is one file: a file for each set of sharers would be ten small ones, each to be found. */
+const sharersMin = 3;
+
 /** `.` → index, `./testing` → testing, `#main` → main. */
 export function entryName(key) {
   return key === "." ? "index" : key.replace(/^(\.\/|#)/, "").replaceAll("/", "-");
@@ -53,6 +56,7 @@ export async function bundle(name, folder, manifest, out) {
     chunkFileNames: "[name].js",
     minify: false,
     comments: false,
+    codeSplitting: { groups: [{ name: "shared", minShareCount: sharersMin }] },
   });
   await build.close();
   const texts = [...licences].sort().map(([id, text]) => `${id}\n\n${text.trim()}\n`);

@@ -1,5 +1,5 @@
 // Randomness, handed in, so that a test can repeat it from a seed.
-import { randomBytes, randomUUID } from "node:crypto";
+import { nodeCrypto } from "./node-crypto.ts";
 
 export interface Random {
   /** A number in [0, 1). */
@@ -23,11 +23,11 @@ export class SystemRandom implements Random {
   }
 
   uuid(): string {
-    return randomUUID();
+    return nodeCrypto().randomUUID();
   }
 
   bytes(length: number): Uint8Array {
-    return randomBytes(length);
+    return nodeCrypto().randomBytes(length);
   }
 }
 

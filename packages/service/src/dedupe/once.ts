@@ -1,6 +1,5 @@
 // Executes a keyed call once: the first with its key runs, those beside it wait for its result, those after it get it from the store.
-import { createHash } from "node:crypto";
-import { type Clock, WherryError } from "@wherry/core";
+import { type Clock, nodeCrypto, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { duplicatePollFirstMs, duplicatePollMaxMs } from "../limits.ts";
 import { frameworkCodes } from "../protocol/codes.ts";
@@ -54,7 +53,7 @@ export class Once {
   }
 
   #callOf({ method, context, content, body }: RequestJob): KeyedCall {
-    const hash = createHash("sha256").update(Uint8Array.of(content));
+    const hash = nodeCrypto().createHash("sha256").update(Uint8Array.of(content));
     if (body !== undefined) hash.update(body);
     const fingerprint = hash.digest("base64url");
     return { scope: `${this.#service}.${method.name}`, key: context.key ?? "", fingerprint };

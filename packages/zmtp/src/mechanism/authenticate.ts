@@ -1,7 +1,6 @@
 // Asks the application whether a peer may come in: the place of ZAP (RFC 27). Whatever is not a clear yes within the time
 // limit is a no. What a peer or the application's own error says of secrets is never passed on.
-import { createHash, timingSafeEqual } from "node:crypto";
-import { type Clock, type Timer, WherryError } from "@wherry/core";
+import { type Clock, nodeCrypto, type Timer, WherryError } from "@wherry/core";
 import { optionInvalid } from "../errors.ts";
 import { defaults } from "../limits.ts";
 
@@ -140,6 +139,7 @@ export function allowUsers(users: Readonly<Record<string, string>>): Authenticat
 
 /** Compares with each, so that the time taken tells nothing. All have the same length. */
 export function isAmong(wanted: Uint8Array, known: readonly Uint8Array[]): boolean {
+  const { timingSafeEqual } = nodeCrypto();
   let found = 0;
   for (const one of known) found |= Number(timingSafeEqual(one, wanted));
   return found === 1;
@@ -147,6 +147,7 @@ export function isAmong(wanted: Uint8Array, known: readonly Uint8Array[]): boole
 
 /** Of equal length whatever the credentials are, and unambiguous about where the name ends. */
 function digest(username: string, password: string): Buffer {
+  const { createHash } = nodeCrypto();
   return createHash("sha256")
     .update(createHash("sha256").update(username).digest())
     .update(createHash("sha256").update(password).digest())
