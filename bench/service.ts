@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { installService } from "./service/install.ts";
 import { measureInstalled } from "./service/installed.ts";
 import { measureOverload } from "./service/overload.ts";
 import { measureRollout } from "./service/rollout.ts";
@@ -27,8 +28,10 @@ export const bench: Bench = async ({ quick, print }) => {
     for (const group of groups) rows.push(...(await measureGroup(group, plan, children, print)));
     rows.push(...(await measureSpending(quick ? 50_000 : 500_000, children, print)));
     rows.push(...(await measureOverload(quick ? 2 : 10, print)));
-    rows.push(...(await measureRollout(quick ? 3 : 10, quick ? 1 : plan.runs, print)));
-    rows.push(...(await measureInstalled(scratch, quick ? 1 : 3)));
+    const installed = join(scratch, "installed");
+    installService(installed);
+    rows.push(...(await measureRollout(installed, quick ? 3 : 10, quick ? 1 : plan.runs, print)));
+    rows.push(...(await measureInstalled(installed, scratch, quick ? 1 : 3)));
     print(`${load()} at the end`);
     return rows;
   } finally {

@@ -1,5 +1,5 @@
-// How long calls take while a Deployment rolls, beside how long they take when nothing happens: three pods on the embedded cluster, asked
-// at a steady rate that is far below what they can. On two cores the new pods' own start is part of what is measured.
+// How long calls take while a Deployment rolls, beside how long they take when nothing happens: three pods of an installed service on the
+// embedded cluster, asked at a steady rate that is far below what they can. On two cores the new pods' own start is part of what is measured.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,6 +17,8 @@ const wherryBin = join(root, "packages/cli/bin/wherry.js");
 const perSecond = 500;
 const tickMs = 2;
 const warmupMs = 1_000;
+/** Seldom: who asks is the one whose calls are timed. */
+const pollMs = 250;
 /** No rollout of three pods takes so long, on whatever machine. */
 const rolloutMs = 120_000;
 const target = { name: "echo", namespace: "default" } as const;
@@ -27,8 +29,12 @@ interface Latencies {
   readonly calls: number;
 }
 
-/** @param rollouts one after the other; a rollout's 99th percentile is of some five calls, so that one alone says little */
+/**
+ * @param folder of `installService`
+ * @param rollouts one after the other; a rollout's 99th percentile is of some eight calls, so that one alone says little
+ */
 export async function measureRollout(
+  folder: string,
   steadySeconds: number,
   rollouts: number,
   print: BenchOptions["print"],
@@ -39,7 +45,7 @@ export async function measureRollout(
   const down = (): void => void spawnSync(process.execPath, [wherryBin, "down", "--purge"], { cwd: root, env });
   process.once("exit", down);
   try {
-    await wherry(env, "up", "examples/echo", "--replicas", "3", "--detach");
+    await wherry(env, "up", join(folder, "echo.mjs"), "--replicas", "3", "--detach");
     const kube = createClient(httpTransport(await loadKubeconfig(join(home, "default", "kubeconfig"))));
     const client = connect("echo", { kube, namespace: "default" });
     const call = (): Promise<unknown> => client.call("echo", "hello");
@@ -88,7 +94,7 @@ async function rollOut(kube: KubeClient, turn: number): Promise<void> {
     const { updatedReplicas, readyReplicas } = status ?? {};
     if (observed && updatedReplicas === 3 && readyReplicas === 3 && items.length === 3) return;
     if (performance.now() > endMs) throw new Error(`the rollout has not ended within ${rolloutMs / 1_000} s`);
-    await sleep(50);
+    await sleep(pollMs);
   }
 }
 
