@@ -33,6 +33,7 @@ beforeAll(async () => {
   write(2);
   const { code, stdout, stderr } = await up();
   expect(code, stdout + stderr).toBe(0);
+  for (const name of ["shop", "stock"]) expect(stdout).toMatch(new RegExp(`wherry call ${name} METHOD BODY`));
 }, 60_000);
 afterAll(async () => {
   await session.close();

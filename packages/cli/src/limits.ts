@@ -42,6 +42,8 @@ export const cliLimits = {
   progressMs: 200,
   /** Deployments from before that `wherry up` names. */
   othersShown: 10,
+  /** Services that `wherry up` suggests a call of. */
+  suggestedCallsMax: 5,
   /** Pods that a refused call names the trouble of. */
   podReasonsMax: 5,
   /** Pods that `wherry describe` shows without --all. */

@@ -171,7 +171,8 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       "send a request to a service, or open a stream, through discovery and balancing",
       [
         "wherry call echo echo hello",
-        "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value",
+        "wherry call echo.shop echo '{\"a\":1}' --deadline 2s           a body that is JSON is sent as its value, else as text",
+        "wherry call echo echo '[note]' --text                        as text in any case, also where it looks like JSON",
         "wherry call echo echo - < body.json                          - reads the body from stdin; @ means nothing special",
         "wherry call shop pay '{\"amount\":3}' --key order-7             a keyed or durable method: made again, it is not done again",
         "wherry call echo echo hello --count 10000 --concurrency 100  rate and latency percentiles",
@@ -182,6 +183,7 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
   )
     .option("--deadline <time>", `for one request, over all attempts: ${times} (default: 5s; a stream has none)`)
     .option("--key <key>", "idempotency key: made again with the same one, a keyed method does not do it twice")
+    .option("--text", "send the body as text, even if it is JSON or begins like it")
     .option("--count <n>", "requests to send", "1")
     .option("--concurrency <n>", "requests outstanding at once", "1")
     .action(async (service: string, method: string, body: string | undefined, options: CallCommandOptions) => {

@@ -16,6 +16,8 @@ export interface FoundService {
   readonly name: string;
   readonly namespace: string;
   readonly pods: readonly Stored<Pod>[];
+  /** As they are by now. */
+  readonly podsNow: () => Promise<readonly Stored<Pod>[]>;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function findService(target: string, cluster: string, context: Cont
   const service = serviceIn(items, name, namespace);
   const pods = await podsOf(kube, service);
   requireLivePods(service, pods, cluster);
-  return { kube, name, namespace, pods };
+  return { kube, name, namespace, pods, podsNow: () => podsOf(kube, service) };
 }
 
 async function podsOf(kube: KubeClient, service: Stored<Service>): Promise<readonly Stored<Pod>[]> {

@@ -4,7 +4,7 @@ import { Histogram } from "./histogram.ts";
 import { readable } from "./log-record.ts";
 import { table, Terminal, visible } from "./terminal.ts";
 import { duration, wholeNumber } from "./values.ts";
-import { bodyOf, mistakeOf } from "./commands/call.ts";
+import { bodyOf } from "./commands/call.ts";
 
 class Screen extends Writable {
   readonly isTTY: boolean;
@@ -94,9 +94,13 @@ describe("values", () => {
     ]);
   });
 
-  test("a body that begins as JSON does and is none is noted", () => {
-    expect([undefined, "hello", "[1]", '{"a":1}'].map(mistakeOf)).toEqual(Array(4).fill(undefined));
-    for (const bad of ["{name:you}", '{"a":', " [1,"]) expect(mistakeOf(bad)).toMatch(/not JSON.* as text: ./);
+  test("a body that begins as JSON does and is none is refused, unless it is said to be text", () => {
+    for (const bad of ["{name:you}", '{"a":', " [1,", "[note]"]) {
+      expect(() => bodyOf(bad)).toThrow(/not JSON: .*'\{"name":"you"\}'.*--text/);
+      expect(bodyOf(bad, true)).toBe(bad);
+    }
+    expect(() => bodyOf('{"a":')).toThrow(/Unexpected end of JSON input/);
+    expect(bodyOf("3", true)).toBe("3");
   });
 });
 

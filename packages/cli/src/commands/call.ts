@@ -17,6 +17,7 @@ export interface CallCommandOptions extends CommonOptions, CurveOptions {
   readonly key?: string;
   readonly count: string;
   readonly concurrency: string;
+  readonly text?: true;
 }
 
 /** The idempotency key of the call, if it has one. */
@@ -45,6 +46,8 @@ export async function call(
   const deadlineMs = duration("--deadline", options.deadline ?? cliLimits.callDeadline);
   const count = wholeNumber("--count", options.count, 1, cliLimits.callCountMax);
   const concurrency = wholeNumber("--concurrency", options.concurrency, 1, cliLimits.callConcurrencyMax);
+  // What is mistyped is told before anything is asked of the cluster.
+  const argument = text === "-" ? undefined : bodyOf(text, options.text);
   const found = await findService(target, options.name, context);
   const { kube, name, namespace } = found;
   const curve = await curveOf(options, context, found);
@@ -52,10 +55,7 @@ export async function call(
   try {
     // Stdin is read as a whole for a body, and line by line for a stream's items: which, only the service knows.
     const kind = text === "-" && count === 1 ? await streamKindOf(client, method) : undefined;
-    const given = text === "-" ? (takesItems(kind) ? undefined : readInput()) : text;
-    const body = bodyOf(given);
-    const mistake = mistakeOf(given);
-    if (mistake !== undefined) context.terminal.note(`${context.terminal.style("yellow", "note:")} ${mistake}`);
+    const body = text === "-" && !takesItems(kind) ? bodyOf(readInput(), options.text) : argument;
     const keyed = options.key === undefined ? {} : { key: options.key };
     if (count > 1) return await callMany(client, method, body, { count, concurrency, keyed }, context);
     const streamMs = options.deadline === undefined ? undefined : deadlineMs;
@@ -73,26 +73,24 @@ function readInput(): string {
   return text;
 }
 
-/** JSON when it is JSON, else the text itself; without one, nothing. */
-export function bodyOf(text: string | undefined): unknown {
-  if (text === undefined) return undefined;
+/**
+ * JSON when it is JSON, else the text itself; without one, nothing.
+ * @param asText it is text, whatever it looks like
+ * @throws CliError usage: it begins as an object or a list does, and is none
+ */
+export function bodyOf(text: string | undefined, asText = false): unknown {
+  if (text === undefined || asText) return text;
   try {
     return JSON.parse(text);
-  } catch {
+  } catch (error) {
+    // Rather a typing mistake than a text: sent as one, it would be refused for another reason than the true one, or be stored.
+    if (/^\s*[[{]/.test(text)) throw usageError(notJson(asError(error).message));
     return text;
   }
 }
 
-/** What is wrong with a body that begins as JSON's objects and lists do, and is none: it is sent all the same, for it may be meant. */
-export function mistakeOf(text: string | undefined): string | undefined {
-  if (text === undefined || !/^\s*[[{]/.test(text)) return undefined;
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (error) {
-    return `the body is not JSON, and is sent as text: ${asError(error).message}`;
-  }
-}
+const notJson = (why: string): string =>
+  `the body begins as JSON does, and is not JSON: ${why}. A shell takes it whole in single quotes: '{"name":"you"}'. If it is meant as text: --text`;
 
 const takesItems = (kind: StreamKind | undefined): boolean => kind === "in" || kind === "both";
 

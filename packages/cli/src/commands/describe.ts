@@ -6,6 +6,7 @@ import { type CurveOptions, curveOf } from "../curve.ts";
 import { cliLimits } from "../limits.ts";
 import { methodRow } from "../method-row.ts";
 import { printData } from "../output.ts";
+import { silentState } from "../pod-state.ts";
 import { schemaText } from "../schema-text.ts";
 import { askService, describeService, findService, type FoundService } from "../service-target.ts";
 import { table, type Terminal } from "../terminal.ts";
@@ -17,11 +18,12 @@ export interface DescribeOptions extends CommonOptions, CurveOptions {
   readonly output?: "json" | "yaml" | "openapi";
 }
 
-/** A pod's answer to `$stats`, or why there is none. */
+/** A pod's answer to `$stats`, or why there is none, and how the cluster says that the pod is. */
 interface Instance {
   readonly pod: string;
   readonly stats?: ServiceStats;
   readonly error?: string;
+  readonly state?: string;
 }
 
 export async function describe(target: string, options: DescribeOptions, context: Context): Promise<number> {
@@ -46,7 +48,7 @@ export async function describe(target: string, options: DescribeOptions, context
   }
 }
 
-async function askAll(client: Client, { pods }: FoundService): Promise<Instance[]> {
+async function askAll(client: Client, { pods, podsNow }: FoundService): Promise<Instance[]> {
   const asked = pods.slice(0, cliLimits.describedPodsMax).map(({ metadata: { name: pod } }) =>
     client.call("$stats", undefined, { to: pod }).then(
       (stats): Instance => ({ pod, stats: stats as ServiceStats }),
@@ -56,14 +58,25 @@ async function askAll(client: Client, { pods }: FoundService): Promise<Instance[
       },
     ),
   );
-  return Promise.all(asked);
+  const instances = await Promise.all(asked);
+  if (instances.every(({ stats }) => stats !== undefined)) return instances;
+  // One that was deleted meanwhile is not out of order.
+  const now = new Map((await podsNow()).map((pod) => [pod.metadata.name, pod]));
+  return instances.map((instance) =>
+    instance.error === undefined
+      ? instance
+      : { ...instance, state: silentState(now.get(instance.pod), instance.error) },
+  );
 }
 
 function print(about: ServiceDescription, instances: readonly Instance[], all: boolean, terminal: Terminal): void {
   const answering = instances.filter(({ stats }) => stats !== undefined).length;
   const version = about.version === "" ? "" : ` ${about.version}`;
   const out = (line: string): void => terminal.out(terminal.clean(line));
-  out(`${about.name}${version}  protocol ${about.protocol}, ${answering} of ${instances.length} pods answer`);
+  const leaving = instances.filter(({ state }) => state === "leaving" || state === "gone").length;
+  const others = leaving === 0 ? "" : `, ${leaving} leaving`;
+  const staying = instances.length - leaving;
+  out(`${about.name}${version}  protocol ${about.protocol}, ${answering} of ${staying} pods answer${others}`);
   section("methods", Object.entries(about.methods).map(methodRow), terminal);
   section(
     "topics",
@@ -86,8 +99,8 @@ function section(title: string, rows: readonly (readonly string[])[], terminal: 
   for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`.trimEnd()));
 }
 
-function instanceRow({ pod, stats, error = "" }: Instance): string[] {
-  if (stats === undefined) return [pod, `no answer: ${error}`];
+function instanceRow({ pod, stats, state = "" }: Instance): string[] {
+  if (stats === undefined) return [pod, state];
   const methods = Object.values(stats.methods);
   const calls = methods.reduce((sum, { count }) => sum + count, 0);
   const good = methods.reduce((sum, { codes }) => sum + (codes["OK"] ?? 0), 0);

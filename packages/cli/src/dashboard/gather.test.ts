@@ -13,7 +13,8 @@ const services = [
     spec: { ports: [{ name: "messaging", port: 1 }], selector: labels },
   },
 ];
-const pods = [{ metadata: { name: "shop-1", namespace: "default", labels } }];
+const status = { conditions: [{ type: "Ready", status: "True" }] };
+const pods = [{ metadata: { name: "shop-1", namespace: "default", labels }, status }];
 
 /** @param until the cluster answers no sooner */
 function gatherer(until: Promise<unknown>, security: () => Promise<object> = () => Promise.resolve({})) {

@@ -13,6 +13,7 @@ import {
   type ServiceStats,
 } from "@wherry/service";
 import { cliLimits } from "../limits.ts";
+import { silentState } from "../pod-state.ts";
 import { isPodReady } from "../up/readiness.ts";
 
 interface MethodFigures {
@@ -230,7 +231,7 @@ function podFigures(pod: Stored<Pod>, { stats, why }: Answer): PodFigures {
   const restarts = (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
   const { name } = pod.metadata;
   const common = { name, ready: isPodReady(pod), restarts, address: pod.status?.podIP ?? "" };
-  if (stats === undefined) return { ...common, ...(why === undefined ? {} : { state: `no answer: ${why}` }) };
+  if (stats === undefined) return { ...common, ...(why === undefined ? {} : { state: silentState(pod, why) }) };
   const { state, uptimeMs, queued, running } = stats;
   return { ...common, state, upSeconds: Math.round(uptimeMs / 1000), queued, running };
 }

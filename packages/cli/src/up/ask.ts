@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import type { RegisteredImage } from "@wherry/cluster/state";
 import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
+import { explainLog } from "./explain.ts";
 
 export interface Listening {
   readonly services: readonly {
@@ -78,10 +79,8 @@ function failureOf(
 }
 
 function noAnswer(shown: string, failure: string | undefined, said: string): CliError {
-  const lines = said.trim().split("\n").slice(-cliLimits.whyLogLines);
-  const last = said.trim() === "" ? "" : `. Its last lines:\n${lines.map((line) => `    ${line}`).join("\n")}`;
+  const lines = said.trim() === "" ? [] : said.trim().split("\n");
   const why = failure ?? "it ended without calling run()";
-  return new CliError(
-    `${shown} looks as if it ran several services, and was asked which, by starting it with WHERRY_DESCRIBE=true: ${why}${last}`,
-  );
+  const head = `${shown} looks as if it ran several services, and was asked which, by starting it with WHERRY_DESCRIBE=true: ${why}`;
+  return new CliError([head, ...explainLog(lines)].join("\n"));
 }

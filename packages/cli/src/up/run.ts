@@ -103,7 +103,7 @@ export class Run {
     this.#options.timings.mark("ready");
     this.isUp = true;
     if (result.outcome === "ready") {
-      await this.#summarize(targets, true);
+      await this.#summarize(targets, applied, true);
       return detach ? 0 : this.#stream(api, view);
     }
     const { terminal } = context;
@@ -116,7 +116,7 @@ export class Run {
     if (applied.length === 0) {
       // Nobody asked for these just now: the cluster is up, which is what was asked for.
       terminal.note(`${terminal.style("yellow", "note:")} not all of the cluster's pods are ready:\n${inShort(why)}`);
-      await this.#summarize(targets, false);
+      await this.#summarize(targets, applied, false);
       return detach ? 0 : this.#stream(api, view);
     }
     const what = result.timedOut ? `not ready within ${this.#options.timeoutMs / 1000} s` : "not ready";
@@ -141,7 +141,7 @@ export class Run {
     await Promise.all(pods.map(({ metadata }) => api.client.delete(resources.pods, metadata).catch(() => undefined)));
   }
 
-  async #summarize(targets: Targets, ready: boolean): Promise<void> {
+  async #summarize(targets: Targets, applied: readonly Applied[], ready: boolean): Promise<void> {
     const { context, plan, paths, detach } = this.#options;
     const { printSummary } = await import("./summary.ts");
     printSummary(
@@ -151,6 +151,7 @@ export class Run {
         services: targets.services,
         kubeconfig: paths.kubeconfig,
         calls: plan.services,
+        applied: applied.length,
         others: targets.others,
         deployments: plan.files.map(({ name }) => name),
         elapsedMs: process.uptime() * 1000,

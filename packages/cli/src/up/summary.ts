@@ -11,6 +11,8 @@ export interface Summary {
   readonly kubeconfig: string;
   /** Services of this `up` that were given as files: for the commands to try. */
   readonly calls: readonly string[];
+  /** Objects that this `up` applied. */
+  readonly applied: number;
   /** Deployments from before, which run beside. */
   readonly others: readonly string[];
   /** The Deployments that these run in. */
@@ -25,9 +27,10 @@ export function printSummary(summary: Summary, context: Context): void {
   const { terminal, self } = context;
   const { pods, services } = summary;
   const seconds = (summary.elapsedMs / 1000).toFixed(2);
-  const what = pods.length === 0 ? "an empty cluster" : pods.length === 1 ? "1 pod" : `${pods.length} pods`;
   const done = summary.ready ? `, ready in ${seconds} s` : ", not all ready";
-  terminal.out(terminal.style(summary.ready ? "green" : "yellow", `✓ ${summary.cluster} is up: ${what}${done}`));
+  terminal.out(
+    terminal.style(summary.ready ? "green" : "yellow", `✓ ${summary.cluster} is up: ${whatOf(summary)}${done}`),
+  );
   const namespaced = [...pods, ...services].some(({ metadata }) => metadata.namespace !== "default");
   const name = (object: Pick<Stored<Pod>, "metadata">): string =>
     (namespaced ? `${object.metadata.namespace ?? ""}/` : "") + object.metadata.name;
@@ -58,6 +61,12 @@ export function printSummary(summary: Summary, context: Context): void {
   for (const command of suggestions(summary)) terminal.out(`  ${self} ${command(option)}`);
 }
 
+function whatOf({ pods, applied }: Summary): string {
+  if (pods.length > 0) return pods.length === 1 ? "1 pod" : `${pods.length} pods`;
+  if (applied === 0) return "an empty cluster";
+  return `${applied === 1 ? "1 object" : `${applied} objects`} applied, no pods among them`;
+}
+
 function namesOf(others: readonly string[]): string {
   const more = others.length - cliLimits.othersShown;
   return `${others.slice(0, cliLimits.othersShown).join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
@@ -65,13 +74,17 @@ function namesOf(others: readonly string[]): string {
 
 /** Each takes ` --name CLUSTER`, or nothing. */
 function suggestions({ calls, deployments, pods }: Summary): ((option: string) => string)[] {
-  const [called] = calls;
   const look = (option: string): string => `kubectl${option} get pods,services -o wide`;
-  if (called !== undefined)
+  const [first] = calls;
+  if (first !== undefined)
     return [
-      (option) => `call${option} ${called} ${called === "echo" ? "echo hello" : "METHOD BODY"}`,
+      // What can be called, it says itself; the echo of the README has nothing to say.
+      ...(first === "echo" ? [] : [(option: string) => `describe${option} ${first}`]),
+      ...calls
+        .slice(0, cliLimits.suggestedCallsMax)
+        .map((name) => (option: string) => `call${option} ${name} ${name === "echo" ? "echo hello" : "METHOD BODY"}`),
       look,
-      (option) => `kubectl${option} scale deployment ${deployments[0] ?? called} --replicas=5`,
+      (option) => `kubectl${option} scale deployment ${deployments[0] ?? first} --replicas=5`,
       (option) => `dashboard${option}`,
     ];
   if (pods.length > 0) return [look, (option) => `logs${option} --follow`, (option) => `status${option}`];
