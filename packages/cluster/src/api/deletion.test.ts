@@ -1,4 +1,4 @@
-// How objects go, and what else changes a pod: deletion, finalizers, binding, scale, eviction.
+// How objects go, and what else changes a pod: deletion, finalizers, binding, scale.
 import { type Pod, resources, type Stored } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { at, deployment, pod, refusal } from "./fixtures.suite.ts";
@@ -130,18 +130,5 @@ describe("scale", () => {
     expect(scaled.kind).toBe("Scale");
     expect((scaled as { status?: { selector?: string } }).status?.selector).toBe("app=echo");
     expect((await client.get(resources.deployments, "echo", "default")).spec?.replicas).toBe(5);
-  });
-});
-
-describe("eviction", () => {
-  it("deletes the pod", async () => {
-    const { client } = harness;
-    await client.create(resources.pods, pod("a"));
-    await client.createSubresource(resources.pods, at("a"), "eviction", {
-      apiVersion: "policy/v1",
-      kind: "Eviction",
-      metadata: { name: "a" },
-    });
-    expect((await refusal(client.get(resources.pods, "a", "default"))).reason).toBe("NotFound");
   });
 });

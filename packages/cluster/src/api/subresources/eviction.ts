@@ -2,7 +2,6 @@
 // asks for nothing else). Three writes, one after the other: the budget is used, the pod is marked, the pod is deleted; what a budget allows is its controller's to say.
 import {
   badRequest,
-  conflict,
   type DeleteOptions,
   forbidden,
   internalError,
@@ -18,7 +17,7 @@ import { asObject, readBody } from "../body.ts";
 import { type Call, nameOf, type Verb, writeOptions } from "../call.ts";
 import { limits } from "../limits.ts";
 import { isDryRun } from "../query.ts";
-import { timestamp } from "../registry/deletion.ts";
+import { checkPreconditions, timestamp } from "../registry/deletion.ts";
 import { cloneDraft, type Draft, type StoredObject } from "../registry/objects.ts";
 import { respondObject } from "../respond.ts";
 import type { ApiResponse } from "../types.ts";
@@ -51,63 +50,57 @@ async function evict(
 ): Promise<void> {
   const { route, registry } = call;
   const { object } = registry.get(route.namespace, name);
-  checkUid(object, options);
-  const { uid, resourceVersion } = object.metadata;
-  const isUnready = await useBudget(call, object as Pod, dryRun);
-  let deletion = options;
-  if (!dryRun && !isOver(object as Pod)) {
-    // A pod that was let go because it is not ready must not have become so meanwhile.
-    const version = options.preconditions?.resourceVersion ?? (isUnready ? resourceVersion : undefined);
-    try {
-      await markDisrupted(call, name, version);
-    } catch (error) {
-      const isChanged = error instanceof StatusError && error.reason === "Conflict";
-      if (!isChanged || version !== resourceVersion || attempt >= limits.conflictTriesMax) throw error;
-      return evict(call, name, options, dryRun, attempt + 1);
-    }
-    // The mark has made a new version: which object is meant is told by its uid alone.
-    deletion = { ...options, preconditions: { uid } };
+  // Before a budget is used: an eviction that means another pod, or another version, can't succeed.
+  checkPreconditions(resources.pods, object, options);
+  const leave = await useBudget(call, object as Pod, dryRun);
+  // A pod that was let go because it is not ready must not have become so meanwhile.
+  const asItWas = leave === "granted" ? undefined : object.metadata.resourceVersion;
+  const version = options.preconditions?.resourceVersion ?? asItWas;
+  try {
+    const marked = dryRun || isOver(object as Pod) ? version : await markDisrupted(call, name, version);
+    const preconditions = {
+      uid: object.metadata.uid,
+      ...(version === undefined || marked === undefined ? {} : { resourceVersion: marked }),
+    };
+    await registry.delete(route.namespace, name, { ...options, preconditions }, writeOptions(call, "DELETE", dryRun));
+  } catch (error) {
+    const isChanged = error instanceof StatusError && error.reason === "Conflict";
+    // What took from a budget, or means one version, is tried once: the next try would take again, or fail again.
+    if (!isChanged || leave === "granted" || options.preconditions?.resourceVersion !== undefined) throw error;
+    if (leave !== "pending") throw beingProcessed(leave.unreadyOf);
+    if (attempt >= limits.conflictTriesMax) throw error;
+    await evict(call, name, options, dryRun, attempt + 1);
   }
-  await registry.delete(route.namespace, name, deletion, writeOptions(call, "DELETE", dryRun));
-}
-
-/** Before a budget is used. */
-function checkUid({ metadata }: StoredObject, { preconditions }: DeleteOptions): void {
-  const uid = preconditions?.uid ?? "";
-  if (uid !== "" && uid !== metadata.uid)
-    throw conflict(
-      resources.pods,
-      metadata.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
-    );
 }
 
 const isOver = ({ metadata, status }: Pod): boolean =>
   metadata?.deletionTimestamp !== undefined || status?.phase === "Succeeded" || status?.phase === "Failed";
 
 /**
- * @returns whether the pod may go only as long as it is as it was: it is not ready, and took nothing of its budget.
- * @throws StatusError 429 when the budget does not allow it, 500 when there are several.
+ * Why a pod may go: there is no budget, or it was taken from; or the pod serves nobody, and goes only as long as that is so: it
+ * is not running yet, or is not ready and took nothing of the budget that is named.
  */
-async function useBudget(call: Call, pod: Pod, dryRun: boolean): Promise<boolean> {
-  if (isOver(pod)) return false;
-  // It serves nobody yet.
-  if (pod.status?.phase === "Pending" || pod.status?.phase === undefined) return true;
+type Leave = "granted" | "pending" | { readonly unreadyOf: string };
+
+/** @throws StatusError 429 when the budget does not allow it, 500 when there are several. */
+async function useBudget(call: Call, pod: Pod, dryRun: boolean): Promise<Leave> {
+  if (isOver(pod)) return "granted";
+  if (pod.status?.phase === "Pending" || pod.status?.phase === undefined) return "pending";
   const [budget, ...others] = budgetsOf(call, pod);
-  if (budget === undefined) return false;
+  if (budget === undefined) return "granted";
   if (others.length > 0)
     throw internalError(
       new Error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."),
     );
   const isReady = pod.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
-  if (!isReady && mayGoUnready(budget)) return true;
-  const { name, namespace } = { name: budget.metadata?.name ?? "", namespace: call.route.namespace };
+  const name = budget.metadata?.name ?? "";
+  if (!isReady && mayGoUnready(budget)) return { unreadyOf: name };
   const now = timestamp(call.parts.clock.now());
   const change = (current: StoredObject): Draft => taken(current, pod.metadata?.name ?? "", now);
   await call.parts
     .registryOf(budgets)
-    .update(namespace, name, "status", change, { ...writeOptions(call, "UPDATE"), dryRun });
-  return false;
+    .update(call.route.namespace, name, "status", change, { ...writeOptions(call, "UPDATE"), dryRun });
+  return "granted";
 }
 
 function budgetsOf({ parts, route }: Call, { metadata }: Pod): PodDisruptionBudget[] {
@@ -124,17 +117,21 @@ function mayGoUnready({ spec, status }: PodDisruptionBudget): boolean {
   return currentHealthy >= desiredHealthy && desiredHealthy > 0;
 }
 
+const because = (message: string) => [{ reason: "DisruptionBudget", message }];
+
+/** It makes clients come again, once whoever is at it is done. */
+function beingProcessed(budget: string): StatusError {
+  const why = `The disruption budget ${budget} is still being processed by the server.`;
+  return tooManyRequests(wouldViolate, limits.budgetRetryAfterSeconds, because(why));
+}
+
 /** The budget with one disruption less. @throws StatusError 429, 403 */
 function taken(current: StoredObject, pod: string, now: string): Draft {
   const { metadata, status = {} } = current as PodDisruptionBudget;
   const name = metadata?.name ?? "";
   const { observedGeneration = 0, disruptionsAllowed = 0, disruptedPods = {} } = status;
   const { desiredHealthy = 0, currentHealthy = 0 } = status;
-  const because = (message: string) => [{ reason: "DisruptionBudget", message }];
-  if (observedGeneration < (metadata?.generation ?? 0)) {
-    const why = `The disruption budget ${name} is still being processed by the server.`;
-    throw tooManyRequests(wouldViolate, limits.budgetRetryAfterSeconds, because(why));
-  }
+  if (observedGeneration < (metadata?.generation ?? 0)) throw beingProcessed(name);
   if (Object.keys(disruptedPods).length > limits.disruptedPodsMax)
     throw forbidden(budgets, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller");
   if (disruptionsAllowed <= 0) {
@@ -160,8 +157,12 @@ const usedUp = (condition: Condition, now: string): Condition =>
     ? { ...condition, status: "False", reason: "InsufficientPods", message: "", lastTransitionTime: now }
     : condition;
 
-/** Says on the pod why it goes, for who looks at how it ended. @throws StatusError 409 when it is not of that version any more */
-async function markDisrupted(call: Call, name: string, version: string | undefined): Promise<void> {
+/**
+ * Says on the pod why it goes, for who looks at how it ended.
+ * @returns the version that this made.
+ * @throws StatusError 409 when it is not of that version any more
+ */
+async function markDisrupted(call: Call, name: string, version: string | undefined): Promise<string | undefined> {
   const { registry, route, parts } = call;
   const now = timestamp(parts.clock.now());
   const change = (current: StoredObject): Draft => {
@@ -177,5 +178,6 @@ async function markDisrupted(call: Call, name: string, version: string | undefin
     if (version !== undefined) next.metadata.resourceVersion = version;
     return next;
   };
-  await registry.update(route.namespace, name, "status", change, writeOptions(call, "UPDATE"));
+  const { object } = await registry.update(route.namespace, name, "status", change, writeOptions(call, "UPDATE"));
+  return object.metadata.resourceVersion;
 }
