@@ -6,7 +6,7 @@ import type { DeliveryOutcome } from "../metrics/request-metrics.ts";
 import { deadReasonCharactersMax, redeliverFirstMs, redeliverMaxMs } from "../limits.ts";
 import type { Caller, Source } from "../server/caller.ts";
 import { contentType } from "../protocol/codes.ts";
-import { refusal } from "../server/hand-back.ts";
+import { refusal } from "../server/refusals.ts";
 import { otherCodec } from "../server/codec.ts";
 import type { RequestJob } from "../server/job.ts";
 import type { Server } from "../server/server.ts";

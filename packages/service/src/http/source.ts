@@ -7,7 +7,7 @@ import { ServiceError } from "../errors.ts";
 import { drainPollMs, httpBodiesBytesMax, httpDoorMs, httpQuietMs, httpStallMs } from "../limits.ts";
 import { BodyBudget, type BodyShare } from "../server/body-budget.ts";
 import type { Source } from "../server/caller.ts";
-import { refusal } from "../server/hand-back.ts";
+import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
 import type { Method, Service } from "../service.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";

@@ -8,7 +8,7 @@ import { bodyBytesMax, httpStreamHeadMs, streamWindowBytes, streamWindowItems } 
 import { contentType } from "../protocol/codes.ts";
 import { bytesOfText, type Content, type TextContent } from "../protocol/content.ts";
 import type { Incoming, StreamCaller } from "../server/caller.ts";
-import { refusal } from "../server/hand-back.ts";
+import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
 import type { ServerStream } from "../server/stream.ts";
 import type { Method } from "../service.ts";

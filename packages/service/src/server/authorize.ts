@@ -2,8 +2,8 @@
 import { ServiceError } from "../errors.ts";
 import type { Authorize, AuthorizeRequest } from "../service.ts";
 import type { Caller } from "./caller.ts";
-import { JobContext } from "./job.ts";
-import type { Server } from "./server.ts";
+import { JobContext } from "./context.ts";
+import type { Host } from "./host.ts";
 
 /** @throws ServiceError FORBIDDEN; UNAUTHORIZED when the caller has not proven who it is. */
 export async function admit(authorize: Authorize, request: AuthorizeRequest): Promise<void> {
@@ -19,21 +19,21 @@ export async function admit(authorize: Authorize, request: AuthorizeRequest): Pr
 class QuestionContext extends JobContext implements AuthorizeRequest {
   readonly topic: string | undefined;
 
-  constructor(method: string, topic: string | undefined, caller: Pick<Caller, "address" | "userId">, server: Server) {
+  constructor(method: string, topic: string | undefined, caller: Pick<Caller, "address" | "userId">, host: Host) {
     const { address: peer, userId } = caller;
     const facts = { method, peer, userId, key: undefined, attempt: 1, callerTrace: "", traceState: "" };
-    super(facts, Number.POSITIVE_INFINITY, server);
+    super(facts, Number.POSITIVE_INFINITY, host);
     this.topic = topic;
   }
 }
 
 /** Asks about what runs beside the queue: topics, and what the service says of itself. As many questions wait as requests may. */
 export class Door {
-  readonly #server: Server;
+  readonly #host: Host;
   #asked = 0;
 
-  constructor(server: Server) {
-    this.#server = server;
+  constructor(host: Host) {
+    this.#host = host;
   }
 
   /**
@@ -42,33 +42,26 @@ export class Door {
    * @throws ServiceError as a rejection; also when `authorize` itself threw: that is a bug, of which the service has ended.
    */
   ask(method: string, caller: Pick<Caller, "address" | "userId">, topic?: string): Promise<void> | undefined {
-    const { authorize } = this.#server.service;
+    const { authorize } = this.#host.service;
     return authorize === undefined
       ? undefined
-      : this.#ask(authorize, new QuestionContext(method, topic, caller, this.#server));
+      : this.#ask(authorize, new QuestionContext(method, topic, caller, this.#host));
   }
 
   async #ask(authorize: Authorize, request: QuestionContext): Promise<void> {
-    if (this.#asked >= this.#server.service.queueMax) throw tooManyAsked(this.#asked);
+    if (this.#asked >= this.#host.service.queueMax) throw tooManyAsked(this.#asked);
     this.#asked++;
     try {
       await admit(authorize, request);
     } catch (error) {
       if (ServiceError.is(error)) throw error;
-      this.#server.crash(error);
+      this.#host.crash(error);
       throw new ServiceError("ABORTED", "the service ended while it decided whether this caller may", unstarted);
     } finally {
       this.#asked--;
       request.finish();
     }
   }
-}
-
-/** What the client of a connection is told whose key was taken away. */
-export function keyRemoved(): ServiceError {
-  return new ServiceError("UNAUTHORIZED", "this client's key is not allowed any more; the connection ends", {
-    fate: "not-started",
-  });
 }
 
 const unstarted = { retryable: true, fate: "not-started" } as const;

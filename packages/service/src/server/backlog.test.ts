@@ -11,7 +11,8 @@ import { encode } from "../protocol/frames.ts";
 import { messageType } from "../protocol/codes.ts";
 import { slowestOf } from "./backlog.ts";
 import { Server } from "./server.ts";
-import { type PublishedEvent, type Subscriber, Topics } from "./topics.ts";
+import type { PublishedEvent, Subscriber } from "./event.ts";
+import { Topics } from "./topics.ts";
 import { unchecked } from "../topic.ts";
 
 test("the slowest are named, as few as bring what waits within its bound, and never one who has less than another", () => {

@@ -13,7 +13,7 @@ import { Health } from "./health.ts";
 import { Server } from "./server.ts";
 
 const job = (deadlineMs = 1000): Job => ({
-  ...{ kind: "raw", session: undefined, frames: [], delimited: false, arrivedMs: 0, endedMs: 0 },
+  ...{ kind: "raw", sender: undefined, frames: [], delimited: false, arrivedMs: 0, endedMs: 0 },
   ...{ deadlineMs, startedMs: 0, state: "queued" },
 });
 

@@ -1,9 +1,10 @@
 // The end of a service: every request that is not answered gets a definite answer, and is counted.
-import { asError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import type { Job, RequestJob } from "./job.ts";
-import type { Server } from "./server.ts";
-import type { ServerStream } from "./stream.ts";
+import type { Executor } from "./executor.ts";
+import type { Host } from "./host.ts";
+import { type Culprit, itsOwnFault, refusal } from "./refusals.ts";
+import type { Requests } from "./requests.ts";
+import type { Streams } from "./streams.ts";
 
 /** How a server ended, and what it had to hand back. */
 export interface Ending {
@@ -20,14 +21,15 @@ export interface Ending {
   readonly method?: string;
 }
 
-/** Which job or stream threw what. */
-export interface Culprit {
-  readonly job: Job | ServerStream;
-  readonly thrown: unknown;
+/** Where it finds what is not answered. */
+interface EndingHost extends Pick<Host, "metrics"> {
+  readonly executor: Executor;
+  readonly requests: Requests;
+  readonly streams: Streams | undefined;
 }
 
 /** What waited never started; what ran may have had its effect. Plain ZeroMQ peers cannot be told. */
-export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refused" | "aborted" | "rawDropped"> {
+export function handBack(server: EndingHost, culprit?: Culprit): Pick<Ending, "refused" | "aborted" | "rawDropped"> {
   const refused = refusal();
   const aborted = new ServiceError("ABORTED", "the service ended while the request ran; it may have had its effect", {
     fate: "maybe-executed",
@@ -52,24 +54,4 @@ export function handBack(server: Server, culprit?: Culprit): Pick<Ending, "refus
   server.metrics.handedBack["not-started"] += counts.refused;
   server.metrics.handedBack["maybe-executed"] += counts.aborted;
   return counts;
-}
-
-/**
- * What the request that met the bug is told. What was thrown goes only to callers that the method trusts as internal: it may
- * quote data, and is none of an outsider's business.
- */
-export function itsOwnFault({ method }: Pick<RequestJob, "method">, thrown: unknown): ServiceError {
-  const [reason = ""] = asError(thrown).message.split("\n", 1);
-  const told = method.trust === "internal" ? `it threw: ${reason}` : "the service's log says why";
-  const message = `method ${method.name} crashed the service while the request ran; it may have had its effect; ${told}`;
-  // A client that repeats it elsewhere shall know that it is this request that ends services.
-  return new ServiceError("ABORTED", message, { fate: "maybe-executed", details: { crashed: true } });
-}
-
-/** The answer to a request that a leaving service has not started: send it elsewhere. */
-export function refusal(): ServiceError {
-  return new ServiceError("REFUSED", "the service is leaving; the request was not started", {
-    retryable: true,
-    fate: "not-started",
-  });
 }

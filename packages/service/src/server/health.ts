@@ -2,15 +2,13 @@
 // service is served on, and stays ready (docs/decisions/0015-overloaded-stays-ready.md).
 import { overloadLagMs, overloadQueueShare } from "../limits.ts";
 import type { Executor } from "./executor.ts";
+import type { Life } from "./host.ts";
 
 /**
  * `overloaded`: the queue is nearly full, or the event loop is late. `stuck`: nothing moves any more. A service that drains is
  * `draining`, whatever else it is but stuck.
  */
 export type HealthState = "starting" | "ready" | "overloaded" | "draining" | "stuck";
-
-/** A server's life, in this order. */
-export type Life = "starting" | "ready" | "draining" | "ended";
 
 /** How much of a measured lag still counts at the next measurement, so that one spike is seen for a moment. */
 const lagDecay = 0.7;

@@ -1,26 +1,50 @@
 // Takes the messages of all peers apart: which speak the request protocol, which are plain ZeroMQ, which are neither.
 // Each message moves its session one step through the state machine of docs/reference/protocol.md. Runs nothing itself.
-import type { Message, Peer } from "@wherry/zmtp";
+import type { Message, Peer, RouterSocket, Sendable } from "@wherry/zmtp";
 import { ServiceError } from "../errors.ts";
 import { rawWarningIntervalMs, stuckMs } from "../limits.ts";
+import type { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
 import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
-import { ownMethods } from "./own-methods.ts";
+import type { Credit } from "./credit.ts";
+import type { Executor } from "./executor.ts";
+import type { Host } from "./host.ts";
 import type { RawJob } from "./job.ts";
-import type { Server, ServerSocket } from "./server.ts";
-import { noTopic } from "./requests.ts";
+import { ownMethods } from "./own-methods.ts";
+import { noTopic, notStreaming } from "./refusals.ts";
+import type { Requests } from "./requests.ts";
 import { Session } from "./session.ts";
+import type { Streams } from "./streams.ts";
+import type { Topics } from "./topics.ts";
+
+/** Whom messages go to, and what peers are told when they come and go. */
+interface IntakeHost extends Host {
+  readonly instance: string;
+  readonly pod: string | undefined;
+  readonly sessions: Map<number, Session>;
+  readonly executor: Executor;
+  readonly requests: Requests;
+  readonly credit: Credit;
+  readonly streams: Streams | undefined;
+  readonly topics: Topics | undefined;
+  readonly wireState: number;
+  readonly drainLeftMs: number;
+  sendMessage(session: Session, message: Sendable): void;
+  drop(session: Session, fault: keyof RequestMetrics["faults"]): void;
+}
+
+type PeersOfSocket = Pick<RouterSocket, "peer">;
 
 export class Intake {
-  readonly #server: Server;
-  readonly #socket: Pick<ServerSocket, "peer">;
+  readonly #server: IntakeHost;
+  readonly #socket: PeersOfSocket;
   readonly #welcomeBody: ReturnType<typeof encodeContent>;
   /** Plain peers turned away so far, and when that is next worth a record: they reconnect, and would fill the log. */
   #rawRefused = 0;
   #nextRawWarningMs = Number.NEGATIVE_INFINITY;
 
-  constructor(server: Server, socket: Pick<ServerSocket, "peer">) {
+  constructor(server: IntakeHost, socket: PeersOfSocket) {
     this.#server = server;
     this.#socket = socket;
     const { version, methods, topics } = server.service;
@@ -134,13 +158,13 @@ export class Intake {
   }
 
   #stream(session: Session, message: Decoded): void {
-    const { streams, requests } = this.#server;
+    const { streams, service } = this.#server;
     const { type, id, texts } = message.header;
     if (streams !== undefined) {
       if (!streams.take(session, message)) this.#server.drop(session, "protocol-violation");
     } else if (type === messageType.open) {
       const [name = ""] = texts;
-      session.fail(id, requests.notStreaming(name, this.#server.service.methods.get(name)));
+      session.fail(id, notStreaming(service, name));
     }
   }
 
@@ -195,7 +219,7 @@ export class Intake {
     }
     const frames = message.slice(delimited ? 2 : 1);
     const times = { arrivedMs: nowMs, deadlineMs: nowMs + stuckMs, startedMs: 0, endedMs: 0 };
-    const job: RawJob = { kind: "raw", session, frames, delimited, ...times, state: "queued" };
+    const job: RawJob = { kind: "raw", sender: session, frames, delimited, ...times, state: "queued" };
     if (server.state === "ended" || !server.executor.submit(job)) server.metrics.raw.dropped++;
   }
 }

@@ -6,7 +6,25 @@ import { protocolVersion } from "../protocol/codes.ts";
 import type { Schema } from "../schema.ts";
 import type { Method } from "../service.ts";
 import type { StreamKind } from "../stream/types.ts";
-import type { Server } from "./server.ts";
+import type { Credit } from "./credit.ts";
+import type { Executor } from "./executor.ts";
+import type { Host } from "./host.ts";
+import type { Session } from "./session.ts";
+import type { Streams } from "./streams.ts";
+import type { Topics } from "./topics.ts";
+
+/** What is told of. */
+export interface Introspected extends Pick<Host, "service" | "state" | "clock" | "metrics"> {
+  readonly instance: string;
+  readonly pod: string | undefined;
+  /** When it was made, by `Clock.monotonic`. */
+  readonly startedMs: number;
+  readonly executor: Executor;
+  readonly credit: Credit;
+  readonly sessions: ReadonlyMap<number, Session>;
+  readonly streams: Streams | undefined;
+  readonly topics: Topics | undefined;
+}
 
 /** A schema as far as its library can say it. */
 export interface SchemaDescription {
@@ -66,7 +84,7 @@ export interface ServiceStats {
   readonly topics: Readonly<Record<string, { published: number; missed: number; subscribers: number }>>;
 }
 
-export function describe(server: Server): ServiceDescription {
+export function describe(server: Introspected): ServiceDescription {
   const { service, instance, pod } = server;
   const { name, version, concurrency, queueMax, streamsMax } = service;
   return {
@@ -106,7 +124,7 @@ function describeSchema(schema: Schema, side: "input" | "output"): SchemaDescrip
   return { vendor: schema["~standard"].vendor, schema: jsonSchemaOf(schema, side) ?? {} };
 }
 
-export function stats(server: Server): ServiceStats {
+export function stats(server: Introspected): ServiceStats {
   const { metrics, executor, credit, sessions, instance, pod, clock } = server;
   const streams = server.streams?.totals() ?? new Map<string, StreamMetrics>();
   const topics = [...(server.topics?.all ?? [])].map(([name, { published, missed, subscribers }]) => {

@@ -4,7 +4,16 @@ import { asError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { encodeContent } from "../protocol/content.ts";
 import type { Caller } from "./caller.ts";
-import type { Server } from "./server.ts";
+import type { Door } from "./authorize.ts";
+import type { Host } from "./host.ts";
+import type { Introspected } from "./introspect.ts";
+
+/** What they need of the server. */
+export interface OwnMethodsHost extends Introspected, Pick<Host, "log"> {
+  readonly door: Door;
+  /** The topics that its HTTP port shows, if it has one. */
+  readonly httpTopics: readonly string[];
+}
 
 /** They may be asked again as often as one likes. */
 export const ownMethods: readonly string[] = ["$ping", "$describe", "$openapi", "$stats"];
@@ -15,7 +24,7 @@ export function isOwn(method: string): boolean {
 }
 
 /** Answers a request for one of them, in this turn if it can. */
-export function answerOwn(server: Server, caller: Caller, id: number, method: string): void {
+export function answerOwn(server: OwnMethodsHost, caller: Caller, id: number, method: string): void {
   if (method === "$ping") caller.reply(id, encodeContent({}));
   else if (!ownMethods.includes(method)) {
     const message = `service ${server.service.name} has no method ${JSON.stringify(method)}; of those that begin with $, it has ${ownMethods.join(", ")}`;
@@ -23,7 +32,7 @@ export function answerOwn(server: Server, caller: Caller, id: number, method: st
   } else void introspect(server, caller, id, method);
 }
 
-async function introspect(server: Server, caller: Caller, id: number, method: string): Promise<void> {
+async function introspect(server: OwnMethodsHost, caller: Caller, id: number, method: string): Promise<void> {
   try {
     await server.door.ask(method, caller);
     caller.reply(id, encodeContent(await told(server, method)));
@@ -38,7 +47,7 @@ async function introspect(server: Server, caller: Caller, id: number, method: st
   }
 }
 
-async function told(server: Server, method: string): Promise<unknown> {
+async function told(server: OwnMethodsHost, method: string): Promise<unknown> {
   if (method === "$openapi") {
     const { openApi } = await import("../http/openapi.ts");
     return openApi(server.service, server.httpTopics);

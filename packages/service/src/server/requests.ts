@@ -3,23 +3,34 @@
 import { ServiceError } from "../errors.ts";
 import { bodiesBytesMax } from "../limits.ts";
 import { encodeContent, type TextContent } from "../protocol/content.ts";
-import type { Method, Service } from "../service.ts";
-import type { Caller, Incoming } from "./caller.ts";
-import { refusal } from "./hand-back.ts";
-import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
-import { admit } from "./authorize.ts";
-import { heldBytes, JobContext, type RequestJob } from "./job.ts";
-import { answerOwn, isOwn } from "./own-methods.ts";
+import type { DurableReceipt } from "../service.ts";
 import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
-import type { Server } from "./server.ts";
+import { admit } from "./authorize.ts";
+import type { BodyBudget } from "./body-budget.ts";
+import type { Caller, Incoming } from "./caller.ts";
+import { JobContext } from "./context.ts";
+import type { Host } from "./host.ts";
+import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
+import { heldBytes, type RequestJob } from "./job.ts";
+import { answerOwn, isOwn, type OwnMethodsHost } from "./own-methods.ts";
+import { isAStream, notFound, refusal } from "./refusals.ts";
+
+/** What requests need of the server. */
+interface RequestsHost extends Host, OwnMethodsHost {
+  readonly bodies: BodyBudget;
+  /** Publishes a durable method's request to its broker. Rejects with a `ServiceError`. */
+  readonly store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
+  /** Ends the service for a bug in the handler that ran `job`. */
+  crashIn(job: RequestJob, thrown: unknown): void;
+}
 
 export class Requests {
-  readonly #server: Server;
+  readonly #server: RequestsHost;
   readonly #invoke: ReturnType<typeof invoker>;
   /** Durable methods' requests that the broker has not confirmed yet. */
   #storing = 0;
 
-  constructor(server: Server) {
+  constructor(server: RequestsHost) {
     this.#server = server;
     this.#invoke = invoker(server.service, server.clock);
   }
@@ -39,7 +50,7 @@ export class Requests {
     const method = server.service.methods.get(name);
     if (method === undefined) {
       server.metrics.observe("unknown", "NOT_FOUND", 0);
-      caller.fail(id, this.#notFound(name));
+      caller.fail(id, notFound(server.service, name));
       return undefined;
     }
     if (method.stream !== undefined) {
@@ -185,22 +196,6 @@ export class Requests {
     this.#server.metrics.observe(job.method.name, code, job.endedMs - job.arrivedMs);
   }
 
-  #notFound(name: string): ServiceError {
-    const { service } = this.#server;
-    const known = [...service.methods.keys()].slice(0, 20).join(", ");
-    const message = `service ${service.name} has no method ${JSON.stringify(name)}; it has ${known || "none"}`;
-    return new ServiceError("NOT_FOUND", message);
-  }
-
-  /** What an OPEN of something else than a stream is told. */
-  notStreaming(name: string, method: Method | undefined): ServiceError {
-    if (method === undefined) return this.#notFound(name);
-    return new ServiceError(
-      "INVALID",
-      `method ${name} is no stream: it answers once; use client.call, not client.stream`,
-    );
-  }
-
   #noRoom(): ServiceError {
     const { state, credit, executor, service } = this.#server;
     if (state === "ended") return refusal();
@@ -209,16 +204,4 @@ export class Requests {
     const message = `${queued}, of at most ${service.queueMax} and ${bodiesBytesMax} bytes; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
   }
-}
-
-function isAStream({ name, stream }: Method): ServiceError {
-  const message = `method ${name} is a stream (${stream ?? ""}) and does not answer once: use client.stream, not client.call`;
-  return new ServiceError("INVALID", message, { details: { stream } });
-}
-
-/** What a SUBSCRIBE for nothing is told. */
-export function noTopic(service: Service, name: string): ServiceError {
-  const known = [...service.topics.keys()].slice(0, 20).join(", ");
-  const message = `service ${service.name} has no topic ${JSON.stringify(name)}; it has ${known || "none"}`;
-  return new ServiceError("NOT_FOUND", message);
 }

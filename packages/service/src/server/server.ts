@@ -2,6 +2,7 @@
 // requests.ts, run by executor.ts; this file starts, drains, crashes and ends. It never ends the process and never reads the environment: process/run.ts does.
 import { asError, type Clock, type Logger, type Random, SystemRandom, type Timer, WherryError } from "@wherry/core";
 import type { Peer, PeerCloseOptions, RouterSocket, Sendable } from "@wherry/zmtp";
+import { leaveContext } from "../current-context.ts";
 import { crashFlushMs, creditIntervalMs, drainPollMs, flushMs, outgoingBytesMax, rawQuietMs } from "../limits.ts";
 import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
@@ -9,19 +10,20 @@ import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
 import type { DurableReceipt, Service } from "../service.ts";
-import { leaveContext } from "../current-context.ts";
 import type { PublishOptions, Published } from "../topic.ts";
-import { Door, keyRemoved } from "./authorize.ts";
+import { TraceIds } from "../tracing/trace-context.ts";
+import { Door } from "./authorize.ts";
 import { slowestOf } from "./backlog.ts";
 import { BodyBudget } from "./body-budget.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";
-import { type Culprit, type Ending, handBack } from "./hand-back.ts";
-import { Health, type HealthState, type Life } from "./health.ts";
+import { type Ending, handBack } from "./hand-back.ts";
+import { Health, type HealthState } from "./health.ts";
+import type { Host, Life } from "./host.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RequestJob } from "./job.ts";
-import { TraceIds } from "../tracing/trace-context.ts";
+import { type Culprit, keyRemoved } from "./refusals.ts";
 import { Requests } from "./requests.ts";
 import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
@@ -48,7 +50,7 @@ export interface ServerOptions {
   readonly onCrash?: (ending: Ending) => void;
 }
 
-export class Server {
+export class Server implements Host {
   readonly service: Service;
   readonly instance: string;
   readonly pod: string | undefined;

@@ -8,11 +8,11 @@ import { type Content, encodeContent, type TextContent } from "../protocol/conte
 import { encode, encodeAs, noTexts } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
-import type { RequestJob } from "./job.ts";
+import type { PublishedEvent, Subscriber } from "./event.ts";
+import type { PlainPeer, RequestJob } from "./job.ts";
 import type { ServerStream } from "./stream.ts";
-import type { PublishedEvent, Subscriber } from "./topics.ts";
 
-export class Session implements Caller, StreamCaller, Subscriber {
+export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
   readonly peer: Peer;
   /** `new`: nothing said. `wherry`: said HELLO. `raw`: sent something else. `bye`: wants nothing more. `dropped`: broke the rules; its connection is closing. */
   phase: "new" | "wherry" | "raw" | "bye" | "dropped" = "new";

@@ -9,11 +9,11 @@ import { type CallSpan, openTelemetry } from "../tracing/open-telemetry.ts";
 import { Inbox } from "../stream/inbox.ts";
 import { SendWindow } from "../stream/window.ts";
 import { admit } from "./authorize.ts";
-import { codecFor, decodeFrom } from "./codec.ts";
 import type { Incoming, StreamCaller } from "./caller.ts";
+import { codecFor, decodeFrom } from "./codec.ts";
 import { answerOf, blame, encodeResult, isThenable, output, throughMiddleware } from "./invoke.ts";
-import { isEchoOf, StreamJobContext } from "./job.ts";
-import type { Server } from "./server.ts";
+import { isEchoOf, StreamJobContext } from "./context.ts";
+import type { Host } from "./host.ts";
 import { argumentOf, checkItem, iteratorOf, named } from "./stream-values.ts";
 
 /** How a stream tells of itself. */
@@ -31,7 +31,7 @@ export class ServerStream {
   readonly context: StreamJobContext;
   readonly startedMs: number;
   itemsIn = 0;
-  readonly #server: Server;
+  readonly #server: Host;
   readonly #events: StreamEvents;
   readonly #window: SendWindow;
   /** Of `in` and `both`. */
@@ -46,7 +46,7 @@ export class ServerStream {
   #span: CallSpan | undefined;
   readonly #deadline: Timer | undefined;
 
-  constructor(server: Server, caller: StreamCaller, method: Method, opening: Incoming, events: StreamEvents) {
+  constructor(server: Host, caller: StreamCaller, method: Method, opening: Incoming, events: StreamEvents) {
     const { id, attempt, withinMs, key, trace, traceState = "" } = opening;
     this.#server = server;
     this.caller = caller;

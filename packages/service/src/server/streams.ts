@@ -6,16 +6,22 @@ import type { StreamMetrics } from "../metrics/request-metrics.ts";
 import type { Decoded } from "../protocol/frames.ts";
 import type { Method } from "../service.ts";
 import type { Incoming, StreamCaller } from "./caller.ts";
-import { type Culprit, itsOwnFault, refusal } from "./hand-back.ts";
-import type { Server } from "./server.ts";
+import type { Host } from "./host.ts";
+import { type Culprit, itsOwnFault, notStreaming, refusal } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import { ServerStream } from "./stream.ts";
 
+/** What streams need of the server. */
+interface StreamsHost extends Host {
+  /** Ends the service for a bug in the handler of a stream. */
+  crashInStream(stream: ServerStream, thrown: unknown): void;
+}
+
 export class Streams {
   readonly running: Set<ServerStream> = new Set();
-  readonly #server: Server;
+  readonly #server: StreamsHost;
 
-  constructor(server: Server) {
+  constructor(server: StreamsHost) {
     this.#server = server;
   }
 
@@ -58,7 +64,7 @@ export class Streams {
     const { id, method: name } = opening;
     const method = this.#server.service.methods.get(name);
     if (method?.stream === undefined) {
-      caller.fail(id, this.#server.requests.notStreaming(name, method));
+      caller.fail(id, notStreaming(this.#server.service, name));
       return;
     }
     const refused = this.#refused();

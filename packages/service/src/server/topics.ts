@@ -1,94 +1,21 @@
-// Who is subscribed to what, and an event's way to them: encoded once, at most once to each, and what one misses is counted and told.
-// Nothing is kept. Loaded only by services that have topics.
+// Who is subscribed to what, and which of them get an event: each at most once, and what one misses is counted and told. Nothing is
+// kept. Loaded only by services that have topics.
 import { asError, type Timer, WherryError } from "@wherry/core";
 import type { ServiceError } from "../errors.ts";
 import { eventCatchUpMs, eventQueuesBytesMax } from "../limits.ts";
-import { contentType, messageType } from "../protocol/codes.ts";
-import { type Codec, type Content, encodeContent } from "../protocol/content.ts";
-import { encode, type Header } from "../protocol/frames.ts";
+import { messageType } from "../protocol/codes.ts";
+import type { Header } from "../protocol/frames.ts";
 import { type Schema, validate } from "../schema.ts";
 import type { PublishOptions, Published } from "../topic.ts";
-import { noTopic } from "./requests.ts";
-import type { Server } from "./server.ts";
+import type { Door } from "./authorize.ts";
+import { EventContent, lastPlace, PublishedEvent, type Subscriber } from "./event.ts";
+import type { Host } from "./host.ts";
+import { noTopic } from "./refusals.ts";
 import type { Session } from "./session.ts";
 
-/** An event on its way to all. */
-export class PublishedEvent {
-  readonly topic: string;
-  /** Among its pod's events of this topic, from 1; after 2³² − 1 comes 1. */
-  readonly place: number;
-  readonly #content: EventContent;
-  readonly #frames: Map<Content, readonly Uint8Array[]> = new Map();
-
-  constructor(topic: string, place: number, content: EventContent) {
-    this.topic = topic;
-    this.place = place;
-    this.#content = content;
-  }
-
-  /** What a subscriber who speaks this codec gets; undefined: it cannot be said to him. */
-  contentFor(codec: string | undefined): Content | undefined {
-    return this.#content.for(codec);
-  }
-
-  /** As an EVENT message, encoded once for all who speak the same. */
-  framesOf(content: Content): readonly Uint8Array[] {
-    let frames = this.#frames.get(content);
-    if (frames === undefined) {
-      const fields = { number: this.place, texts: [this.topic], content: content.content };
-      frames = encode(messageType.event, fields, content.body);
-      this.#frames.set(content, frames);
-    }
-    return frames;
-  }
-}
-
-/** An event's value in the forms that its subscribers speak: by the service's codec, or as JSON, each made when first wanted. */
-class EventContent {
-  readonly #value: unknown;
-  readonly #codec: Codec | undefined;
-  readonly #own: Content;
-  #json: Content | null | undefined;
-  readonly #notJson: (error: Error) => void;
-
-  /** @param notJson told of a value that only the codec can hold. @throws what the codec, or JSON where there is none, cannot hold */
-  constructor(value: unknown, codec: Codec | undefined, notJson: (error: Error) => void) {
-    this.#value = value;
-    this.#codec = codec;
-    this.#own = encodeContent(value, codec);
-    // Bytes and nothing are the same to all.
-    if (this.#own.content !== contentType.coded) this.#json = this.#own;
-    this.#notJson = notJson;
-  }
-
-  for(codec: string | undefined): Content | undefined {
-    if (this.#codec !== undefined && codec === this.#codec.name) return this.#own;
-    if (this.#json === undefined) this.#json = this.#encodeJson();
-    return this.#json ?? undefined;
-  }
-
-  #encodeJson(): Content | null {
-    try {
-      return encodeContent(this.#value);
-    } catch (error) {
-      this.#notJson(asError(error));
-      return null;
-    }
-  }
-}
-
-/** Who gets events. */
-export interface Subscriber {
-  /** What waits for it already is as much as may wait: it misses events until that has changed. */
-  readonly isSlow: boolean;
-  /** Bytes that wait for it. */
-  readonly waitingBytes: number;
-  /** The name of the codec that it speaks; absent: JSON alone. */
-  readonly codec?: string | undefined;
-  /** @param content what `contentFor` its codec gave */
-  event(event: PublishedEvent, content: Content): void;
-  /** How far the topic is: what lies between it and the last event was missed. @param id of its SUBSCRIBE, or 0 */
-  position(topic: string, last: number, id: number): void;
+/** What topics need of the server. */
+interface TopicsHost extends Host {
+  readonly door: Door;
 }
 
 /** One topic of a service. */
@@ -109,15 +36,13 @@ interface Topic {
   untold: boolean;
 }
 
-export const lastPlace = 0xffffffff;
-
 export class Topics {
   readonly all: ReadonlyMap<string, Topic>;
-  readonly #server: Server;
+  readonly #server: TopicsHost;
   readonly #bytesMax: number;
   #timer: Timer | undefined;
 
-  constructor(server: Server, bytesMax: number = eventQueuesBytesMax) {
+  constructor(server: TopicsHost, bytesMax: number = eventQueuesBytesMax) {
     this.#server = server;
     this.#bytesMax = bytesMax;
     this.all = new Map(
