@@ -156,6 +156,21 @@ print(socket.recv())
     for (const pod of await echoPods()) expect(before).not.toContain(pod.metadata.uid);
   });
 
+  test("`wherry logs` has the pods that were replaced, to their last line", async () => {
+    const [victim] = await readyEchoPods();
+    const { name } = victim!.metadata;
+    await session.kubectl("delete", "pod", name);
+    const logs = async (target: string): Promise<string> => (await session.run("logs", target)).stdout;
+    for (const target of ["deployment/echo", "service/echo", name])
+      await expect
+        .poll(() => logs(target), { timeout: 20_000 })
+        .toMatch(new RegExp(`${name}.*listens on[^]*${name}.*drained; ending[^]*${name}.*── gone 20`));
+    await expect.poll(async () => (await readyEchoPods()).length, { timeout: 20_000 }).toBe(3);
+    for (const { metadata } of await readyEchoPods()) expect(await logs("deployment/echo")).toContain(metadata.name);
+    const tail = await session.run("logs", "deployment/echo", "--tail", "1");
+    expect(tail).toMatchObject({ code: 0, stdout: expect.not.stringContaining(name) });
+  });
+
   test("`kubectl get pods -w` sees a change as it happens", async () => {
     const watch = session.kubectlRunning("get", "pods", "-w", "-l", "app.kubernetes.io/name=echo");
     await watch.until(/echo-/);

@@ -16,9 +16,13 @@ export interface LogQuery {
 
 /** Ends with the log, or when the signal aborts. A container without a log yet yields nothing. */
 export async function* logLines(access: ClusterAccess, query: LogQuery, signal: AbortSignal): AsyncGenerator<string> {
+  yield* linesOf(await open(access, query, signal));
+}
+
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
-  for await (const chunk of await open(access, query, signal)) {
+  for await (const chunk of chunks) {
     rest += decoder.write(chunk);
     let start = 0;
     for (let end = rest.indexOf("\n"); end >= 0; end = rest.indexOf("\n", start)) {

@@ -1,5 +1,6 @@
 // Logs of many pods in one stream: each container once a run (pod UID, container, restart), new pods and restarts picked
 // up as they come, a prefix in the pod's own colour. Used by `up` and `logs`.
+import type { KeptLog } from "@wherry/cluster/state";
 import type { ContainerStatus, Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "./client.ts";
 import { type LogQuery, logLines } from "./log-lines.ts";
@@ -35,6 +36,24 @@ export class LogStream {
     for (const status of statuses) this.#showContainer(pod, status, statuses.length > 1);
   }
 
+  /** All of a pod that is gone, run after run. @param linesOf one run of one container. Resolves when it is shown. */
+  async showGone(
+    { uid, name, goneAt, containers }: KeptLog,
+    linesOf: (container: string, run: number) => AsyncIterable<string>,
+  ): Promise<void> {
+    const { terminal, signal } = this.#options;
+    const several = containers.length > 1;
+    for (const { name: container, runs } of containers) {
+      const prefix = this.#prefix(uid, several ? `${name}/${container}` : name);
+      for (const run of runs) {
+        if (run > 0) terminal.out(prefix() + terminal.style("dim", `── restart ${run} ──`));
+        for await (const line of linesOf(container, run)) this.#print(line, prefix);
+        if (signal.aborted) return;
+      }
+      terminal.out(prefix() + terminal.style("dim", `── gone ${goneAt} ──`));
+    }
+  }
+
   #showContainer(pod: Stored<Pod>, status: ContainerStatus, oneOfSeveral: boolean): void {
     const { running, terminated } = status.state ?? {};
     if (running === undefined && terminated === undefined && status.lastState?.terminated === undefined) return;
@@ -46,7 +65,7 @@ export class LogStream {
     this.#seen.add(key(run)).add(key(run - 1));
     const { name, namespace = "default" } = pod.metadata;
     const query = { namespace, pod: name, container: status.name, follow: this.#options.follow };
-    const prefix = this.#prefix(pod, oneOfSeveral ? `${name}/${status.name}` : name);
+    const prefix = this.#prefix(pod.metadata.uid, oneOfSeveral ? `${name}/${status.name}` : name);
     const tailLines = this.#options.tailLines(pod);
     const container = `${pod.metadata.uid}/${status.name}`;
     // One run of a container after the other: the end of one is read while the next one starts.
@@ -82,18 +101,22 @@ export class LogStream {
     const { access, terminal, signal } = this.#options;
     try {
       const lines = logLines(access, tailLines === undefined ? query : { ...query, tailLines }, signal);
-      for await (const line of lines)
-        for (const shown of terminal.interactive ? readable(line, terminal) : [terminal.clean(line)])
-          terminal.out(prefix() + shown);
+      for await (const line of lines) this.#print(line, prefix);
     } catch (error) {
       if (!signal.aborted) terminal.note(`${prefix()}${terminal.clean(`(log: ${(error as Error).message})`)}`);
     }
   }
 
-  #prefix(pod: Stored<Pod>, text: string): () => string {
+  #print(line: string, prefix: () => string): void {
     const { terminal } = this.#options;
-    const number = this.#numbers.get(pod.metadata.uid) ?? this.#numbers.size;
-    this.#numbers.set(pod.metadata.uid, number);
+    for (const shown of terminal.interactive ? readable(line, terminal) : [terminal.clean(line)])
+      terminal.out(prefix() + shown);
+  }
+
+  #prefix(uid: string, text: string): () => string {
+    const { terminal } = this.#options;
+    const number = this.#numbers.get(uid) ?? this.#numbers.size;
+    this.#numbers.set(uid, number);
     this.#prefixChars = Math.max(this.#prefixChars, text.length);
     return () => terminal.podStyle(number, `${text.padEnd(this.#prefixChars)} │ `);
   }

@@ -295,16 +295,20 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await kubectl(args, options, context));
     });
 
-  command("logs [target]", "logs of pods in one stream: all replicas, and the run before a restart", [
-    "wherry logs                       of every pod of the namespace",
-    "wherry logs echo-7c5d8-x2x9v      of one pod",
-    "wherry logs deployment/echo -f    of all its replicas, also those still to come",
-    "wherry logs -l app.kubernetes.io/name=echo",
-  ])
+  command(
+    "logs [target]",
+    "logs of pods in one stream: all replicas, also those that are gone, and the run before a restart",
+    [
+      "wherry logs                       of every pod of the namespace",
+      "wherry logs echo-7c5d8-x2x9v      of one pod",
+      "wherry logs deployment/echo -f    of all its replicas, also those still to come",
+      "wherry logs -l app.kubernetes.io/name=echo",
+    ],
+  )
     .option("-f, --follow", "go on with what comes")
     .option("-l, --selector <labels>", "pods with these labels")
     .option("-n, --namespace <namespace>", "of the pods", "default")
-    .option("--tail <lines>", "only the last lines of each container")
+    .option("--tail <lines>", "only the last lines of each container, and none of pods that are gone")
     .action(async (target: string | undefined, options: LogsOptions) => {
       const { logs } = await import("./commands/logs.ts");
       done(await logs(target, options, context));

@@ -1,11 +1,13 @@
-// `wherry logs`: all replicas and restarts of what was asked for, in one stream.
-import { resources } from "@wherry/kube";
+// `wherry logs`: all replicas and restarts of what was asked for, in one stream; those that are gone come first.
+import { type ClusterPaths, type KeptLog, loadKeptLogs } from "@wherry/cluster/state";
+import { parseLabelSelector, resources, StatusError } from "@wherry/kube";
 import type { LabelSelector, Pod, Stored } from "@wherry/kube/types";
 import { connectApi } from "../client.ts";
 import type { Context } from "../context.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
+import { linesOf } from "../log-lines.ts";
 import { LogStream } from "../log-stream.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { wholeNumber } from "../values.ts";
@@ -31,7 +33,7 @@ export async function logs(target: string | undefined, options: LogsOptions, con
   const { paths, info } = requireDaemon(options.name, context);
   const { access, client } = connectApi(paths, info);
   const { namespace } = options;
-  const choice = await choose(client, target, options);
+  const choice = await choose(client, target, options, paths);
   const stop = new AbortController();
   process.once("SIGINT", () => {
     stop.abort();
@@ -47,14 +49,35 @@ export async function logs(target: string | undefined, options: LogsOptions, con
   const selector = choice.labelSelector === undefined ? {} : { labelSelector: choice.labelSelector };
   const listed = await client.list(resources.pods, { namespace, ...selector });
   const pods = listed.items.filter(matches);
-  if (pods.length === 0 && options.follow !== true)
+  const there = new Set(pods.map(({ metadata }) => metadata.uid));
+  // The last lines are of what runs.
+  const gone = tail === undefined ? (await keptOf(choice, namespace, paths)).filter(({ uid }) => !there.has(uid)) : [];
+  if (pods.length === 0 && gone.length === 0 && options.follow !== true)
     throw new CliError(
       `no pods ${target === undefined ? "" : `of ${target} `}in namespace "${namespace}": see "wherry status"`,
     );
+  for (const one of gone) await showGone(one, stream, paths, stop.signal);
   for (const pod of pods) stream.show(pod);
   if (options.follow === true) await followPods(client, namespace, selector, matches, stream, context, stop.signal);
   await stream.ended();
   return 0;
+}
+
+/** Logs of pods that are gone, oldest first. */
+async function keptOf(choice: Choice, namespace: string, { keptLogs: folder }: ClusterPaths): Promise<KeptLog[]> {
+  const { keptLogs } = await loadKeptLogs();
+  const selector = parseLabelSelector(choice.labelSelector ?? "");
+  return (await keptLogs(folder)).filter(
+    (one) =>
+      one.namespace === namespace &&
+      (choice.name === undefined ? selector.matches(one.labels) : one.name === choice.name),
+  );
+}
+
+async function showGone(one: KeptLog, stream: LogStream, paths: ClusterPaths, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { readKeptLog } = await loadKeptLogs();
+  await stream.showGone(one, (container, run) => linesOf(readKeptLog(paths.keptLogs, one, { container, run, signal })));
 }
 
 /** Shows each state of each pod until the signal; a watch that ends is begun again from a fresh list. */
@@ -84,7 +107,12 @@ async function followPods(
   }
 }
 
-async function choose(client: KubeClient, target: string | undefined, options: LogsOptions): Promise<Choice> {
+async function choose(
+  client: KubeClient,
+  target: string | undefined,
+  options: LogsOptions,
+  paths: ClusterPaths,
+): Promise<Choice> {
   if (target === undefined) return options.selector === undefined ? {} : { labelSelector: options.selector };
   const [type, name] = target.includes("/") ? target.split("/", 2) : ["pod", target];
   if (name === undefined || name === "") throw usageError(`${target} names nothing: use POD, or deployment/NAME`);
@@ -92,7 +120,12 @@ async function choose(client: KubeClient, target: string | undefined, options: L
     case "pod":
     case "pods":
     case "po":
-      await client.get(resources.pods, name, options.namespace);
+      try {
+        await client.get(resources.pods, name, options.namespace);
+      } catch (error) {
+        const isGone = error instanceof StatusError && error.httpStatus === 404;
+        if (!isGone || (await keptOf({ name }, options.namespace, paths)).length === 0) throw error;
+      }
       return { name };
     case "deployment":
     case "deployments":

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { eventually } from "../network/eventually.suite.ts";
 import { statOf } from "./runtime/supervisor.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
-import { forever, isRunning, pidOf, remove, shell, stateOf } from "./test-pods.suite.ts";
+import { keptLogs } from "./logs/kept-logs.ts";
+import { forever, isRunning, keptText, pidOf, remove, shell, stateOf } from "./test-pods.suite.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -138,6 +139,21 @@ describe("an agent that comes after another", () => {
     await node.gone("deleted");
     await eventually(() => pids.map(isRunning)).toEqual([true, false, false]);
     await eventually(async () => await readdir(join(node.folder, "pods"))).toHaveLength(1);
+  });
+
+  it("keeps the log of what was deleted meanwhile, with its last words", async () => {
+    const said = "trap 'echo bye; exit 0' TERM; echo $$$$; while :; do sleep 0.05; done";
+    await node.createPod("web", { containers: [shell(said)] }, { labels: { app: "web" } });
+    const pid = await pidOf(node, "web");
+    await node.agent.detach();
+    process.kill(pid, "SIGTERM");
+    await eventually(() => isRunning(pid)).toBe(false);
+    await remove(node, "web", 0);
+    await node.restart();
+    const folder = join(node.folder, "logs", "gone");
+    await eventually(async () => await keptLogs(folder)).toMatchObject([{ name: "web", labels: { app: "web" } }]);
+    const [kept] = await keptLogs(folder);
+    expect(await keptText(folder, kept!)).toBe(`${pid}\nbye\n`);
   });
 
   it("starts again what the cluster's going down has stopped", async () => {

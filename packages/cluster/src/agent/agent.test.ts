@@ -5,7 +5,8 @@ import { resources } from "@wherry/kube";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../network/eventually.suite.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
-import { forever, isRunning, pidOf, remove, shell, stateOf } from "./test-pods.suite.ts";
+import { keptLogs } from "./logs/kept-logs.ts";
+import { forever, isRunning, keptText, pidOf, remove, shell, stateOf } from "./test-pods.suite.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -53,6 +54,18 @@ describe("a pod's life", () => {
     await node.gone("web");
     await eventually(async () => await readdir(join(node.folder, "pods"))).toEqual([]);
     await eventually(async () => await readdir(join(node.folder, "logs", "pods"))).toEqual([]);
+  });
+
+  it("leaves its log, which is found by its labels", async () => {
+    const said = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    await node.createPod("web", { containers: [shell(said)] }, { labels: { app: "web" } });
+    await eventually(async () => await node.log("web").catch(() => "")).toBe("up\n");
+    await remove(node, "web");
+    await node.gone("web");
+    const folder = join(node.folder, "logs", "gone");
+    await eventually(async () => await keptLogs(folder)).toMatchObject([{ name: "web", labels: { app: "web" } }]);
+    const [kept] = await keptLogs(folder);
+    expect(await keptText(folder, kept!)).toBe("up\nbye\n");
   });
 
   it("is seen as Succeeded or Failed before it is gone", async () => {

@@ -6,10 +6,11 @@ import { asError } from "@wherry/core";
 import { type Pod, resources, type Service, type Stored } from "@wherry/kube";
 import { createEventRecorder, createInformer } from "@wherry/kube/controller";
 import { AgentLogs } from "./logs/agent-logs.ts";
+import { LogPump } from "./logs/log-pump.ts";
 import { nodeResources, registerNode } from "./node-registration.ts";
 import type { PodContext } from "./pod/context.ts";
 import { Folders } from "./pod/folders.ts";
-import { type PodRecord, removeFolders } from "./pod/pod-setup.ts";
+import { type PodRecord, recordFile, removeFolders } from "./pod/pod-setup.ts";
 import { PodWorker } from "./pod/worker.ts";
 import { probeRunner } from "./probes/handlers.ts";
 import { killMarked } from "./runtime/escaped.ts";
@@ -177,7 +178,7 @@ class NodeAgent implements Agent {
     const { folders, node } = this.#context;
     const left = new Map<string, PodRecord>();
     for (const uid of await readdir(folders.pods).catch(() => [])) {
-      const record = await readFile(join(folders.pods, uid, "pod.json"), "utf8").then(parseRecord, () => undefined);
+      const record = await readFile(join(folders.pods, uid, recordFile), "utf8").then(parseRecord, () => undefined);
       if (record !== undefined && record.uid === uid && record.node === node.name) left.set(uid, record);
     }
     return left;
@@ -201,11 +202,25 @@ class NodeAgent implements Agent {
           await found?.exited;
           await killMarked(id);
         }
-      const pod = { metadata: { uid: record.uid, name: record.name, namespace: record.namespace } };
+      const { uid, name, namespace, labels = {} } = record;
+      const pod = { metadata: { uid, name, namespace, labels } };
+      await this.#takeLastWords(pod, root);
       await removeFolders(this.#context, pod);
     } catch (error) {
       log.warn({ err: asError(error), uid: record.uid }, "what is left of a deleted pod could not be cleaned up");
     }
+  }
+
+  /** What its containers have written since the daemon died goes into their logs, which are kept. */
+  async #takeLastWords(pod: Pod, root: string): Promise<void> {
+    const { folders, clock, log } = this.#context;
+    for (const container of await readdir(root).catch(() => []))
+      for (const attempt of await readdir(join(root, container))) {
+        const file = folders.log(pod, container, Number(attempt));
+        const pump = new LogPump({ folder: join(root, container, attempt), file, clock, log });
+        await pump.start();
+        await pump.end();
+      }
   }
 }
 

@@ -42,6 +42,10 @@ export const logPumpIntervalMs: number = 40;
 /** Ended instances of a container whose folder and log are kept, for `kubectl logs --previous`. */
 export const endedInstancesKept: number = 1;
 
+/** Logs of pods that are gone: so many pods', and bytes together; the oldest give way. */
+export const keptLogPodsMax: number = 100;
+export const keptLogBytesMax: number = 256 * 1024 * 1024;
+
 /** The node's status is written on change, and at least this often (kubelet: nodeStatusReportFrequency 5 min). */
 export const nodeStatusIntervalMs: number = 300_000;
 /** Pods that one node takes (kubelet's default for maxPods). A process node has 1022 addresses. */

@@ -2,6 +2,7 @@
 import { type Container, type ContainerState, type Pod, resources } from "@wherry/kube";
 import { eventually } from "../network/eventually.suite.ts";
 import { statOf } from "./runtime/supervisor.ts";
+import { type KeptLog, readKeptLog } from "./logs/kept-logs.ts";
 import type { TestNode } from "./test-node.suite.ts";
 
 /** Prints its pid. `$$` is Kubernetes' own escape for `$`. */
@@ -31,4 +32,13 @@ export const remove = async (node: TestNode, name: string, gracePeriodSeconds?: 
 export const pidOf = async (node: TestNode, name: string): Promise<number> => {
   await eventually(async () => await node.log(name)).toMatch(/^\d+\n/);
   return Number.parseInt(await node.log(name), 10);
+};
+
+/** What the first run of a container of a pod that is gone has logged. */
+export const keptText = async (folder: string, kept: KeptLog): Promise<string> => {
+  const container = kept.containers[0]?.name ?? "";
+  let text = "";
+  for await (const chunk of readKeptLog(folder, kept, { container, run: 0, signal: new AbortController().signal }))
+    text += Buffer.from(chunk).toString();
+  return text;
 };

@@ -41,6 +41,8 @@ export interface ClusterPaths {
   readonly images: string;
   readonly pods: string;
   readonly podLogs: string;
+  /** Of pods that are gone. */
+  readonly keptLogs: string;
 }
 
 /** What `daemon.json` says of the daemon that runs, or ran last. No secrets. */
@@ -86,6 +88,7 @@ export function clusterPaths(home: string, name: string): ClusterPaths {
     images: join(folder, "images.json"),
     pods: join(folder, "pods"),
     podLogs: join(folder, "logs", "pods"),
+    keptLogs: join(folder, "logs", "gone"),
   };
 }
 

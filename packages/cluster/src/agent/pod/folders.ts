@@ -40,6 +40,11 @@ export class Folders {
     return join(this.root, "logs", "pods", `${safe(namespace)}_${safe(name)}_${safe(uid)}`);
   }
 
+  /** Of pods that are gone. */
+  get keptLogs(): string {
+    return join(this.root, "logs", "gone");
+  }
+
   log(pod: Pod, container: string, attempt: number): string {
     return join(this.logs(pod), safe(container), `${attempt}.log`);
   }

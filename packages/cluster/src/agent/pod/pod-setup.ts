@@ -6,6 +6,7 @@ import { asError, type Logger } from "@wherry/core";
 import type { Pod, Stored } from "@wherry/kube";
 import { configError } from "../errors.ts";
 import { endedInstancesKept, logFilesKept } from "../limits.ts";
+import { keepLogs } from "../logs/kept-logs.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { PodVolumes } from "../volumes/volumes.ts";
 import type { PodContext } from "./context.ts";
@@ -16,13 +17,18 @@ export interface Prepared {
   readonly volumes: PodVolumes;
 }
 
-/** What is written to `pod.json`, so that the next agent knows whose processes these are. */
+/** In a pod's folder. */
+export const recordFile = "pod.json";
+
+/** What is written to it, so that the next agent knows whose processes these are. */
 export interface PodRecord {
   readonly uid: string;
   readonly name: string;
   readonly namespace: string;
   readonly node: string;
   readonly podIP: string;
+  /** As they were when it started: its log is found by them when it is gone. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export class PodSetup {
@@ -129,24 +135,32 @@ export class PodSetup {
     const podIP = this.#podIP;
     if (podIP === undefined) throw configError("no address is left on this node: delete pods, or add nodes");
     if (this.#runtime.name === "simulated") return { podIP, volumes: this.#volumes };
-    const { uid, name, namespace = "" } = this.#pod().metadata;
+    const { uid, name, namespace = "", labels = {} } = this.#pod().metadata;
     const folder = this.#context.folders.pod(uid);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const record: PodRecord = { uid, name, namespace, node: this.#context.node.name, podIP };
+    const record: PodRecord = { uid, name, namespace, node: this.#context.node.name, podIP, labels };
     await Promise.all([
-      writeFile(join(folder, "pod.json"), JSON.stringify(record), { mode: 0o600 }),
+      writeFile(join(folder, recordFile), JSON.stringify(record), { mode: 0o600 }),
       this.#volumes.setUp(),
     ]);
     return { podIP, volumes: this.#volumes };
   }
 }
 
-/** Removes what the agent keeps of a pod; links in its volumes, never what they point to. */
-export async function removeFolders({ folders }: PodContext, pod: Pod): Promise<void> {
-  await Promise.all([
-    rm(folders.pod(pod.metadata?.uid ?? ""), { recursive: true, force: true, maxRetries: 3 }),
-    rm(folders.logs(pod), { recursive: true, force: true, maxRetries: 3 }),
-  ]);
+/** Removes what the agent keeps of a pod; links in its volumes, never what they point to. Its log is moved aside. */
+export async function removeFolders({ folders, clock, log }: PodContext, pod: Pod): Promise<void> {
+  const all = { recursive: true, force: true, maxRetries: 3 } as const;
+  const { uid = "" } = pod.metadata ?? {};
+  // First: should this end in between, the next agent finds the pod's folder, and by it the log.
+  await keepLogs(folders, pod, clock.now()).catch(async (error: unknown) => {
+    log.warn({ err: asError(error), uid }, "the log of a pod that is gone could not be kept");
+    await rm(folders.logs(pod), all);
+  });
+  // What says whose folder it is goes last.
+  const folder = folders.pod(uid);
+  const others = (await readdir(folder).catch(() => [])).filter((name) => name !== recordFile);
+  await Promise.all(others.map((name) => rm(join(folder, name), all)));
+  await rm(folder, all);
 }
 
 /** Removes what is older than the newest ended instance, whose exit code and log are kept. */

@@ -36,6 +36,7 @@ export class PodWorker implements ContainerHost {
   #stopGrace: Grace | undefined;
   #stopped: Promise<void> | undefined;
   #removed = false;
+  #removing: Promise<void> | undefined;
   #ending: Ending | undefined;
   #failure: { readonly reason: string; readonly message: string } | undefined;
   #outcome: "Succeeded" | "Failed" | undefined;
@@ -134,6 +135,8 @@ export class PodWorker implements ContainerHost {
     this.#steps.stop();
     await stopPod(this.runners, grace);
     for (const runner of this.runners) runner.detach();
+    // Under way: the log of a pod that is gone is being moved.
+    await this.#removing?.catch(() => undefined);
   }
 
   /** Lets go of the pod; its containers run on. */
@@ -226,7 +229,8 @@ export class PodWorker implements ContainerHost {
   async #stepRemoved(): Promise<void> {
     if (!this.#end(removedGraceMs).over) return;
     this.detach();
-    await this.#setup.remove();
+    this.#removing = this.#setup.remove();
+    await this.#removing;
     this.#onGone();
   }
 
