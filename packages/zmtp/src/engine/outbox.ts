@@ -54,6 +54,8 @@ export class Outbox {
   readonly #owner: OutboxOwner;
 
   #chunks: Chunk[] = [];
+  /** Taken, and not settled. */
+  #taken: readonly Chunk[] = [];
   #buffer: Buffer | undefined;
   #start = 0;
   #end = 0;
@@ -104,6 +106,7 @@ export class Outbox {
     this.#seal(true);
     if (this.#chunks.length === 0) return undefined;
     const chunks = this.#front();
+    this.#taken = chunks;
     let messages = 0;
     let bytes = 0;
     for (const chunk of chunks) {
@@ -115,6 +118,7 @@ export class Outbox {
 
   /** The kernel has taken it. */
   settle({ chunks, messages, bytes }: Batch): void {
+    this.#taken = [];
     for (const chunk of chunks) {
       if (chunk.pooled !== undefined) this.#flusher.release(chunk.pooled);
       if (chunk.referred) written(chunk.bytes);
@@ -124,9 +128,11 @@ export class Outbox {
     this.#tally.less(messages, bytes);
   }
 
-  /** Nothing more is written: what is queued goes, but stays counted here. */
+  /** The connection is closed, and nobody reads any more what was to be written: what is queued goes, but stays counted here. */
   abandon(): void {
     this.#tally.less(this.messages, this.bytes);
+    for (const chunk of [...this.#taken, ...this.#chunks]) if (chunk.referred) written(chunk.bytes);
+    this.#taken = [];
     this.#chunks = [];
     this.#buffer = undefined;
   }

@@ -2,7 +2,7 @@
 import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keeper, until } from "../harness.suite.ts";
+import { keeper, RawPeer, until } from "../harness.suite.ts";
 import { dealer, type Message, pair, recycle, router } from "../index.ts";
 import { limits } from "../limits.ts";
 import { largeBody, writing, written } from "./recycled.ts";
@@ -21,6 +21,16 @@ describe("memory that is given back", () => {
     expect(second.every((byte) => byte === 7)).toBe(true);
     recycle([first]);
     expect(second.length).toBe(size - 1_000);
+    recycle([second]);
+  });
+
+  it("shows nothing of an earlier message beside a smaller one, whoever looks at all of it", () => {
+    const first = largeBody(size * 2);
+    first.fill(7);
+    recycle([first]);
+    const second = largeBody(size + 1);
+    expect(second.buffer.byteLength).toBe(size * 2);
+    expect(Buffer.from(second.buffer, second.length).equals(Buffer.alloc(size - 1))).toBe(true);
     recycle([second]);
   });
 
@@ -129,6 +139,31 @@ describe("between sockets", () => {
     }
     await until(() => got === total);
     expect(wrong).toEqual([]);
+  });
+
+  it("that was on its way to a peer who died is emptied, and used again, like any other", async () => {
+    const relay = keep(router({ peerQueueBytesMax: 1_000_000_000 }));
+    let connected = 0;
+    relay.on("connect", () => connected++);
+    const endpoint = await relay.bind("tcp://127.0.0.1:*");
+    const source = keep(dealer());
+    source.connect(endpoint);
+    await source.writable();
+    const deaf = await RawPeer.connect(endpoint);
+    deaf.socket.pause();
+    deaf.introduce("DEALER", "deaf");
+    await until(() => connected === 2);
+    const bodies: Uint8Array[] = [];
+    while (bodies.length < 16) {
+      source.send(Buffer.alloc(1_000_000, bodies.length));
+      const [, body = new Uint8Array()] = await relay.receive();
+      expect(relay.send(["deaf", body])).toBe("sent");
+      recycle([body]);
+      bodies.push(body);
+    }
+    expect(bodies.filter(({ length }) => length > 0).length).toBeGreaterThan(1);
+    deaf.destroy();
+    await until(() => bodies.every(({ length }) => length === 0));
   });
 
   it("of one thread it stays with whom it was sent to", async () => {

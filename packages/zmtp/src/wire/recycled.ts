@@ -15,15 +15,21 @@ const uses = new WeakMap<ArrayBufferLike, Use>();
 const spares: ArrayBuffer[] = [];
 let spareBytes = 0;
 
-/** Memory for a large body, of undefined content. */
+/** Memory for a large body, of undefined content, which the caller writes over before anybody sees it. */
 export function largeBody(bytes: number): Buffer {
-  // A spare of up to twice the size serves too. What it is larger by is in no frame; only who looks at a frame's whole `buffer` sees it.
+  // A spare of up to twice the size serves too. What it is larger by belongs to no frame, but is seen by who looks at the whole `buffer` of one.
   const at = spares.findLastIndex(({ byteLength }) => byteLength >= bytes && byteLength <= bytes * 2);
   const [spare] = at < 0 ? [] : spares.splice(at, 1);
-  if (spare !== undefined) spareBytes -= spare.byteLength;
-  const body = spare === undefined ? Buffer.allocUnsafeSlow(bytes) : Buffer.from(spare, 0, bytes);
+  const body = spare === undefined ? Buffer.allocUnsafeSlow(bytes) : reused(spare, bytes);
   uses.set(body.buffer, { writes: 0, given: false });
   return body;
+}
+
+/** The rest of it is emptied, for it holds another peer's message: 20 µs for a whole megabyte, a quarter of what fresh memory costs. */
+function reused(spare: ArrayBuffer, bytes: number): Buffer {
+  spareBytes -= spare.byteLength;
+  new Uint8Array(spare, bytes).fill(0);
+  return Buffer.from(spare, 0, bytes);
 }
 
 /**
