@@ -8,7 +8,7 @@ import type { Client, ConnectOptions } from "./client/types.ts";
 import { type Contract, type ContractHandlers, isErrorOf, type MethodContract } from "./contract.ts";
 import { type RequestFate, ServiceError } from "./errors.ts";
 import { type Serving, serve } from "./server/serve.ts";
-import { service } from "./service.ts";
+import { service } from "./define.ts";
 
 const shop = {
   name: "shop",

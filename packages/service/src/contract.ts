@@ -1,11 +1,13 @@
 // What a service and its clients agree on, as a plain object that both import: names, schemas, errors, promises. It holds no code of
 // either side, and nothing is generated from it: the types of handlers and of clients follow from it.
-import { ServiceError, type ServiceErrorOptions } from "./errors.ts";
+import { ServiceError } from "./errors.ts";
 import type { HttpRoutes } from "./http/route.ts";
 import { type FrameworkCode, frameworkCodes } from "./protocol/codes.ts";
 import type { Codec } from "./protocol/content.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "./schema.ts";
-import type { DurableOptions, Handler, MethodDefinition } from "./service.ts";
+import type { Handler } from "./handler.ts";
+import type { DurableOptions, MethodDefinition } from "./method.ts";
+import type { ErrorContracts } from "./method-errors.ts";
 import type {
   BothDefinition,
   InDefinition,
@@ -58,8 +60,6 @@ export interface MethodContract {
   readonly resumable?: boolean;
   readonly http?: HttpRoutes;
 }
-
-export type ErrorContracts = Readonly<Record<string, Schema | null>>;
 
 /** What the handler of a method gets as its body. */
 type BodyOf<M extends MethodContract> = M extends { readonly input: infer S extends Schema }
@@ -114,16 +114,6 @@ type AsMethod<M extends MethodContract> = M extends { readonly stream: "out" }
 /** The topics of a contract. */
 export type ContractTopics<C extends Contract> = C extends { readonly topics: infer T extends Topics } ? T : Nothing;
 
-/** Makes an error of a contract: its code and its details are checked by the compiler, its details by their schema, too. */
-export type ErrorMaker<E extends ErrorContracts> = <Code extends keyof E & string>(
-  code: Code,
-  message: string,
-  ...rest: E[Code] extends Schema
-    ? [details: SchemaInput<E[Code]>, options?: ErrorMakerOptions]
-    : [details?: undefined, options?: ErrorMakerOptions]
-) => ServiceError;
-type ErrorMakerOptions = Pick<ServiceErrorOptions, "retryable" | "retryAfterMs" | "status" | "cause">;
-
 /** A `ServiceError` whose code and details are known. */
 export interface TypedError<Code extends string, Details> extends Omit<ServiceError, "code" | "details"> {
   readonly code: Code;
@@ -149,16 +139,6 @@ export function isErrorOf<const M extends MethodContract>(method: M, error: unkn
   if (schema === undefined || schema === null) return true;
   const result = schema["~standard"].validate(error.details);
   return !(result instanceof Promise) && result.issues === undefined;
-}
-
-/** What `context.error` makes; whether the details are the contract's is checked when it is thrown. */
-export function makeError(
-  code: string,
-  message: string,
-  details?: ServiceError["details"],
-  options: ErrorMakerOptions = {},
-): ServiceError {
-  return new ServiceError(code, message, details === undefined ? options : { ...options, details });
 }
 
 /** The schema of a method that takes no body: nothing, or JSON's null, which some clients send for nothing. */

@@ -1,7 +1,7 @@
 // The request in whose handler the running code is, wherever that code is: nested calls find its deadline, cancellation and trace here,
 // and loggers its ids, without being handed them.
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { RequestContext } from "./service.ts";
+import type { RequestContext } from "./handler.ts";
 
 /** A context that knows when its request is over. */
 export interface AmbientContext extends RequestContext {

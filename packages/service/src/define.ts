@@ -1,6 +1,8 @@
-// From what a user writes to a `Service`: defaults filled in, and whatever can't be meant told at once. Nothing runs here.
+// From what a user writes to a `Service`: `method` and `service`, defaults filled in, and whatever can't be meant told at once. Nothing
+// runs here.
 import { nearest, WherryError } from "@wherry/core";
-import { type Contract, type ErrorContracts, noBody } from "./contract.ts";
+import { type Contract, type ContractHandlers, type ContractMethods, type ContractTopics, noBody } from "./contract.ts";
+import type { ErrorContracts } from "./method-errors.ts";
 import { checkRoutes } from "./http/route.ts";
 import {
   maxRunMsDefault,
@@ -12,24 +14,72 @@ import {
 } from "./limits.ts";
 import { codePattern, frameworkCodes } from "./protocol/codes.ts";
 import type { Schema } from "./schema.ts";
-import type {
-  AnyMethod,
-  AnyMethodDefinition,
-  DurableOptions,
-  Method,
-  MethodDefinition,
-  Methods,
-  Service,
-  ServiceDefinition,
-  ServiceOptions,
-} from "./service.ts";
-import type { AnyStreamDefinition } from "./stream/types.ts";
+import type { AnyMethod, Method, Methods, Service, ServiceDefinition, ServiceOptions } from "./service.ts";
+import type { AnyMethodDefinition, Durable, DurableOptions, MethodDefinition } from "./method.ts";
+import type { AnyStreamDefinition, BothDefinition, InDefinition, OutDefinition } from "./stream/types.ts";
+import type { Topics } from "./topic.ts";
 
 type AnyHandler = (input: never, context: never) => unknown;
-export type HandlerOfContract = AnyHandler | (Pick<MethodDefinition, "trust"> & { readonly handler: AnyHandler });
+type HandlerOfContract = AnyHandler | (Pick<MethodDefinition, "trust"> & { readonly handler: AnyHandler });
+
+/**
+ * Gives a method with a schema its body's type: `method({ input: schema, handler: (body) => … })`; with `stream`, a stream its items':
+ * `method({ stream: "out", async *handler({ from }: { from: number }) { yield from; } })`.
+ */
+export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
+  definition: MethodDefinition<Input, Output, Sent, Got> & Durable,
+): MethodDefinition<NoInfer<Input>, NoInfer<Output>, NoInfer<Sent>, NoInfer<Got>> & Durable;
+export function method<Input, Output, Sent = Input, Got = Awaited<Output>>(
+  definition: MethodDefinition<Input, Output, Sent, Got>,
+): MethodDefinition<NoInfer<Input>, NoInfer<Output>, NoInfer<Sent>, NoInfer<Got>>;
+export function method<Input, Item, Reply, Sent = Input, Got = Item>(
+  definition: OutDefinition<Input, Item, Reply, Sent, Got>,
+): OutDefinition<Input, Item, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method<Item, Reply, Sent = Item, Got = Awaited<Reply>>(
+  definition: InDefinition<Item, Reply, Sent, Got>,
+): InDefinition<Item, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method<ItemIn, ItemOut, Reply, Sent = ItemIn, Got = ItemOut>(
+  definition: BothDefinition<ItemIn, ItemOut, Reply, Sent, Got>,
+): BothDefinition<ItemIn, ItemOut, Reply, NoInfer<Sent>, NoInfer<Got>>;
+export function method(definition: unknown): unknown {
+  return definition;
+}
+
+/**
+ * Defines a service: by a name and its methods, or by a contract and a handler for each of its methods.
+ * @param name as in DNS: lower case letters, digits and `-`, at most 63.
+ * @throws WherryError SERVICE_DEFINITION_INVALID
+ * @example service("echo", { methods: { echo: (body: unknown) => body }, raw: (frames) => frames })
+ * @example service(shop, { buy: ({ count }) => (left -= count), stock: () => left })
+ */
+// eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- a service without topics has none to subscribe to
+export function service<const M extends Methods, const T extends Topics = Record<never, never>>(
+  name: string,
+  definition: ServiceDefinition<M, T>,
+): Service<M, T>;
+export function service<const C extends Contract>(
+  contract: C,
+  handlers: ContractHandlers<C>,
+  options?: ServiceOptions,
+): Service<ContractMethods<C>, ContractTopics<C>>;
+export function service(
+  what: string | Contract,
+  given: ServiceDefinition | Readonly<Record<string, HandlerOfContract>>,
+  options: ServiceOptions = {},
+): Service {
+  try {
+    return typeof what === "string"
+      ? define(what, given, {})
+      : defineByContract(what, given as Readonly<Record<string, HandlerOfContract>>, options);
+  } catch (error) {
+    // Whose mistake it is, comes first: the line that defines the service.
+    if (error instanceof Error) Error.captureStackTrace(error, service);
+    throw error;
+  }
+}
 
 /** @throws WherryError SERVICE_DEFINITION_INVALID */
-export function defineByContract(
+function defineByContract(
   what: Contract,
   handlers: Readonly<Record<string, HandlerOfContract>>,
   options: ServiceOptions,
@@ -79,7 +129,7 @@ function checkKeys(given: object, known: readonly string[], at: string): void {
 }
 
 /** @throws WherryError SERVICE_DEFINITION_INVALID */
-export function define(
+function define(
   name: string,
   definition: ServiceDefinition,
   errors: Readonly<Record<string, ErrorContracts>>,

@@ -1,9 +1,9 @@
 // Write a service as plain functions; call one as typed methods.
 import "./process/early-signals.ts";
-export type { ClientMiddleware, OutgoingCall } from "./client/chain.ts";
 export { connect } from "./client/connect.ts";
 export type { Discovery, DiscoveryProblem, Target } from "./client/discovery.ts";
-export type { DnsOptions, Resolver, ServiceRecord } from "./client/dns.ts";
+export type { DnsOptions } from "./client/dns.ts";
+export type { Resolver, ServiceRecord } from "./client/dns-resolver.ts";
 export type {
   Balance,
   BreakerOptions,
@@ -12,10 +12,12 @@ export type {
   Client,
   ClientBase,
   ClientCounters,
+  ClientMiddleware,
   ConnectOptions,
   Fallback,
   HedgeOptions,
   MethodOptions,
+  OutgoingCall,
   OutlierOptions,
   RetryOptions,
 } from "./client/types.ts";
@@ -62,12 +64,12 @@ export {
   type Contract,
   type ContractHandler,
   type ContractHandlers,
-  type ErrorContracts,
   isErrorOf,
   type MethodContract,
   type MethodError,
   type TypedError,
 } from "./contract.ts";
+export type { ErrorContracts } from "./method-errors.ts";
 export { openBroker, type OpenBrokerOptions, queueOf } from "./durable/open.ts";
 export type { Broker, DeadLetter } from "./durable/types.ts";
 export { currentContext } from "./current-context.ts";
@@ -96,29 +98,25 @@ export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } fro
 export { type ServeOptions, type Serving, serve } from "./server/serve.ts";
 export type { Ending } from "./server/hand-back.ts";
 export type { Server } from "./server/server.ts";
-export {
-  type AnyMethod,
-  type AnyMethodDefinition,
-  type Authorize,
-  type Durable,
-  type DurableOptions,
-  type DurableReceipt,
-  type Handler,
-  type IncomingRequest,
-  type InputOf,
-  type MethodDefinition,
-  type Methods,
-  type MethodsOf,
-  method,
-  type Middleware,
-  type OutputOf,
-  type RawContext,
-  type RawHandler,
-  type RawReply,
-  type RequestContext,
-  type RequestState,
-  type Service,
-  type ServiceDefinition,
-  type ServiceOptions,
-  service,
-} from "./service.ts";
+export type { AnyMethod, Methods, MethodsOf, Service, ServiceDefinition, ServiceOptions } from "./service.ts";
+export type {
+  AnyMethodDefinition,
+  Durable,
+  DurableOptions,
+  DurableReceipt,
+  InputOf,
+  MethodDefinition,
+  OutputOf,
+} from "./method.ts";
+export type {
+  Authorize,
+  Handler,
+  IncomingRequest,
+  Middleware,
+  RawContext,
+  RawHandler,
+  RawReply,
+  RequestContext,
+  RequestState,
+} from "./handler.ts";
+export { method, service } from "./define.ts";

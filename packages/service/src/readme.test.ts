@@ -71,7 +71,9 @@ describe("the README", () => {
   });
 
   test.each([
-    ["packages/service/src/service.ts", "./service.ts", ["ServiceOptions", "MethodDefinition", "RequestContext"]],
+    ["packages/service/src/service.ts", "./service.ts", ["ServiceOptions"]],
+    ["packages/service/src/method.ts", "./method.ts", ["MethodPromises", "MethodDefinition"]],
+    ["packages/service/src/handler.ts", "./handler.ts", ["RequestContext"]],
     ["packages/service/src/client/types.ts", "./client/types.ts", ["ConnectOptions", "CallOptions"]],
     ["packages/service/src/process/run.ts", "./process/run.ts", ["RunOptions"]],
   ])("names every option of %s", (_path, file, interfaces) => {

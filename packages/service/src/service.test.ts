@@ -2,7 +2,8 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import type { Contract } from "./contract.ts";
 import type { Client } from "./client/types.ts";
 import type { Schema } from "./schema.ts";
-import { method, type RequestContext, service } from "./service.ts";
+import { method, service } from "./define.ts";
+import type { RequestContext } from "./handler.ts";
 import type { ItemStream, StreamHandle } from "./stream/types.ts";
 import { unchecked } from "./topic.ts";
 

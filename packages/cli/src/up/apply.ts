@@ -7,7 +7,7 @@ import type { Transport, TransportRequest } from "@wherry/kube/client";
 import type { KubeObject, Stored } from "@wherry/kube/types";
 import { CliError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
-import type { PlannedObject } from "./plan.ts";
+import type { PlannedObject } from "./manifests.ts";
 
 export interface Applied {
   readonly kind: KindInfo;

@@ -4,9 +4,16 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { parseYamlDocuments } from "@wherry/kube";
 import { LineCounter, parseAllDocuments } from "yaml";
+import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
-import type { PlannedObject } from "./plan.ts";
+
+/** An object that `wherry up` applies. */
+export interface PlannedObject {
+  readonly object: KubeObject;
+  /** Where it is from, for messages: `web.yaml, document 2`. */
+  readonly source: string;
+}
 
 const notManifests = new Set(["package.json", "package-lock.json", "tsconfig.json", "wherry.yaml"]);
 

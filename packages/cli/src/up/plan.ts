@@ -4,19 +4,13 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
-import type { KubeObject } from "@wherry/kube/types";
 import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf, isInstalled } from "./content.ts";
+import type { PlannedObject } from "./manifests.ts";
 import { type ServiceFile, serviceObjects } from "./service-file.ts";
-
-export interface PlannedObject {
-  readonly object: KubeObject;
-  /** Where it is from, for messages: `web.yaml, document 2`. */
-  readonly source: string;
-}
 
 export interface Plan {
   readonly objects: readonly PlannedObject[];

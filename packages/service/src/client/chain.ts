@@ -1,31 +1,12 @@
 // What stands between a caller and its client: middleware, and the check of bodies against the contract. Each is a function around
 // the next; a client without them calls its core directly.
-import type { Contract } from "../contract.ts";
+import { type Contract, noBody } from "../contract.ts";
 import { ServiceError } from "../errors.ts";
-import { noBody } from "../contract.ts";
 import { validate } from "../schema.ts";
-import type { CallOptions } from "./types.ts";
+import type { CallOptions, ClientMiddleware } from "./types.ts";
 
 /** Makes a call, all its attempts included. */
 export type Send = (method: string, body: unknown, options?: CallOptions) => Promise<unknown>;
-
-/** A call as a client's middleware sees it. */
-export interface OutgoingCall {
-  readonly service: string;
-  readonly method: string;
-  readonly body: unknown;
-  readonly options: CallOptions;
-}
-
-/**
- * Stands around every call of a client: may change it, answer it without `next`, time it, or handle its error. `next` makes the call,
- * changed where it is given something, with all retries; calling it twice makes two calls.
- * @example (call, next) => next({ options: { ...call.options, key: call.options.key ?? randomUUID() } })
- */
-export type ClientMiddleware = (
-  call: OutgoingCall,
-  next: (changed?: Partial<Pick<OutgoingCall, "body" | "options">>) => Promise<unknown>,
-) => unknown;
 
 /** The first middleware is the outermost. */
 export function throughMiddleware(service: string, use: readonly ClientMiddleware[], send: Send): Send {

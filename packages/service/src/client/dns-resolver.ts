@@ -1,8 +1,21 @@
-// The machine's own resolver. Addresses go through getaddrinfo, which knows the hosts file and the search domains; SRV records
+// What resolves names, and the machine's own resolver. Its addresses go through getaddrinfo, which knows the hosts file and the search domains; SRV records
 // need a resolver that knows neither, so the search domains are tried here. Loaded only by clients that find services by DNS.
 import { lookup, resolveSrv } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
-import type { Resolver } from "./dns.ts";
+
+export interface Resolver {
+  /** The IP addresses of a host. Rejects if there are none. */
+  addresses(host: string): Promise<readonly string[]>;
+  /** SRV records. Rejects if there are none. */
+  services(name: string): Promise<readonly ServiceRecord[]>;
+}
+
+export interface ServiceRecord {
+  readonly host: string;
+  readonly port: number;
+  /** Those with the lowest are used; others, when none of them answers. Weights are the balancer's business, and not looked at. */
+  readonly priority: number;
+}
 
 export function systemResolver(path = "/etc/resolv.conf"): Resolver {
   return {

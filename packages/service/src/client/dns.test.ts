@@ -2,8 +2,8 @@ import { silentLogger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import type { DiscoveryProblem, Target } from "./discovery.ts";
-import { namesOf, systemResolver } from "./dns-resolver.ts";
-import { type DnsOptions, dnsTargets, type ServiceRecord } from "./dns.ts";
+import { namesOf, type ServiceRecord, systemResolver } from "./dns-resolver.ts";
+import { type DnsOptions, dnsTargets } from "./dns.ts";
 import { noting, world } from "./world.suite.ts";
 
 const stops: AbortController[] = [];

@@ -4,6 +4,7 @@ import { asError, type Clock, type Logger, type Random, WherryError } from "@whe
 import { dnsIntervalMinMs, dnsIntervalMs, dnsTimeoutMs } from "../limits.ts";
 import { messagingPortDefault } from "../process/config.ts";
 import type { Discovery, DiscoveryProblem, Target } from "./discovery.ts";
+import type { Resolver } from "./dns-resolver.ts";
 
 export interface DnsOptions {
   /**
@@ -17,20 +18,6 @@ export interface DnsOptions {
   readonly intervalMs?: number;
   /** What resolves names. Default: the machine's own. */
   readonly resolver?: Resolver;
-}
-
-export interface Resolver {
-  /** The IP addresses of a host. Rejects if there are none. */
-  addresses(host: string): Promise<readonly string[]>;
-  /** SRV records. Rejects if there are none. */
-  services(name: string): Promise<readonly ServiceRecord[]>;
-}
-
-export interface ServiceRecord {
-  readonly host: string;
-  readonly port: number;
-  /** Those with the lowest are used; others, when none of them answers. Weights are the balancer's business, and not looked at. */
-  readonly priority: number;
 }
 
 /** @throws WherryError SERVICE_OPTION_INVALID */

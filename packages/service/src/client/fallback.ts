@@ -1,12 +1,7 @@
 // What a call resolves to when it failed without an answer and its caller has said what to do then.
 import type { ServiceError } from "../errors.ts";
 import type { Call } from "./call.ts";
-import type { Fallback } from "./types.ts";
-
-/** Wrapped, so that a fallback to `undefined` by a function's result and no fallback at all are two things. */
-export interface FallbackOf {
-  readonly value: Fallback;
-}
+import type { FallbackOf } from "./policy.ts";
 
 /** Not instead of the method's own answer, and not when the caller itself ended the call. */
 export function mayFallBack({ code, fate }: ServiceError): boolean {

@@ -5,7 +5,7 @@ import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { Server } from "../server/server.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { ClientCore, type ClientCoreOptions } from "./core.ts";
 import type { Target } from "./discovery.ts";

@@ -3,7 +3,7 @@ import { silentLogger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { expect, test } from "vitest";
 import { Server } from "../server/server.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { ClientCore } from "./core.ts";
 

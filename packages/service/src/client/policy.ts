@@ -11,9 +11,8 @@ import {
   retryMaxMs,
 } from "../limits.ts";
 import { Breaker } from "./breaker.ts";
-import type { FallbackOf } from "./fallback.ts";
 import { LatencyWindow } from "./latency.ts";
-import type { CallOptions, ConnectOptions, HedgeOptions, MethodOptions, RetryOptions } from "./types.ts";
+import type { CallOptions, ConnectOptions, Fallback, HedgeOptions, MethodOptions, RetryOptions } from "./types.ts";
 
 export interface RetryPolicy {
   readonly attempts: number;
@@ -21,6 +20,11 @@ export interface RetryPolicy {
   readonly backoffFirstMs: number;
   readonly backoffMaxMs: number;
   readonly crashes: number;
+}
+
+/** Wrapped, so that a fallback to `undefined` by a function's result and no fallback at all are two things. */
+export interface FallbackOf {
+  readonly value: Fallback;
 }
 
 export interface MethodPolicy {

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { equip } from "../server/serve.ts";
 import { Server } from "../server/server.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { ClientCore } from "./core.ts";
 

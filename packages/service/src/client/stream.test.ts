@@ -8,7 +8,8 @@ import { streamSilenceMs, streamWindowItems } from "../limits.ts";
 import type { Ending } from "../server/hand-back.ts";
 import { equip } from "../server/serve.ts";
 import { Server } from "../server/server.ts";
-import { method, type Methods, type ServiceDefinition, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { Methods, ServiceDefinition } from "../service.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { ClientCore } from "./core.ts";
 

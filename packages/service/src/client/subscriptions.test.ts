@@ -6,7 +6,7 @@ import { z } from "zod";
 import { eventQueueMessagesMax } from "../limits.ts";
 import { equip } from "../server/serve.ts";
 import { Server } from "../server/server.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { MemoryNetwork, type MemoryRouter } from "../testing/memory-network.ts";
 import { type TopicEvent, unchecked } from "../topic.ts";
 import { ClientCore } from "./core.ts";

@@ -4,9 +4,10 @@ import type { KubeClient } from "@wherry/kube/client";
 import type { ServiceError } from "../errors.ts";
 import type { ClientCurve } from "../curve/types.ts";
 import type { Codec } from "../protocol/content.ts";
-import type { ClientMiddleware } from "./chain.ts";
 import type { Broker } from "../durable/types.ts";
-import type { InputOf, Methods, MethodsOf, OutputOf, RequestContext, Service, TopicsOf } from "../service.ts";
+import type { InputOf, OutputOf } from "../method.ts";
+import type { Methods, MethodsOf, Service, TopicsOf } from "../service.ts";
+import type { RequestContext } from "../handler.ts";
 import type { NamesOf, StreamArguments, StreamKind, StreamOf } from "../stream/types.ts";
 import type { EventsOf, SubscribeOptions, Subscription, Topics } from "../topic.ts";
 import type { Discovery } from "./discovery.ts";
@@ -118,6 +119,24 @@ export interface CallOptions<Output = unknown> extends Omit<MethodOptions<Output
    */
   readonly parent?: RequestContext | null;
 }
+
+/** A call as a client's middleware sees it. */
+export interface OutgoingCall {
+  readonly service: string;
+  readonly method: string;
+  readonly body: unknown;
+  readonly options: CallOptions;
+}
+
+/**
+ * Stands around every call of a client: may change it, answer it without `next`, time it, or handle its error. `next` makes the call,
+ * changed where it is given something, with all retries; calling it twice makes two calls.
+ * @example (call, next) => next({ options: { ...call.options, key: call.options.key ?? randomUUID() } })
+ */
+export type ClientMiddleware = (
+  call: OutgoingCall,
+  next: (changed?: Partial<Pick<OutgoingCall, "body" | "options">>) => Promise<unknown>,
+) => unknown;
 
 /**
  * Taken when a call has failed without an answer; never instead of an error that the method itself answered, nor when the caller

@@ -1,7 +1,7 @@
 // Which claim a running request holds, so that a store can write the request's result in the same transaction as its effect.
 import { WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import type { RequestContext } from "../service.ts";
+import type { RequestContext } from "../handler.ts";
 import type { Claim, StoredResult } from "./types.ts";
 
 export interface OpenClaim {

@@ -6,7 +6,7 @@ import { isBusy } from "../durable/sqlite/file.ts";
 import { isGone, ownIdentity } from "../durable/sqlite/process-identity.ts";
 import { keyLeaseMsDefault, keyStoreBusyMs, keyStoreLockedMs, keyTtlMsDefault, sqliteBusyMs } from "../limits.ts";
 import type { ContentType } from "../protocol/codes.ts";
-import type { RequestContext } from "../service.ts";
+import type { RequestContext } from "../handler.ts";
 import { claimLost, claimOf, StoreBusy } from "./claims.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 

@@ -4,7 +4,8 @@ import { connect } from "../client/connect.ts";
 import type { Contract } from "../contract.ts";
 import type { Codec } from "../protocol/content.ts";
 import { serve } from "../server/serve.ts";
-import { type DurableReceipt, method, service } from "../service.ts";
+import type { DurableReceipt } from "../method.ts";
+import { method, service } from "../define.ts";
 import { queueOf } from "./open.ts";
 import { brokerFolder, brokerUrl, closing, deadLetters, depth, orders, picky, serving } from "./orders.suite.ts";
 

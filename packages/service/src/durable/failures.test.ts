@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { serve } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { brokerUrl, closing, deadLetters, depth, orders, picky, redriveAll } from "./orders.suite.ts";
 
 describe("a handler's failure", () => {

@@ -9,7 +9,8 @@ import { connect } from "../client/connect.ts";
 import { sqliteStore } from "../dedupe/sqlite-store.ts";
 import { ServiceError } from "../errors.ts";
 import { serve, type Serving } from "../server/serve.ts";
-import { type DurableReceipt, method, service } from "../service.ts";
+import type { DurableReceipt } from "../method.ts";
+import { method, service } from "../define.ts";
 import type { BrokerServer } from "../testing/broker-servers.ts";
 import { openBroker, queueOf } from "./open.ts";
 

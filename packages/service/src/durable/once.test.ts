@@ -9,7 +9,8 @@ import { connect } from "../client/connect.ts";
 import { memoryStore } from "../dedupe/memory-store.ts";
 import { ServiceError } from "../errors.ts";
 import { serve } from "../server/serve.ts";
-import { method, type RequestContext, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { RequestContext } from "../handler.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 import { openBroker, queueOf } from "./open.ts";
 

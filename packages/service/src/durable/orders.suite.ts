@@ -8,7 +8,9 @@ import { connect } from "../client/connect.ts";
 import type { Client } from "../client/types.ts";
 import type { Schema, SchemaResult } from "../schema.ts";
 import { serve, type Serving } from "../server/serve.ts";
-import { method, type RequestContext, type Service, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { RequestContext } from "../handler.ts";
+import type { Service } from "../service.ts";
 import { openBroker, queueOf } from "./open.ts";
 import type { Broker, DeadLetter, Depth } from "./types.ts";
 

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { ServiceError } from "../errors.ts";
 import { serve } from "../server/serve.ts";
-import { type DurableReceipt, method, service } from "../service.ts";
+import type { DurableReceipt } from "../method.ts";
+import { method, service } from "../define.ts";
 import { brokerUrl, closing } from "./orders.suite.ts";
 
 /** A server whose broker confirms nothing until the test says what became of it, and a client of it. */

@@ -2,7 +2,7 @@
 // what goes wrong there into the errors that a caller knows.
 import { asError, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import type { DurableReceipt } from "../service.ts";
+import type { DurableReceipt } from "../method.ts";
 import { openBroker, type OpenBrokerOptions } from "./open.ts";
 import type { Broker, OutgoingMessage } from "./types.ts";
 

@@ -2,7 +2,8 @@
 import { connect as connectTcp } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { serve } from "../server/serve.ts";
-import { type Methods, type ServiceDefinition, service } from "../service.ts";
+import type { Methods, ServiceDefinition } from "../service.ts";
+import { service } from "../define.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 
 const cleanups: (() => unknown)[] = [];

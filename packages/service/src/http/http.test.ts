@@ -9,7 +9,9 @@ import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, httpPipelineMax } from "../limits.ts";
 import type { Ending } from "../server/hand-back.ts";
 import { serve } from "../server/serve.ts";
-import { method, type Methods, type RequestContext, type ServiceDefinition, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { Methods, ServiceDefinition } from "../service.ts";
+import type { RequestContext } from "../handler.ts";
 import type { HttpOptions } from "./source.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -4,7 +4,7 @@ import { VirtualClock } from "@wherry/core/testing";
 import { afterEach, expect, test } from "vitest";
 import { httpRequestTimeoutMs } from "../limits.ts";
 import { serve, type ServeOptions } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import type { SourceOptions } from "./source.ts";
 import { startHttp } from "./start.ts";
 

@@ -4,7 +4,7 @@ import * as valibot from "valibot";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import type { Contract } from "../contract.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { openApi } from "./openapi.ts";
 
 type Node = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import { policyOf } from "@wherry/core/page-policy";
 import { afterEach, expect, test } from "vitest";
 import { startChild, stopChildren } from "../testing/child.ts";
 import { serve } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import type { HttpOptions } from "./source.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -2,7 +2,7 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { type Child, startChild, stopChildren } from "../testing/child.ts";
 
 const program = `

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { addressesOf, type HttpRoutes, Router } from "./route.ts";
 
 const method = (name: string, http?: HttpRoutes, trust: "internal" | "external" = "external") => ({

@@ -9,7 +9,8 @@ import { z } from "zod";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, httpBeatMs, httpStreamHeadMs, streamWindowItems } from "../limits.ts";
 import { serve, type ServeOptions } from "../server/serve.ts";
-import { method, type Methods, type ServiceDefinition, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { Methods, ServiceDefinition } from "../service.ts";
 import type { StreamContext } from "../stream/types.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { serve, type Serving } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 
 const shop = service("shop", { methods: { stock: { http: "GET /stock", handler: () => 3 } } });
 let serving: Serving;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { eventQueueMessagesMax } from "../limits.ts";
 import { serve } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { unchecked } from "../topic.ts";
 import type { HttpOptions } from "./source.ts";
 

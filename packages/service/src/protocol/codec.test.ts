@@ -7,7 +7,7 @@ import type { Client } from "../client/types.ts";
 import type { Contract } from "../contract.ts";
 import { memoryStore } from "../dedupe/memory-store.ts";
 import { serve } from "../server/serve.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import type { Codec } from "./content.ts";
 
 /** Node's own: for peers that trust each other, for it is not made to withstand what others send. */

@@ -1,6 +1,6 @@
 // Whether a caller may do what it asks for: the service's own `authorize`, and its no as an error.
 import { ServiceError } from "../errors.ts";
-import type { Authorize, AuthorizeRequest } from "../service.ts";
+import type { Authorize, AuthorizeRequest } from "../handler.ts";
 import type { Caller } from "./caller.ts";
 import { JobContext } from "./context.ts";
 import type { Host } from "./host.ts";

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { creditIntervalMs, eventCatchUpMs, outgoingBytesMax } from "../limits.ts";
 import type { Content } from "../protocol/content.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { encode } from "../protocol/frames.ts";
 import { messageType } from "../protocol/codes.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { bodiesBytesMax, bodyBytesMax, httpBodiesBytesMax } from "../limits.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { BodyBudget, type BodyShare } from "./body-budget.ts";
 import { serve } from "./serve.ts";
 

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { busyPollUsMax } from "../limits.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { serve } from "./serve.ts";
 
 const echo = service("echo", { methods: { echo: (body: string) => body } });

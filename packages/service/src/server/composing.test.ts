@@ -6,10 +6,12 @@ import type { Client } from "../client/types.ts";
 import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Schema } from "../schema.ts";
-import { method, type Middleware, type Service, service } from "../service.ts";
+import { method, service } from "../define.ts";
+import type { Middleware } from "../handler.ts";
+import type { Service } from "../service.ts";
 import { serve } from "./serve.ts";
 
-declare module "../service.ts" {
+declare module "../handler.ts" {
   interface RequestState {
     user?: string;
   }

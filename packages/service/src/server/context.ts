@@ -1,10 +1,10 @@
 // What a handler is told beside the body: of a request, and of a stream. What costs something is made when it is first asked for.
-import { makeError } from "../contract.ts";
+import { makeError } from "../method-errors.ts";
 import type { AmbientContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
-import type { RequestContext, RequestState } from "../service.ts";
+import type { RequestContext, RequestState } from "../handler.ts";
 import type { StreamContext } from "../stream/types.ts";
 import { parseTraceParent } from "../tracing/trace-context.ts";
 import type { Host } from "./host.ts";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { creditMax, creditMin, overloadLagMs, bodiesBytesMax, sliceMs, stuckMs } from "../limits.ts";
 import { liveness, readiness } from "../process/admin.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { Credit } from "./credit.ts";
 import { Executor } from "./executor.ts";

@@ -6,7 +6,7 @@ import { connect } from "../client/connect.ts";
 import type { Client } from "../client/types.ts";
 import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, bodyDepthMax, errorMessageCharactersMax } from "../limits.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import type { Ending } from "./hand-back.ts";
 import { serve } from "./serve.ts";
 

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect } from "../client/connect.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { unchecked } from "../topic.ts";
 import type { ServiceDescription, ServiceStats } from "./introspect.ts";
 import { serve } from "./serve.ts";

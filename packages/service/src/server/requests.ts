@@ -3,7 +3,7 @@
 import { ServiceError } from "../errors.ts";
 import { bodiesBytesMax } from "../limits.ts";
 import { encodeContent, type TextContent } from "../protocol/content.ts";
-import type { DurableReceipt } from "../service.ts";
+import type { DurableReceipt } from "../method.ts";
 import { openTelemetry, type Tracing } from "../tracing/open-telemetry.ts";
 import { admit } from "./authorize.ts";
 import type { BodyBudget } from "./body-budget.ts";

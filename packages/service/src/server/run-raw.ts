@@ -1,7 +1,7 @@
 // One message of a plain ZeroMQ peer, given to the raw handler; what that returns goes back as it is.
 import { leaveContext } from "../current-context.ts";
 import type { Log } from "../log/types.ts";
-import type { RawReply } from "../service.ts";
+import type { RawReply } from "../handler.ts";
 import type { Host } from "./host.ts";
 import { isThenable } from "./invoke.ts";
 import type { RawJob } from "./job.ts";

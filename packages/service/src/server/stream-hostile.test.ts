@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { contentType, type MessageType, messageType } from "../protocol/codes.ts";
 import { type Decoded, decode, encode } from "../protocol/frames.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
 import { unchecked } from "../topic.ts";
 import type { Ending } from "./hand-back.ts";

@@ -1,7 +1,8 @@
 // Methods that stream, as a service declares them and as a client sees them. Types only.
-import type { ErrorContracts } from "../contract.ts";
+import type { ErrorContracts } from "../method-errors.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema.ts";
-import type { AnyMethod, InputOf, MethodPromises, RequestContext } from "../service.ts";
+import type { InputOf, MethodPromises } from "../method.ts";
+import type { RequestContext } from "../handler.ts";
 
 /** Which way a method's items go: `out` of the service, `in`to it, or `both`. */
 export type StreamKind = "out" | "in" | "both";
@@ -114,7 +115,7 @@ type ReplyOf<T> =
 
 /** The names of `M`'s methods of that kind; every name of a service of which nothing is known. */
 export type NamesOf<
-  M extends Readonly<Record<string, AnyMethod>>,
+  M extends Readonly<Record<string, unknown>>,
   Kind extends StreamKind | "call",
 > = string extends keyof M
   ? string

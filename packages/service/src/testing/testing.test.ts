@@ -1,7 +1,7 @@
 // What a test of a service is given: one line for a client, pods that die at its command, time that jumps.
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { ServiceError } from "../errors.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { testClient, testService, VirtualClock } from "./index.ts";
 
 let slept = 0;

@@ -14,7 +14,7 @@ import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
 import { decode, encode } from "../protocol/frames.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { testClient, testService } from "../testing/index.ts";
 import { AsyncLocalStorageContextManager } from "./context-manager.suite.ts";
 import { fittingTraceState, formatTraceParent, parseTraceParent, TraceIds } from "./trace-context.ts";
