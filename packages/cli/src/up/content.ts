@@ -1,11 +1,12 @@
-// What a service file consists of: the file, and every file that it reaches by relative imports. Its hash goes into the pod
-// template, so that an edited file is a new version, which rolls out as any other. Packages are not looked into: their
-// versions are the lock file's business. Finds imports by their look, never runs or parses the code: one in a comment
-// costs a needless file in the hash, and a computed one is not seen (`kubectl rollout restart` rolls it out).
+// What a service file consists of: the file, and every file that it reaches by relative imports and by those of the project's own packages
+// (workspaces). Its hash goes into the pod template, so that an edited file is a new version, which rolls out as any other. Packages that
+// are installed are not looked into: their versions are the lock file's business. Finds imports by their look, never runs or parses the
+// code: one in a comment costs a needless file in the hash, and a computed one is not seen (`kubectl rollout restart` rolls it out).
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
 import { cliLimits } from "../limits.ts";
+import { dependsOn, ownFile, packageName } from "./workspace.ts";
 
 export interface Content {
   /** Hex; the same for the same files at the same places to each other, wherever they are. */
@@ -15,8 +16,8 @@ export interface Content {
   /** It asks for HTTP: `run(shop, { http: true })`, or a method with an `http` address. */
   readonly http: boolean;
   /**
-   * The name of the one service that is made: `service("shop", …)`. `unknown`: one is made of a contract; `several`: `run([shop, stock])`, or more
-   * than one is made. Then the program itself knows. Undefined: none is made here.
+   * The name of the one service that is made: `service("shop", …)`. `unknown`: one is made of a contract, or somewhere else, in a package;
+   * `several`: `run([shop, stock])`, or more than one is made. Then the program itself knows. Undefined: none is run.
    */
   readonly service: { readonly name: string } | "unknown" | "several" | undefined;
 }
@@ -28,6 +29,8 @@ const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts",
 /** `http: true`, `http: { … }`, `http: "GET /stock"`, `http: ["GET …"]`; not in a comment's line. */
 const asksForHttp = /^(?!\s*(?:\/\/|\*)).*\bhttp\s*:\s*(?:true\b|\{|\[?\s*["'`](?:GET|POST|PUT|PATCH|DELETE) )/m;
 
+const framework = "@wherry/service";
+const runs = /\brun\s*\(/;
 const runsSeveral = /\brun\s*\(\s*\[/;
 
 /** The names of the services that the text makes, by whatever name `service` was imported; undefined for one that is no plain text. */
@@ -37,9 +40,13 @@ function servicesMade(text: string): (string | undefined)[] {
   return [...text.matchAll(made)].map(([, , name]) => name);
 }
 
-function serviceOf(made: readonly (string | undefined)[], several: boolean): Content["service"] {
+/** @param elsewhere what is run was imported */
+function serviceOf(
+  made: readonly (string | undefined)[],
+  { several, elsewhere }: { readonly several: boolean; readonly elsewhere: boolean },
+): Content["service"] {
   if (several || made.length > 1) return "several";
-  if (made.length === 0) return undefined;
+  if (made.length === 0) return elsewhere ? "unknown" : undefined;
   return made[0] === undefined ? "unknown" : { name: made[0] };
 }
 
@@ -49,7 +56,7 @@ export function contentOf(script: string): Content {
   const packages = new Set<string>();
   const open = [script];
   let http = false;
-  let several = false;
+  let [several, runsOne] = [false, false];
   const made: (string | undefined)[] = [];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (texts.has(path) || texts.size >= cliLimits.contentFilesMax) continue;
@@ -57,31 +64,25 @@ export function contentOf(script: string): Content {
     texts.set(path, text);
     http ||= asksForHttp.test(text);
     several ||= runsSeveral.test(text);
-    made.push(...servicesMade(text));
+    runsOne ||= runs.test(text);
+    // Of a function that is only called so, nothing is known.
+    if (text.includes(framework)) made.push(...servicesMade(text));
     for (const [, specifier = ""] of text.matchAll(specifiers)) {
-      if (!/^\.{1,2}\//.test(specifier)) packages.add(packageName(specifier));
-      else open.push(...found(resolve(dirname(path), specifier)));
+      if (/^\.{1,2}\//.test(specifier)) open.push(...found(resolve(dirname(path), specifier)));
+      else {
+        const own = ownFile(specifier, path);
+        if (own === undefined) packages.add(packageName(specifier));
+        else open.push(own);
+      }
     }
   }
   const hash = createHash("sha256");
   for (const path of [...texts.keys()].sort())
     hash.update(`${relative(dirname(script), path)}\0${texts.get(path) ?? ""}\0`);
-  return { hash: hash.digest("hex").slice(0, 16), packages, http, service: serviceOf(made, several) };
+  const uses = [...packages].some((name) => name === framework || dependsOn(name, framework, script));
+  const service = serviceOf(made, { several, elsewhere: runsOne && uses });
+  return { hash: hash.digest("hex").slice(0, 16), packages, http, service };
 }
-
-/** Whether Node would find the package from there, by the folders that it looks in. */
-export function isInstalled(name: string, script: string): boolean {
-  for (let folder = dirname(script); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "node_modules", name, "package.json"))) return true;
-    if (folder === dirname(folder)) return false;
-  }
-}
-
-const packageName = (specifier: string): string =>
-  specifier
-    .split("/")
-    .slice(0, specifier.startsWith("@") ? 2 : 1)
-    .join("/");
 
 function found(path: string): string[] {
   const match = endings.map((ending) => path + ending).find((candidate) => isFile(candidate));

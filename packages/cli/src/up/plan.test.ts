@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Deployment, Service } from "@wherry/kube/types";
@@ -155,6 +155,77 @@ describe("a program of services that their file is not named after", () => {
   ])("%s is refused with what it said", async (_, body, message) => {
     write("bad.ts", program(body));
     await expect(plan("bad.ts")).rejects.toThrow(message);
+  });
+
+  describe("and that comes from a package", () => {
+    const named = async (path: string): Promise<unknown[]> =>
+      (await plan(path)).objects.map(({ object }) => object.metadata?.name);
+    const shop = 'import { service } from "@wherry/service"; export const shop = service("shop", { methods: {} });';
+    const runner = (from: string): string =>
+      `import { run } from "@wherry/service"; import { shop } from "${from}"; await run(shop);`;
+
+    /** As npm links a workspace. */
+    const workspace = (name: string, manifest: object): void => {
+      write(`libs/${name}/package.json`, JSON.stringify({ name: `@acme/${name}`, type: "module", ...manifest }));
+      mkdirSync(join(cwd, "node_modules/@acme"), { recursive: true });
+      symlinkSync(`../../libs/${name}`, join(cwd, "node_modules/@acme", name));
+    };
+
+    test.each([
+      ["main", "@acme/main", { main: "lib/shop.ts" }],
+      ["exports", "@acme/exports", { exports: { types: "./no.d.ts", import: "./lib/shop.ts" } }],
+      ["subpath", "@acme/subpath/shop", { exports: { "./*": { default: "./lib/*.ts" } } }],
+      ["file", "@acme/file/lib/shop.ts", {}],
+    ])(
+      "of the project's own, found by its %s: by its name, and an edit of it is a new version",
+      async (name, from, manifest) => {
+        workspace(name, manifest);
+        write(`libs/${name}/lib/shop.ts`, shop);
+        write("app/main.ts", runner(from));
+        expect(await named("app/main.ts")).toEqual(["app", "shop"]);
+        const version = async (): Promise<unknown> => (await plan("app/main.ts")).files[0]?.content;
+        const first = await version();
+        write(`libs/${name}/lib/shop.ts`, `${shop}\n// edited`);
+        expect(await version()).not.toEqual(first);
+      },
+    );
+
+    test("by the package's own imports", async () => {
+      write("app/package.json", JSON.stringify({ imports: { "#shop": "./lib/shop.ts" } }));
+      write("app/lib/shop.ts", shop);
+      write("app/main.ts", runner("#shop"));
+      expect(await named("app/main.ts")).toEqual(["app", "shop"]);
+    });
+
+    test("that is installed: the program is asked, also when it runs what the package has put together", async () => {
+      const manifest = { name: "shops", type: "module", main: "index.js", dependencies: { "@wherry/service": "1" } };
+      write("node_modules/shops/package.json", JSON.stringify(manifest));
+      write(
+        "node_modules/shops/index.js",
+        `import { method, run, service } from "@wherry/service";
+        export const shop = service("shop", { methods: { count: method({ http: "GET /count", handler: () => 2 }) } });
+        export const all = [shop, service("stock", { raw: (frames) => frames })];
+        export { run };`,
+      );
+      mkdirSync(join(cwd, "node_modules/@wherry"));
+      symlinkSync(join(import.meta.dirname, "../../../service"), join(cwd, "node_modules/@wherry/service"));
+      write("one.ts", runner("shops"));
+      write("all.ts", 'import { all, run } from "shops"; await run(all);');
+      const { objects } = await plan("one.ts");
+      expect(objects.map(({ object }) => object.metadata?.name)).toEqual(["one", "shop"]);
+      expect((objects[1]?.object as Service).spec?.ports?.map(({ name }) => name)).toEqual(["messaging", "http"]);
+      expect(await named("all.ts")).toEqual(["all", "shop", "stock"]);
+    });
+
+    test("a program that only calls services is not started to be asked", async () => {
+      const mark = join(cwd, "started");
+      write(
+        "web.ts",
+        `import { connect } from "@wherry/service"; (await import("node:fs")).writeFileSync("${mark}", "");`,
+      );
+      expect(await named("web.ts")).toEqual(["web", "web"]);
+      expect(existsSync(mark)).toBe(false);
+    });
   });
 
   test("has no service that another file has", async () => {

@@ -8,9 +8,10 @@ import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
-import { type Content, contentOf, isInstalled } from "./content.ts";
+import { type Content, contentOf } from "./content.ts";
 import type { PlannedObject } from "./manifests.ts";
 import { type ServiceFile, serviceObjects } from "./service-file.ts";
+import { isInstalled } from "./workspace.ts";
 
 export interface Plan {
   readonly objects: readonly PlannedObject[];
@@ -65,7 +66,7 @@ export async function planPaths(
       ...serviceOf(content, listening),
       replicas: options.replicas ?? 1,
       content: content.hash,
-      http: content.http,
+      http: content.http || answersHttp(listening),
       ...imageOf(options),
       ...(listening === undefined ? {} : severalOf(listening)),
     };
@@ -109,6 +110,10 @@ function serviceOf({ service }: Content, listening: Listening | undefined): Pick
   const name = own ?? (typeof service === "object" ? service.name : undefined);
   return name === undefined ? {} : { service: name };
 }
+
+/** The only one does; of several, each says so for itself. */
+const answersHttp = (listening: Listening | undefined): boolean =>
+  listening?.services.length === 1 && listening.services[0]?.httpPort !== null;
 
 function severalOf({ services, adminPort }: Listening): Pick<ServiceFile, "several"> {
   if (services.length === 1) return {};
