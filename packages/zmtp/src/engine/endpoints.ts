@@ -10,8 +10,7 @@ import { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { dial } from "./dial.ts";
 import type { Events } from "./events.ts";
-import { InprocLink } from "./inproc.ts";
-import { bindName, dialName } from "./inproc-names.ts";
+import { InprocLink, inprocNames } from "./inproc.ts";
 import type { Link } from "./link.ts";
 import { Listener } from "./listener.ts";
 import type { ConnectionEnd, ConnectionOwner } from "./owner.ts";
@@ -159,7 +158,7 @@ export class Endpoints {
     if (target.transport === "inproc") {
       const link = new InprocLink(id, address, this.#owner);
       this.#adopt(link, connector);
-      dialName(address, link);
+      inprocNames.dial(address, link);
       return link;
     }
     const socket = dial(target);
@@ -175,7 +174,7 @@ export class Endpoints {
   }
 
   #bindInproc(endpoint: string): string {
-    const stop = bindName(endpoint, (dialling) => {
+    const stop = inprocNames.bind(endpoint, (dialling) => {
       const admitted = this.#owner.admit(endpoint);
       const link = new InprocLink(++lastConnectionId, endpoint, this.#owner);
       if (admitted) this.#owner.adopt(link);

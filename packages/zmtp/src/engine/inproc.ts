@@ -9,10 +9,13 @@ import { subscriptionFrame } from "../wire/subscription.ts";
 import { BaseLink } from "./base-link.ts";
 import { mayTalk } from "./handshake.ts";
 import { InprocOutput } from "./inproc-output.ts";
-import { forgetDial } from "./inproc-names.ts";
+import { InprocNames } from "./inproc-names.ts";
 import type { ConnectionOwner } from "./owner.ts";
 
 type State = "waiting" | "ready" | "closing" | "gone";
+
+/** Those of this thread. */
+export const inprocNames: InprocNames<InprocLink> = new InprocNames();
 
 export class InprocLink extends BaseLink {
   bytesIn = 0;
@@ -166,7 +169,7 @@ export class InprocLink extends BaseLink {
     this.#deadline?.cancel();
     const undelivered = this.writer.stop();
     const wasReady = this.#wasReady;
-    forgetDial(this.address, this);
+    inprocNames.forget(this.address, this);
     const other = this.#other;
     this.#other = undefined;
     process.nextTick(() => {

@@ -1,5 +1,5 @@
 // What a peer did wrong, as data: the parsers return it, the connection drops the peer for it. Nothing here throws.
-import type { DropReason } from "../types.ts";
+import type { DropReason } from "../peer.ts";
 
 export interface Problem {
   readonly reason: DropReason;
