@@ -79,7 +79,7 @@ export function decodeContent(content: ContentType, body: Uint8Array | undefined
   if (content === contentType.bytes) return Buffer.from(body);
   if (content === contentType.coded) return decodeCoded(body, codec);
   try {
-    return JSON.parse(asBuffer(body).toString("utf8", 0, body.length)) as unknown;
+    return JSON.parse(asBuffer(body).toString(undefined, 0, body.length)) as unknown;
   } catch (cause) {
     throw new ServiceError("INVALID", `body: expected JSON, got ${body.length} bytes that are none`, { cause });
   }

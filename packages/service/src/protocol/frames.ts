@@ -68,19 +68,19 @@ export function encode<Body extends string | Uint8Array = never>(
   body?: Body,
 ): (Buffer | Body)[] {
   const { mark = 0, id = 0, number = 0, texts = noTexts, content = contentType.bytes } = fields;
-  return encodeAs(type, mark, id, number, texts, content, body);
+  const header = encodeHeader(type, mark, id, number, texts, body === undefined ? contentType.none : content);
+  return body === undefined ? [header] : [header, body];
 }
 
-/** `encode` with nothing left out: for what is sent most often, requests and replies. */
-export function encodeAs<Body extends string | Uint8Array = never>(
+/** Of a message without a body, the content is `none`. With nothing left out: for what is sent most often, requests and replies. */
+export function encodeHeader(
   type: MessageType,
   mark: number,
   id: number,
   number: number,
   texts: readonly string[],
   content: ContentType,
-  body?: Body,
-): (Buffer | Body)[] {
+): Buffer {
   let length = fixedBytes;
   for (const text of texts) length += 1 + (text.length <= shortTextMax ? text.length : Buffer.byteLength(text));
   let frame = Buffer.allocUnsafe(length);
@@ -96,15 +96,29 @@ export function encodeAs<Body extends string | Uint8Array = never>(
   frame[3] = magic[3];
   frame[4] = protocolVersion;
   frame[5] = type;
-  frame[6] = body === undefined ? contentType.none : content;
+  frame[6] = content;
   frame[7] = mark;
-  frame.writeUInt32BE(id, 8);
-  frame.writeUInt32BE(number, 12);
-  return body === undefined ? [frame] : [frame, body];
+  writeUint32(frame, id, 8);
+  writeUint32(frame, number, 12);
+  return frame;
+}
+
+// Node's own check their arguments each time.
+function writeUint32(frame: Buffer, value: number, at: number): void {
+  frame[at] = value >>> 24;
+  frame[at + 1] = value >>> 16;
+  frame[at + 2] = value >>> 8;
+  frame[at + 3] = value;
+}
+
+function readUint32(frame: Buffer, at: number): number {
+  return (
+    (((frame[at] ?? 0) << 24) | ((frame[at + 1] ?? 0) << 16) | ((frame[at + 2] ?? 0) << 8) | (frame[at + 3] ?? 0)) >>> 0
+  );
 }
 
 /** Up to here a loop over the characters is faster than a call into Node. */
-const shortTextMax = 24;
+const shortTextMax = 64;
 
 /** @returns false when one that is short is not ASCII: what is written then means nothing. */
 function writeTexts(frame: Buffer, texts: readonly string[]): boolean {
@@ -159,7 +173,7 @@ export function decode(frames: readonly Uint8Array[], from = 0): Decoded | Malfo
   const view = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   const texts = readTexts(view, count, mayHaveMoreTexts[type] === true);
   if (texts === undefined) return "malformed";
-  const header = { type, content, mark: view[7] ?? 0, id: view.readUInt32BE(8), number: view.readUInt32BE(12), texts };
+  const header = { type, content, mark: view[7] ?? 0, id: readUint32(view, 8), number: readUint32(view, 12), texts };
   return { header, body };
 }
 
@@ -178,7 +192,7 @@ function readTexts(frame: Buffer, least: number, orMore: boolean): readonly stri
 }
 
 function textAt(frame: Buffer, from: number, length: number): string {
-  return frame.toString("utf8", from, from + length);
+  return frame.toString(undefined, from, from + length);
 }
 
 /** The last first text, mostly a method: of those, a service has few, and its callers call one again and again. */

@@ -3,9 +3,9 @@ import { IdTable } from "@wherry/core";
 import type { Peer, Sendable } from "@wherry/zmtp";
 import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
-import { messageType } from "../protocol/codes.ts";
+import { contentType, messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent, type TextContent } from "../protocol/content.ts";
-import { encode, encodeAs, noTexts } from "../protocol/frames.ts";
+import { encode, encodeHeader, noTexts } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { PublishedEvent, Subscriber } from "./event.ts";
@@ -60,16 +60,14 @@ export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
   }
 
   send(frames: readonly (string | Uint8Array)[]): void {
-    const [header, body] = frames;
-    // Nearly always: a header, and a body.
-    if (frames.length === 2 && header !== undefined && body !== undefined)
-      this.#send(this, [this.peer.routingId, header, body]);
-    else this.#send(this, [this.peer.routingId, ...frames]);
+    this.#send(this, [this.peer.routingId, ...frames]);
   }
 
   reply(id: number, { content, body }: TextContent): void {
     this.#forget(id);
-    this.send(encodeAs(messageType.reply, 0, id, 0, noTexts, content, body));
+    const header = encodeHeader(messageType.reply, 0, id, 0, noTexts, body === undefined ? contentType.none : content);
+    const { routingId } = this.peer;
+    this.#send(this, body === undefined ? [routingId, header] : [routingId, header, body]);
   }
 
   /** @param id 0 when it is about no request. */

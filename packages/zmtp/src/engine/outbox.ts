@@ -205,7 +205,7 @@ export class Outbox {
     if (text.length * 3 <= shortBodyBytesMax) {
       const at = this.#reserve(text.length * 3 + longHeaderBytes);
       const buffer = this.#buffer as Buffer;
-      const size = buffer.write(text, at + 2, "utf8");
+      const size = buffer.write(text, at + 2);
       buffer[at] = flags;
       buffer[at + 1] = size;
       this.#advance(at + 2 + size);
@@ -219,7 +219,7 @@ export class Outbox {
     const at = this.#reserve(size + longHeaderBytes);
     const buffer = this.#buffer as Buffer;
     const bodyAt = writeFrameHeader(buffer, at, flags, size);
-    buffer.write(text, bodyAt, "utf8");
+    buffer.write(text, bodyAt);
     this.#advance(bodyAt + size);
   }
 

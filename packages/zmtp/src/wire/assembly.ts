@@ -32,8 +32,7 @@ export class Assembly {
     } else if (partial === undefined) {
       this.#whole.push(this.prefix === undefined ? [frame] : [this.prefix, frame]);
     } else {
-      partial.push(frame);
-      this.#whole.push(partial);
+      this.#whole.push(ended(partial, frame));
       this.drop();
     }
   }
@@ -73,4 +72,13 @@ export class Assembly {
     }
     this.#settled = frames.length;
   }
+}
+
+/** Most messages have two or three frames: made anew, their arrays are as long as they are, where `push` would take room for sixteen more. */
+function ended(partial: Uint8Array[], last: Uint8Array): Message {
+  const [first, second] = partial;
+  if (first !== undefined && partial.length === 1) return [first, last];
+  if (first !== undefined && second !== undefined && partial.length === 2) return [first, second, last];
+  partial.push(last);
+  return partial;
 }
