@@ -91,7 +91,9 @@ async function tcp(port: number, first?: Uint8Array | string): Promise<Socket> {
   return socket;
 }
 
-const closed = (socket: Socket): Promise<unknown> => (socket.closed ? Promise.resolve() : once(socket, "close"));
+/** However it came to that: `events.once` would reject for the reset that came before. */
+const closed = (socket: Socket): Promise<unknown> =>
+  new Promise((resolve) => (socket.closed ? resolve(undefined) : socket.once("close", resolve)));
 
 /** ZMTP's greeting, of a client that encrypts, or not (RFC 23). */
 function greeting(mechanism: "NULL" | "CURVE"): Buffer {
