@@ -91,7 +91,12 @@ test("the dashboard shows all services, their pods and what their methods have d
   interface Shown {
     readonly name: string;
     readonly explorer?: string;
-    readonly methods: readonly { readonly name: string; readonly calls: number; readonly failed: number }[];
+    readonly methods: readonly {
+      readonly name: string;
+      readonly calls: number;
+      readonly failed: number;
+      readonly callRate?: number;
+    }[];
     readonly pods: readonly { readonly name: string; readonly ready: boolean; readonly state: string }[];
   }
   const shown = async (name: string): Promise<Shown | undefined> =>
@@ -100,6 +105,8 @@ test("the dashboard shows all services, their pods and what their methods have d
   const method = async (name: string): Promise<Shown["methods"][number] | undefined> => (await shown(name))?.methods[0];
   await expect.poll(async () => (await method("shop"))?.calls, { timeout: 10_000 }).toBeGreaterThan(0);
   expect(await method("shop")).toMatchObject({ name: "buy" });
+  await expect.poll(async () => (await method("stock"))?.callRate, { timeout: 10_000 }).toEqual(expect.any(Number));
+  expect((await shown("shop"))?.methods.map(({ name }) => name)).toEqual(["buy", "(no such method)"]);
   expect(await method("stock")).toMatchObject({ name: "count", failed: 0 });
   const stock = await shown("stock");
   expect(stock?.pods).toMatchObject([

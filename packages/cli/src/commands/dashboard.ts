@@ -24,6 +24,8 @@ export async function dashboard(options: DashboardOptions, context: Context): Pr
   const gatherer = new Gatherer({ cluster: options.name, kube, clock, security });
   const interrupt = new Interrupt(clock);
   const secret = random.uuid().replaceAll("-", "");
+  // What the first page's rates are compared with.
+  gatherer.figures().catch(() => undefined);
   const server = await serveDashboard({ figures: () => gatherer.figures(), port, secret });
   try {
     terminal.out(server.url);

@@ -1,4 +1,5 @@
 // `wherry describe`: what a service says of itself, and how each of its pods is. It asks the pods themselves, through the messaging port.
+import type { Pod, Stored } from "@wherry/kube/types";
 import { type Client, connect, type ServiceDescription, ServiceError, type ServiceStats } from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
@@ -49,16 +50,7 @@ export async function describe(target: string, options: DescribeOptions, context
 }
 
 async function askAll(client: Client, { pods, podsNow }: FoundService): Promise<Instance[]> {
-  const asked = pods.slice(0, cliLimits.describedPodsMax).map(({ metadata: { name: pod } }) =>
-    client.call("$stats", undefined, { to: pod }).then(
-      (stats): Instance => ({ pod, stats: stats as ServiceStats }),
-      (error: unknown): Instance => {
-        if (!ServiceError.is(error)) throw error;
-        return { pod, error: error.code };
-      },
-    ),
-  );
-  const instances = await Promise.all(asked);
+  const instances = await Promise.all(pods.slice(0, cliLimits.describedPodsMax).map((pod) => ask(client, pod)));
   if (instances.every(({ stats }) => stats !== undefined)) return instances;
   // One that was deleted meanwhile is not out of order.
   const now = new Map((await podsNow()).map((pod) => [pod.metadata.name, pod]));
@@ -67,6 +59,17 @@ async function askAll(client: Client, { pods, podsNow }: FoundService): Promise<
       ? instance
       : { ...instance, state: silentState(now.get(instance.pod), instance.error) },
   );
+}
+
+async function ask(client: Client, { metadata: { name: pod, deletionTimestamp } }: Stored<Pod>): Promise<Instance> {
+  // It takes no new questions: it would be waited for in vain.
+  if (deletionTimestamp !== undefined) return { pod, error: "UNAVAILABLE" };
+  try {
+    return { pod, stats: (await client.call("$stats", undefined, { to: pod })) as ServiceStats };
+  } catch (error) {
+    if (!ServiceError.is(error)) throw error;
+    return { pod, error: error.code };
+  }
 }
 
 function print(about: ServiceDescription, instances: readonly Instance[], all: boolean, terminal: Terminal): void {

@@ -15,11 +15,15 @@ import {
 import { cliLimits } from "../limits.ts";
 import { silentState } from "../pod-state.ts";
 import { isPodReady } from "../up/readiness.ts";
+import { failedOf, RateKeeper, type Rates } from "./rates.ts";
 
 interface MethodFigures {
   readonly name: string;
   readonly calls: number;
   readonly failed: number;
+  /** A second, since the look before; absent at the first. */
+  readonly callRate?: number;
+  readonly failureRate?: number;
   /** Of the slowest pod; the upper bound of a histogram's bucket, null above the last, absent before the first call. */
   readonly p99Ms?: number | null;
 }
@@ -69,6 +73,8 @@ export interface GathererOptions {
 export class Gatherer {
   readonly #options: GathererOptions;
   readonly #clients = new Map<string, Client>();
+  /** By service, as long as it is there: what it said of itself last, and the counts that rates are made of. */
+  readonly #known = new Map<string, { description?: ServiceDescription; readonly rates: RateKeeper }>();
   #last: { readonly atMs: number; readonly figures: Promise<Figures>; pending: boolean } | undefined;
   #closed = false;
 
@@ -112,7 +118,12 @@ export class Gatherer {
     try {
       const client = await this.#clientOf(service);
       const [description, answers] = await Promise.all([descriptionOf(client), askAll(client, shown)]);
-      return figuresOf(service, shown, more, description, answers);
+      const known = this.#knownOf(service);
+      // Its methods are shown all the same while no pod answers for a moment.
+      if (description !== undefined) known.description = description;
+      const asked = shown.map(({ metadata }, index) => ({ pod: metadata.name, stats: answers[index]?.stats }));
+      const rates = known.rates.take(this.#options.clock.monotonic(), asked);
+      return figuresOf(service, shown, more, known.description, answers, rates);
     } catch (error) {
       const why = asError(error).message;
       return figuresOf(
@@ -121,15 +132,23 @@ export class Gatherer {
         more,
         undefined,
         shown.map(() => ({ why })),
+        undefined,
       );
     }
+  }
+
+  #knownOf({ metadata }: Stored<Service>): { description?: ServiceDescription; readonly rates: RateKeeper } {
+    const key = keyOf(metadata);
+    const known = this.#known.get(key) ?? { rates: new RateKeeper() };
+    this.#known.set(key, known);
+    return known;
   }
 
   /** None for a service that speaks another protocol, and why there is none for one that can't be talked to. */
   async #clientOf({ metadata, spec }: Stored<Service>): Promise<Client | string | undefined> {
     if (!(spec?.ports ?? []).some((port) => port.name === "messaging")) return undefined;
     const { name, namespace = "default" } = metadata;
-    const key = `${namespace}/${name}`;
+    const key = keyOf(metadata);
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
     const { kube, security } = this.#options;
@@ -147,12 +166,15 @@ export class Gatherer {
   }
 
   async #forgetAllBut(services: readonly Stored<Service>[]): Promise<void> {
-    const there = new Set(services.map(({ metadata }) => `${metadata.namespace ?? "default"}/${metadata.name}`));
+    const there = new Set(services.map(({ metadata }) => keyOf(metadata)));
+    for (const key of this.#known.keys()) if (!there.has(key)) this.#known.delete(key);
     const gone = [...this.#clients].filter(([key]) => !there.has(key));
     for (const [key] of gone) this.#clients.delete(key);
     await Promise.all(gone.map(([, client]) => client.close()));
   }
 }
+
+const keyOf = ({ namespace = "default", name }: Stored<Service>["metadata"]): string => `${namespace}/${name}`;
 
 interface Answer {
   readonly stats?: ServiceStats;
@@ -162,14 +184,17 @@ interface Answer {
 async function askAll(client: Client | string | undefined, pods: readonly Stored<Pod>[]): Promise<readonly Answer[]> {
   if (client === undefined) return [];
   if (typeof client === "string") return pods.map(() => ({ why: client }));
-  return Promise.all(
-    pods.map(({ metadata: { name: to } }) =>
-      client.call("$stats", undefined, { to }).then(
-        (stats): Answer => ({ stats: stats as ServiceStats }),
-        (error: unknown): Answer => ({ why: ServiceError.is(error) ? error.code : asError(error).message }),
-      ),
-    ),
-  );
+  return Promise.all(pods.map((pod) => ask(client, pod)));
+}
+
+async function ask(client: Client, { metadata: { name: to, deletionTimestamp } }: Stored<Pod>): Promise<Answer> {
+  // It takes no new questions: it would be waited for in vain.
+  if (deletionTimestamp !== undefined) return { why: "it drains" };
+  try {
+    return { stats: (await client.call("$stats", undefined, { to })) as ServiceStats };
+  } catch (error) {
+    return { why: ServiceError.is(error) ? error.code : asError(error).message };
+  }
 }
 
 /** Of any pod: while a new version rolls out, of either. */
@@ -189,13 +214,14 @@ function figuresOf(
   morePods: number,
   description: ServiceDescription | undefined,
   answers: readonly Answer[],
+  rates: Rates | undefined,
 ): ServiceFigures {
   const { name, namespace = "default" } = service.metadata;
   const explorer = explorerOf(service);
   return {
     ...{ name, namespace, addresses: addressesOf(service), version: description?.version ?? "" },
     ...(explorer === undefined ? {} : { explorer }),
-    methods: methodsOf(Object.keys(description?.methods ?? {}), answers),
+    methods: methodsOf(Object.keys(description?.methods ?? {}), answers, rates),
     pods: pods.map((pod, index) => podFigures(pod, answers[index] ?? {})),
     morePods,
   };
@@ -212,19 +238,31 @@ function podsOf({ metadata, spec }: Stored<Service>, pods: readonly Stored<Pod>[
 }
 
 /** All pods' together; those that nobody has called, too. */
-function methodsOf(names: readonly string[], answers: readonly Answer[]): MethodFigures[] {
+function methodsOf(
+  names: readonly string[],
+  answers: readonly Answer[],
+  rates: Rates | undefined,
+): readonly MethodFigures[] {
   const methods = new Map<string, { calls: number; failed: number; p99Ms?: number | null }>();
   for (const name of names) methods.set(name, { calls: 0, failed: 0 });
   for (const { stats } of answers)
-    for (const [name, { count, codes, p99Ms }] of Object.entries(stats?.methods ?? {})) {
+    for (const [name, method] of Object.entries(stats?.methods ?? {})) {
       const sum = methods.get(name) ?? { calls: 0, failed: 0 };
-      sum.calls += count;
-      sum.failed += count - (codes["OK"] ?? 0);
+      sum.calls += method.count;
+      sum.failed += failedOf(method);
+      const { p99Ms } = method;
       if (p99Ms !== undefined)
         sum.p99Ms = p99Ms === null || sum.p99Ms === null ? null : Math.max(sum.p99Ms ?? 0, p99Ms);
       methods.set(name, sum);
     }
-  return [...methods].map(([name, figures]) => ({ name, ...figures })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const sorted = [...methods].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([counted, figures]) => {
+    // What the framework counts under a name of its own.
+    const name = counted === "unknown" && !names.includes(counted) ? "(no such method)" : counted;
+    if (rates === undefined) return { name, ...figures };
+    const { calls, failed } = rates.get(counted) ?? { calls: 0, failed: 0 };
+    return { name, ...figures, callRate: calls, failureRate: failed };
+  });
 }
 
 function podFigures(pod: Stored<Pod>, { stats, why }: Answer): PodFigures {
