@@ -1,3 +1,4 @@
+// Which files are tests, and how they are run.
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -1,3 +1,4 @@
+// The client example, as its reader runs it: without a cluster it says what is missing, beside `wherry up` it works without a setting.
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { root, Session } from "../../tests/support/session.ts";

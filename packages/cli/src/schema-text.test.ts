@@ -1,3 +1,4 @@
+// What `wherry describe` says of a schema: one short text, whatever the library and however deep or endless the schema.
 import { type } from "arktype";
 import { expect, test } from "vitest";
 import { z } from "zod";

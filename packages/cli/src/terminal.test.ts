@@ -1,3 +1,5 @@
+// What the terminal shows is safe and readable whatever the cluster sends; and what users type as times, numbers and bodies is read as
+// they mean it.
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { Histogram } from "./histogram.ts";

@@ -1,3 +1,4 @@
+// What all packages lean on: a queue that refuses what is too much, time and randomness that a test holds, errors known by their code.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BoundedQueue, SeededRandom, WherryError } from "./index.ts";

@@ -1,3 +1,4 @@
+// The table of what is outstanding behaves as a map does, whatever is done to it.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { IdTable } from "./id-table.ts";

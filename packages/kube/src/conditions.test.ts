@@ -1,3 +1,4 @@
+// Conditions of a status change as Kubernetes' do.
 import { expect, test } from "vitest";
 import { type Condition, conditionIsTrue, removeCondition, setCondition } from "./conditions.ts";
 

@@ -1,3 +1,4 @@
+// Which names, labels and keys are allowed, and how names are made: Kubernetes' rules and texts.
 import { SeededRandom } from "@wherry/core";
 import { expect, test } from "vitest";
 import * as names from "./names.ts";

@@ -1,3 +1,4 @@
+// Quantities such as `100m` and `1Gi`: read, written in one canonical way, and summed exactly.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addQuantities, canonicalQuantity, compareQuantities, parseQuantity, quantityToNumber } from "./quantity.ts";

@@ -1,3 +1,4 @@
+// Refusals read as Kubernetes' own, and anything thrown becomes one.
 import { expect, test } from "vitest";
 import { resources } from "./schema/kinds.ts";
 import * as status from "./status.ts";

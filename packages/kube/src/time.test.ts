@@ -1,3 +1,4 @@
+// Times are written as Kubernetes writes them, and read back.
 import { expect, test } from "vitest";
 import { age, humanDuration, microTimeText, timeText } from "./time.ts";
 

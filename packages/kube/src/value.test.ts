@@ -1,3 +1,4 @@
+// Values of JSON: equal, copied and looked into by path, without ever reaching a prototype.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cloneJson, deepEqual, deepFreeze, fieldAt, stableJson } from "./value.ts";

@@ -1,3 +1,5 @@
+// What can be written down as a service, and what its client's types then are. The types are checked by the compiler; running it is the
+// smaller part.
 import { describe, expect, expectTypeOf, test } from "vitest";
 import type { Contract } from "./contract.ts";
 import type { Client } from "./client/types.ts";

@@ -1,3 +1,4 @@
+// Which endpoints are understood, and what is said of the others.
 import "./leftovers.suite.ts";
 import { expect, it } from "vitest";
 import { formatEndpoint, parseEndpoint } from "./endpoint.ts";

@@ -1,3 +1,4 @@
+// The books of the chaos run find lost, doubled and wrong answers: if they did not, a clean run would say nothing.
 import { describe, expect, test } from "vitest";
 import { audit, isClean, summary } from "./books.ts";
 import type { Executed, Severity, Told } from "./types.ts";

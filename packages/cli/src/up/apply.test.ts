@@ -1,3 +1,4 @@
+// `wherry up` applies objects as kubectl does: creates, patches three ways, and takes back what it made when one is refused.
 import type { Transport, TransportRequest } from "@wherry/kube/client";
 import type { KubeObject } from "@wherry/kube/types";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Why a pod does not start, told from its log: the error itself first, not the frames below it.
 import { expect, test } from "vitest";
 import { explainLog } from "./explain.ts";
 

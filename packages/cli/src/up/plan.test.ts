@@ -1,3 +1,5 @@
+// What the PATHs of `wherry up` come to: which services a file, a package or a manifest stands for, under which name and version. No
+// cluster is asked.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+// When `wherry up` may say that all is up, and what keeps it from that: which trouble is final, which may pass.
 import type { ContainerStatus, Deployment, Pod, ReplicaSet, Stored } from "@wherry/kube/types";
 import { describe, expect, test } from "vitest";
 import { isCurrentSet, isDeploymentReady, isReady, troubles } from "./readiness.ts";

@@ -1,3 +1,5 @@
+// The daemon's certificates, token and kubeconfig: a client that trusts the CA gets in, the files are the owner's alone, and what is
+// damaged is made anew.
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";

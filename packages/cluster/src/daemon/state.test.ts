@@ -1,3 +1,4 @@
+// The state folder is its owner's, has one daemon at a time, and names it in a way that a reused pid cannot fool.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// Which node a pod gets, and why none: a pure decision, held against sums that it may never exceed.
 import { SeededRandom } from "@wherry/core/testing";
 import type { Node, Pod, PodSpec, Taint } from "@wherry/kube";
 import fc from "fast-check";

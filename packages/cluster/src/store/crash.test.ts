@@ -1,3 +1,4 @@
+// The store on SQLite, whose process is killed while it writes: what was acknowledged is there, and revisions have no gap.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,3 +1,4 @@
+// The store in memory keeps the promises of `types.ts`, but for the one about a restart.
 import { describeBackend } from "./backend.suite.ts";
 import { openMemoryBackend } from "./memory.ts";
 

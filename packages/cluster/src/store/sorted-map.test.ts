@@ -1,3 +1,4 @@
+// The store's index holds what a plain map would, and visits ranges in order.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SortedMap } from "./sorted-map.ts";

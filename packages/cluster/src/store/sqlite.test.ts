@@ -1,3 +1,4 @@
+// The store on SQLite keeps all promises of `types.ts`, over restarts too.
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

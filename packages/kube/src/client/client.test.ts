@@ -1,3 +1,4 @@
+// The typed client puts the right requests to the API and makes errors of its refusals; the transport is a double that notes them.
 import { WherryError } from "@wherry/core";
 import { describe, expect, test } from "vitest";
 import { resources } from "../schema/kinds.ts";

@@ -1,3 +1,4 @@
+// Where a client finds its cluster: kubeconfigs as kubectl reads them, and a pod's service account. No secret is ever in an error.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// Requests and watches over real sockets: kept connections that die, answers cut anywhere, aborts, TLS with one authority.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";

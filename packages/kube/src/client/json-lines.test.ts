@@ -1,3 +1,4 @@
+// The lines of a watch are found however the network cuts them, and none is endless.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LineSplitter } from "./json-lines.ts";

@@ -1,3 +1,4 @@
+// Events, as `kubectl describe` shows them: counted up, bounded, and never the concern of who records them.
 import { SeededRandom, silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// A loop does not act again on what its cache does not show yet, and never waits for ever.
 import { VirtualClock } from "@wherry/core/testing";
 import { expect, test } from "vitest";
 import { Expectations } from "./expectations.ts";

@@ -1,3 +1,4 @@
+// An informer ends up with exactly the server's objects, whatever happens to its connection, and tells every change after it can be read.
 import { SeededRandom, silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// The loop of every controller: failed keys come again with back-off, workers are bounded, and an abort finishes what was begun.
 import { type Logger, SeededRandom, silentLogger, SystemClock } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// The work queue: each key once, never with two workers, none lost, in virtual time.
 import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Defaults are those that kubectl would show; filling them in twice changes nothing more.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseYaml } from "../parse/parse.ts";

@@ -1,3 +1,4 @@
+// The OpenAPI documents say what kubectl needs of them, and hang together: every reference, name and operation.
 import { expect, test } from "vitest";
 import { definitions } from "../schema/generated/definitions.ts";
 import { kinds } from "../schema/kinds.ts";

@@ -1,3 +1,4 @@
+// Bodies in JSON and YAML: read as kubectl reads them, and refused, never thrown at, when they are hostile.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../limits.ts";

@@ -1,3 +1,4 @@
+// Any patch of any object, random ones aimed at prototypes among them: a value or a StatusError, and nothing is mutated.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { kinds } from "../schema/kinds.ts";

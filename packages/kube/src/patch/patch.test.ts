@@ -1,3 +1,4 @@
+// The three kinds of patches, with the examples of their RFCs and what Kubernetes says of its own lists.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { resources } from "../schema/kinds.ts";

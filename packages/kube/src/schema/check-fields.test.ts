@@ -1,3 +1,4 @@
+// Unknown and wrong fields are told by their path, as `fieldValidation` asks.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkFields } from "./check-fields.ts";

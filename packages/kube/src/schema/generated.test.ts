@@ -1,3 +1,4 @@
+// The tables that are generated from Kubernetes' own definitions are those that the generator writes today.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

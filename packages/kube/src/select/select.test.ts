@@ -1,3 +1,4 @@
+// Label and field selectors, as kubectl writes them, choose what Kubernetes would.
 import { expect, test } from "vitest";
 import { resources } from "../schema/kinds.ts";
 import { parseFieldSelector } from "./fields.ts";

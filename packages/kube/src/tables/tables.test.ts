@@ -1,3 +1,4 @@
+// The columns that `kubectl get` prints, kind by kind.
 import { expect, test } from "vitest";
 import { kinds, resources } from "../schema/kinds.ts";
 import type { ContainerStatus, KubeObject, Pod } from "../types/index.ts";

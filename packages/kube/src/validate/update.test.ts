@@ -1,3 +1,4 @@
+// What of an object may change once it exists.
 import { expect, test } from "vitest";
 import type { Json } from "../types/index.ts";
 import { kindOf, object, type Plural } from "./objects.suite.ts";

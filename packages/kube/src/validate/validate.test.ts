@@ -1,3 +1,5 @@
+// Which objects are accepted, and how the others are refused: names, labels, pods and each kind's own rules; nothing that is sent causes
+// an accident.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { applyDefaults } from "../defaults/apply.ts";

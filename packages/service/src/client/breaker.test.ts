@@ -1,3 +1,4 @@
+// A circuit breaker opens, tries and closes as its options say: alone, and in a client whose pods are gone.
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";
 import { Breaker } from "./breaker.ts";

@@ -1,3 +1,5 @@
+// The client against services in memory and in virtual time: which pod gets a call, and what becomes of calls whose pod leaves, dies, is
+// full or is another's.
 import { VirtualClock } from "@wherry/core/testing";
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";

@@ -1,3 +1,4 @@
+// Pods found by DNS, with a resolver that the test holds; at the end the machine's own.
 import { silentLogger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { afterEach, describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Pods found by EndpointSlices: what their conditions mean, and that a lost watch empties no list.
 import { silentLogger, WherryError } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import type { KubeClient } from "@wherry/kube/client";

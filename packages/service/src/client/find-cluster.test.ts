@@ -1,3 +1,4 @@
+// Which cluster a client without settings finds, in which order, and what it says when there is none.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

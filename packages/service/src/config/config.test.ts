@@ -1,3 +1,4 @@
+// A service's own settings: where values come from, what a mistake says, and that no secret is shown.
 import { nearest } from "@wherry/core";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// A broker that is away is told once, not at every try.
 import type { Logger } from "@wherry/core";
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import { expect, test } from "vitest";

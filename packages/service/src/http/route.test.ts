@@ -1,3 +1,4 @@
+// Which method an HTTP path leads to, and which paths two methods may not share.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { service } from "../define.ts";

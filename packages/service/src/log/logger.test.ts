@@ -1,3 +1,4 @@
+// Message templates and the logger: whatever a program gives them, they write one record and never throw.
 import type { Logger } from "@wherry/core";
 import fc from "fast-check";
 import { pino } from "pino";

@@ -1,3 +1,4 @@
+// MessagePack as its specification says, and what is written is read back as it was.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EventTime, packed } from "./msgpack.ts";

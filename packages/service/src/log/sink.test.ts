@@ -1,3 +1,4 @@
+// A log sink in virtual time loses no record and holds nobody up, whatever its aggregator does.
 import { SeededRandom, VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

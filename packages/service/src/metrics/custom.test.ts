@@ -1,3 +1,4 @@
+// Metrics of a service's own: declared in a line, typed labels, bounded, and on its page.
 import fc from "fast-check";
 import { afterEach, describe, expect, expectTypeOf, test } from "vitest";
 import { metricSeriesMax } from "../limits.ts";

@@ -1,3 +1,4 @@
+// The settings of `run`: from flags, the environment and the pod, and what a wrong one says.
 import { describe, expect, test } from "vitest";
 import { type ProcessConfig, parseConfig } from "./config.ts";
 

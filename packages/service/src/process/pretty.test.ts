@@ -1,3 +1,4 @@
+// Records on a terminal: one readable line, and no control character gets through.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { prettyLine } from "./pretty.ts";

@@ -1,3 +1,5 @@
+// A service as its own process, with real sockets and signals: it starts, serves libzmq too, crashes in one record, and leaves without
+// losing a request.
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

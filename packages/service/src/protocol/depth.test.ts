@@ -1,3 +1,4 @@
+// How deep a JSON text is nested, found without parsing it.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isDeeperThan } from "./depth.ts";

@@ -1,3 +1,4 @@
+// Header frames and bodies come back as they went; what is garbage is refused and never thrown at.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../errors.ts";

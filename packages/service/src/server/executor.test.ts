@@ -1,3 +1,4 @@
+// The queue before the handlers, the credit that is given for it, and the health that is told of it.
 import { silentLogger } from "@wherry/core";
 import { VirtualClock } from "@wherry/core/testing";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// Heartbeats in virtual time: who is silent too long is given up, once, and nobody else.
 import "../leftovers.suite.ts";
 import { VirtualClock } from "@wherry/core/testing";
 import { expect, it } from "vitest";

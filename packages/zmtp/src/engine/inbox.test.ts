@@ -1,3 +1,4 @@
+// What peers have sent is read once and fairly, and who floods a slow reader is held back alone.
 import "../leftovers.suite.ts";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

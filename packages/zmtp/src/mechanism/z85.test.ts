@@ -1,3 +1,4 @@
+// Z85 (RFC 32): there and back, one text for each key, and no key in an error.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

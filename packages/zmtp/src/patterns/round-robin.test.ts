@@ -1,3 +1,4 @@
+// Peers get their turns, whoever joins, leaves or is full.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { expect, it } from "vitest";

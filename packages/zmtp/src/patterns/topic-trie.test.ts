@@ -1,3 +1,4 @@
+// The tree of subscriptions finds what a plain list would, and leaves nothing behind.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,3 +1,4 @@
+// An encoded message is the message, and copies only what is small.
 import "../leftovers.suite.ts";
 import fc from "fast-check";
 import { expect, it } from "vitest";

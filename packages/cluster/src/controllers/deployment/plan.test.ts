@@ -1,3 +1,5 @@
+// The plan of a Deployment, as the pure function that it is: a roll-out keeps its bounds whatever pods do, scaling in its midst is shared
+// out, and a plan is made once.
 import fc from "fast-check";
 import type { Deployment, ReplicaSet, Stored } from "@wherry/kube";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Which pods of a Service its EndpointSlices and Endpoints list, and as what: pure plans, from pods to objects.
 import fc from "fast-check";
 import type { EndpointSlice, Pod, Service, Stored } from "@wherry/kube";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Which pods a ReplicaSet deletes first depends on the pods alone.
 import fc from "fast-check";
 import type { Pod, Stored } from "@wherry/kube";
 import { expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// Creations in growing batches: where the first is refused, a thousand others are not tried.
 import { expect, test } from "vitest";
 import { slowStart } from "./slow-start.ts";
 

@@ -1,3 +1,5 @@
+// What an image's name means on this machine: a registered project, a package, a folder with a Dockerfile, or nothing, and then what to
+// do.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

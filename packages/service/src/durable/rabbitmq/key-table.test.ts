@@ -1,3 +1,4 @@
+// Who of those that publish with one key may store: a pure table, read by all from the same log, however they interleave.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type KeyRecord, KeyTable, type Verdict } from "./key-table.ts";

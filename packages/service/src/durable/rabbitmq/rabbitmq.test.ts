@@ -1,3 +1,5 @@
+// The broker RabbitMQ: what every broker promises, and what is its own, with a real server that is killed. Skipped, and said so, where
+// none is installed.
 import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerServer, missingServer, rabbitProgram, startRabbit } from "../../testing/broker-servers.ts";

@@ -1,3 +1,4 @@
+// The broker in a file keeps what every broker promises; what befalls its file is in faults.test.ts.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
