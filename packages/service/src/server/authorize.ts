@@ -20,9 +20,7 @@ class QuestionContext extends JobContext implements AuthorizeRequest {
   readonly topic: string | undefined;
 
   constructor(method: string, topic: string | undefined, caller: Pick<Caller, "address" | "userId">, host: Host) {
-    const { address: peer, userId } = caller;
-    const facts = { method, peer, userId, key: undefined, attempt: 1, callerTrace: "", traceState: "" };
-    super(facts, Number.POSITIVE_INFINITY, host);
+    super({ method, key: "", attempt: 1, trace: "" }, caller, Number.POSITIVE_INFINITY, host);
     this.topic = topic;
   }
 }

@@ -7,10 +7,15 @@ import type { Log } from "../log/types.ts";
 import type { RequestContext, RequestState } from "../handler.ts";
 import type { StreamContext } from "../stream/types.ts";
 import { parseTraceParent } from "../tracing/trace-context.ts";
+import type { Caller, Incoming } from "./caller.ts";
 import type { Host } from "./host.ts";
 
 /** What a context asks of its server. */
 type ContextHost = Pick<Host, "clock" | "log" | "traceIds" | "publish">;
+
+/** What a context takes from the request, which it does not keep: a body may be large. */
+type Asked = Pick<Incoming, "method" | "key" | "attempt" | "trace" | "traceState">;
+type Asker = Pick<Caller, "address" | "userId">;
 
 /** The context of a request's handler. */
 export class JobContext implements AmbientContext {
@@ -35,18 +40,14 @@ export class JobContext implements AmbientContext {
   /** The request is answered. */
   finished = false;
 
-  constructor(
-    facts: Pick<JobContext, "method" | "key" | "attempt" | "callerTrace" | "traceState" | "peer" | "userId">,
-    deadlineMs: number,
-    host: ContextHost,
-  ) {
-    this.method = facts.method;
-    this.key = facts.key;
-    this.attempt = facts.attempt;
-    this.traceState = facts.traceState;
-    this.callerTrace = facts.callerTrace;
-    this.peer = facts.peer;
-    this.userId = facts.userId;
+  constructor(asked: Asked, caller: Asker, deadlineMs: number, host: ContextHost) {
+    this.method = asked.method;
+    this.key = asked.key === "" ? undefined : asked.key;
+    this.attempt = asked.attempt;
+    this.traceState = asked.traceState ?? "";
+    this.callerTrace = asked.trace;
+    this.peer = caller.address;
+    this.userId = caller.userId;
     this.#deadlineMs = deadlineMs;
     this.#host = host;
   }

@@ -42,7 +42,7 @@ export class Requests {
    */
   accept(incoming: Incoming, caller: Caller, nowMs: number, room = true): RequestJob | undefined {
     const server = this.#server;
-    const { id, method: name, key, attempt, content, body } = incoming;
+    const { id, method: name, content, body } = incoming;
     if (isOwn(name)) {
       answerOwn(server, caller, id, name);
       return undefined;
@@ -58,17 +58,8 @@ export class Requests {
       caller.fail(id, isAStream(method));
       return undefined;
     }
-    const facts = {
-      method: name,
-      key: key === "" ? undefined : key,
-      attempt,
-      callerTrace: incoming.trace,
-      traceState: incoming.traceState ?? "",
-      peer: caller.address,
-      userId: caller.userId,
-    };
     const deadlineMs = nowMs + incoming.withinMs;
-    const context = new JobContext(facts, deadlineMs, server);
+    const context = new JobContext(incoming, caller, deadlineMs, server);
     const job: RequestJob = {
       kind: "request",
       caller,

@@ -47,19 +47,14 @@ export class ServerStream {
   readonly #deadline: Timer | undefined;
 
   constructor(server: Host, caller: StreamCaller, method: Method, opening: Incoming, events: StreamEvents) {
-    const { id, attempt, withinMs, key, trace, traceState = "" } = opening;
+    const { id, withinMs } = opening;
     this.#server = server;
     this.caller = caller;
     this.id = id;
     this.method = method;
     this.#events = events;
     this.startedMs = server.clock.monotonic();
-    const facts = {
-      ...{ method: method.name, attempt, peer: caller.address, userId: caller.userId },
-      key: key === "" ? undefined : key,
-      ...{ callerTrace: trace, traceState },
-    };
-    this.context = new StreamJobContext(facts, this.startedMs + withinMs, server);
+    this.context = new StreamJobContext(opening, caller, this.startedMs + withinMs, server);
     this.context.after = opening.after ?? 0;
     this.#window = new SendWindow(caller.outflow);
     if (method.stream !== "out") this.#inbox = this.#reader(method);
