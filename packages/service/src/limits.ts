@@ -24,6 +24,11 @@ export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;
 /** Bytes queued to all peers together; beyond it those for whom most waits are dropped, so that the others have room. */
 export const outgoingBytesMax: number = 512 * 1024 * 1024;
+/**
+ * The last part of what all clients share (places in the queue, streams, bytes of bodies, HTTP connections, keys in memory): of it, a client may have no
+ * more than is left for others. A client: a key where the service encrypts, else the machine or pod that the connection comes from.
+ */
+export const sharedReserve = 0.25;
 /** Milliseconds that synchronous handlers may hold the event loop before others (pings, reads, timers) get a turn. */
 export const sliceMs = 2;
 
@@ -49,7 +54,7 @@ export const streamSilenceMs = 30_000;
 /** Messages, and bytes, queued to a subscriber that doesn't keep up; beyond it, it misses events. */
 export const eventQueueMessagesMax = 1000;
 export const eventQueueBytesMax: number = 8 * 1024 * 1024;
-/** Bytes that wait for all subscribers of a topic together; beyond it, those for whom anything waits miss events. */
+/** Bytes that wait for all subscribers of a topic together; from half of it on, those for whom more than an equal part of that waits miss events. */
 export const eventQueuesBytesMax: number = 256 * 1024 * 1024;
 /** Milliseconds between two looks at whether a subscriber that missed events has caught up, to be told how many. */
 export const eventCatchUpMs = 100;
@@ -255,7 +260,7 @@ export const keyLeaseMsDefault = 30_000;
  */
 export const keyStoreLockedMs = 10_000;
 export const keyStoreBusyMs = 1000;
-/** Keys that a store in memory keeps; a call with a further one is answered BUSY. */
+/** Keys that a store in memory keeps, of one caller no more than its share; a call with a further one is answered BUSY. */
 export const keysInMemoryMax = 100_000;
 /** Bytes of their results and keys; a call with a further key is answered BUSY. One result may exceed it. */
 export const keysInMemoryBytesMax: number = 64 * 1024 * 1024;

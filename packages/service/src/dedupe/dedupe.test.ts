@@ -49,6 +49,29 @@ test("a full store in memory says so, and executes nothing", () => {
   );
 });
 
+test("a store in memory keeps room for others' keys, whatever one caller sends, and has it again when those are forgotten", async () => {
+  const clock = new VirtualClock();
+  const store = memoryStore({ keysMax: 8, ttlMs: 50, clock });
+  const busy = expect.objectContaining({ code: "BUSY", message: expect.stringContaining("6 of ") as string }) as Error;
+  const called = (key: string, caller: string): Claim | undefined => {
+    const begun = store.begin({ scope: "a", key, fingerprint: "f", caller });
+    return !(begun instanceof Promise) && begun.state === "new" ? begun.claim : undefined;
+  };
+  for (let key = 0; key < 6; key++) {
+    const claim = called(`greedy-${key}`, "greedy");
+    if (claim === undefined) throw new Error("expected a new call");
+    expect(store.finish(claim, { kind: "reply", content: 0, body: undefined })).toBe(true);
+  }
+  expect(() => called("greedy-7", "greedy")).toThrow(busy);
+  // What it has called before is answered still, and another is not kept out.
+  expect(store.begin({ scope: "a", key: "greedy-1", fingerprint: "f", caller: "greedy" })).toMatchObject({
+    state: "done",
+  });
+  expect(called("1", "modest")).toBeDefined();
+  await clock.advance(51);
+  expect(called("greedy-7", "greedy")).toBeDefined();
+});
+
 test("a store in memory is bounded in bytes, too, of what it knows; what is forgotten makes room", async () => {
   const clock = new VirtualClock();
   const store = memoryStore({ bytesMax: 1000, ttlMs: 50, clock });

@@ -2,12 +2,13 @@
 import { type Clock, SystemClock } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { keysInMemoryBytesMax, keysInMemoryMax, keyTtlMsDefault } from "../limits.ts";
+import { hasShare } from "../server/party.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 
 export interface MemoryStoreOptions {
   /** Milliseconds that a result is kept. Default one day. */
   readonly ttlMs?: number;
-  /** Keys at a time; a call with a further one is answered BUSY. Default 100 000. */
+  /** Keys at a time; a call with a further one, or a caller with more than its share, is answered BUSY. Default 100 000. */
   readonly keysMax?: number;
   /** Bytes of keys and results at a time; then a call with a further key is answered BUSY. Default 64 MiB. */
   readonly bytesMax?: number;
@@ -22,6 +23,14 @@ interface Entry {
   result: StoredResult | undefined;
   untilMs: number;
   readonly settled: PromiseWithResolvers<undefined>;
+  readonly owner: Owner;
+}
+
+/** A caller, and what of the store is held for it. */
+interface Owner {
+  readonly name: string;
+  keys: number;
+  bytes: number;
 }
 
 /** @example service("orders", { dedupe: memoryStore(), methods: { order: method({ keyed: true, handler: order }) } }) */
@@ -32,6 +41,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): KeyStore {
 class MemoryStore implements KeyStore {
   readonly leaseMs: number = Infinity;
   readonly #entries: Map<string, Entry> = new Map();
+  readonly #owners: Map<string, Owner> = new Map();
   readonly #ttlMs: number;
   readonly #keysMax: number;
   readonly #bytesMax: number;
@@ -58,17 +68,30 @@ class MemoryStore implements KeyStore {
   }
 
   #enter(call: KeyedCall): Begun {
+    const owner = this.#ownerOf(call);
     const kept = this.#entries.size;
-    if (kept >= this.#keysMax || this.#bytes >= this.#bytesMax)
-      throw new ServiceError("BUSY", `${kept} idempotency keys of ${this.#bytes} bytes are kept; try again later`, {
-        retryable: true,
-      });
+    const isFull = kept >= this.#keysMax || this.#bytes >= this.#bytesMax;
+    if (isFull || (call.caller !== undefined && !this.#hasShare(owner))) {
+      const whose = `${owner.keys} of ${owner.bytes} bytes of this caller`;
+      const message = `${kept} idempotency keys of ${this.#bytes} bytes are kept, ${whose}; try again later`;
+      throw new ServiceError("BUSY", message, { retryable: true });
+    }
     const claim: Claim = { ...call, token: String(++this.#lastToken) };
     const settled = Promise.withResolvers<undefined>();
     const { token, fingerprint } = claim;
     const bytes = Buffer.byteLength(nameOf(call)) + fingerprint.length;
-    this.#bytes += bytes;
-    this.#entries.set(nameOf(call), { token, fingerprint, bytes, result: undefined, untilMs: Infinity, settled });
+    this.#entries.set(nameOf(call), {
+      token,
+      fingerprint,
+      bytes,
+      result: undefined,
+      untilMs: Infinity,
+      settled,
+      owner,
+    });
+    owner.keys++;
+    this.#owners.set(owner.name, owner);
+    this.#holds(owner, bytes);
     return { state: "new", claim };
   }
 
@@ -86,7 +109,7 @@ class MemoryStore implements KeyStore {
     // A result is kept in any case: its effect has happened.
     const bytes = result.body?.length ?? 0;
     entry.bytes += bytes;
-    this.#bytes += bytes;
+    this.#holds(entry.owner, bytes);
     entry.untilMs = this.#clock.monotonic() + this.#ttlMs;
     entry.settled.resolve(undefined);
     return true;
@@ -99,13 +122,28 @@ class MemoryStore implements KeyStore {
     entry.settled.resolve(undefined);
   }
 
-  #drop(name: string, { bytes }: Entry): void {
+  #drop(name: string, { bytes, owner }: Entry): void {
     this.#entries.delete(name);
-    this.#bytes -= bytes;
+    this.#holds(owner, -bytes);
+    if (--owner.keys === 0) this.#owners.delete(owner.name);
+  }
+
+  #holds(owner: Owner, bytes: number): void {
+    owner.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  #hasShare({ keys, bytes }: Owner): boolean {
+    return hasShare(keys, this.#entries.size, this.#keysMax) && hasShare(bytes, this.#bytes, this.#bytesMax);
+  }
+
+  #ownerOf({ caller: name = "" }: KeyedCall): Owner {
+    return this.#owners.get(name) ?? { name, keys: 0, bytes: 0 };
   }
 
   close(): void {
     this.#entries.clear();
+    this.#owners.clear();
     this.#bytes = 0;
   }
 

@@ -52,11 +52,14 @@ export class Once {
     }
   }
 
-  #callOf({ method, context, content, body }: RequestJob): KeyedCall {
+  #callOf({ method, context, content, body, caller: brought }: RequestJob): KeyedCall {
     const hash = nodeCrypto().createHash("sha256").update(Uint8Array.of(content));
     if (body !== undefined) hash.update(body);
     const fingerprint = hash.digest("base64url");
-    return { scope: `${this.#service}.${method.name}`, key: context.key ?? "", fingerprint };
+    const named = { scope: `${this.#service}.${method.name}`, key: context.key ?? "", fingerprint };
+    if (brought.delivers === true) return named;
+    // Its key, or the machine that it calls from: its connections come and go, results are kept for longer.
+    return { ...named, caller: context.userId ?? context.peer.replace(/:\d+$/, "") };
   }
 
   async #begin(call: KeyedCall): Promise<Begun> {

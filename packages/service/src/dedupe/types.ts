@@ -14,6 +14,8 @@ export interface KeyedCall {
   readonly key: string;
   /** Of the body: the same key for another body is a mistake of the caller. */
   readonly fingerprint: string;
+  /** Who asked first, for a store that is bounded: no caller shall fill it. Absent: a broker. No part of what the call is. */
+  readonly caller?: string;
 }
 
 /** The right to execute a call. `token` is this execution's own: a later owner of the same key has another. */

@@ -3,10 +3,13 @@
 // `Connection: close`, after which nothing that still comes is looked at (RFC 9112, 9.6), or when nothing came for a while.
 import type { Socket } from "node:net";
 import type { Clock } from "@wherry/core";
+import type { Party } from "../server/party.ts";
 import { httpPipelineMax, httpQuietMs } from "../limits.ts";
 
 export class Connection {
   readonly socket: Socket;
+  /** Whose it is, among those who share the service. */
+  readonly party: Party;
   /** Counts its requests; the newest one's number. */
   newest = 0;
   /** Its last answer is on its way, or it was ended: requests that still come on it are not looked at. */
@@ -17,8 +20,9 @@ export class Connection {
   /** Its requests that are not answered: what each does when it never will be. */
   readonly #unanswered = new Set<() => void>();
 
-  constructor(socket: Socket, clock: Clock) {
+  constructor(socket: Socket, party: Party, clock: Clock) {
     this.socket = socket;
+    this.party = party;
     this.#clock = clock;
     this.#activeMs = clock.monotonic();
     // Node tells only the request whose answer is being written, and not those behind it.

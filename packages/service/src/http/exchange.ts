@@ -6,6 +6,7 @@ import { httpRequestTimeoutMs } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
 import { bytesOfText, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "../server/caller.ts";
+import type { Party } from "../server/party.ts";
 import { hasBody } from "./body.ts";
 import type { Connection } from "./connection.ts";
 import { problemOf, type Problem, retryAfterSeconds } from "./problem.ts";
@@ -95,6 +96,10 @@ export class Exchange implements Caller {
   get address(): string {
     const { remoteAddress = "", remotePort = 0 } = this.request.socket;
     return `http://${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
+  }
+
+  get party(): Party {
+    return this.#options.connection.party;
   }
 
   /** The client left, or was answered: there is nobody to do more for. */

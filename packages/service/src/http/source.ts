@@ -4,8 +4,16 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, type Timer, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
-import { drainPollMs, httpBodiesBytesMax, httpDoorMs, httpQuietMs, httpStallMs } from "../limits.ts";
+import {
+  drainPollMs,
+  httpBodiesBytesMax,
+  httpConnectionsMax,
+  httpDoorMs,
+  httpQuietMs,
+  httpStallMs,
+} from "../limits.ts";
 import { BodyBudget, type BodyShare } from "../server/body-budget.ts";
+import { hasShare } from "../server/party.ts";
 import type { Source } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
@@ -44,6 +52,7 @@ export interface SourceOptions extends HttpOptions {
     readonly timeoutCheckMs?: number;
     readonly stallMs?: number;
     readonly bodiesBytesMax?: number;
+    readonly connectionsMax?: number;
   };
 }
 
@@ -62,6 +71,7 @@ export class HttpSource implements Source {
   #pages: Promise<Pages> | undefined;
   readonly #bodies: BodyBudget;
   readonly #connections = new Map<Socket, Connection>();
+  readonly #connectionsMax: number;
   #leaving = false;
   /** While the door closes, requests that come wait here: see `close`. */
   #door: PromiseWithResolvers<void> | undefined;
@@ -83,6 +93,7 @@ export class HttpSource implements Source {
     this.#topics = topicPaths(server.service, options.topics ?? false);
     server.httpTopics = [...this.#topics.values()];
     const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
+    this.#connectionsMax = options.limits?.connectionsMax ?? httpConnectionsMax;
     this.#bodies = new BodyBudget(bodiesBytesMax, server.bodies);
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
@@ -94,10 +105,18 @@ export class HttpSource implements Source {
   }
 
   #connected(socket: Socket): void {
-    const connection = new Connection(socket, this.#clock);
+    const { parties } = this.#server;
+    // An address, of this machine too: here nobody has a key, and each of a client's requests may have a connection of its own.
+    const { remoteAddress } = socket;
+    const party = parties.join(undefined, remoteAddress);
+    const connection = new Connection(socket, party, this.#clock);
     this.#connections.set(socket, connection);
     this.#lastArrivalMs = this.#clock.monotonic();
-    socket.once("close", () => this.#connections.delete(socket));
+    socket.once("close", () => {
+      this.#connections.delete(socket);
+      parties.leave(party, undefined, remoteAddress);
+    });
+    if (!hasShare(party.connections - 1, this.#connections.size - 1, this.#connectionsMax)) socket.destroy();
     if (this.#leaving) this.#sweepLater();
   }
 
@@ -112,7 +131,7 @@ export class HttpSource implements Source {
       titles: STATUS_CODES,
       onAnswered: (status) => this.#server.metrics.observeHttp(status),
     });
-    const share = this.#bodies.share();
+    const share = this.#bodies.share(connection.party);
     response.once("close", () => share.release());
     // What is not the caller's fault is a bug of ours, and ends the process as any other.
     void this.#serve(exchange, connection, share).catch((error: unknown) => {

@@ -37,7 +37,7 @@ export async function startHttp(
     keepAlive: true,
     keepAliveInitialDelay: httpStallMs,
   });
-  http.maxConnections = httpConnectionsMax;
+  http.maxConnections = options.limits?.connectionsMax ?? httpConnectionsMax;
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     http.listen(port, host, resolve);

@@ -9,6 +9,7 @@ import { contentType } from "../protocol/codes.ts";
 import { bytesOfText, type Content, type TextContent } from "../protocol/content.ts";
 import type { Incoming, StreamCaller } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
+import type { Party } from "../server/party.ts";
 import type { Server } from "../server/server.ts";
 import type { ServerStream } from "../server/stream.ts";
 import type { Method } from "../service.ts";
@@ -90,6 +91,10 @@ class HttpStream implements StreamCaller {
 
   get address(): string {
     return this.#exchange.address;
+  }
+
+  get party(): Party {
+    return this.#exchange.party;
   }
 
   run(opening: Incoming): void {

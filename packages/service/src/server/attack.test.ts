@@ -194,7 +194,7 @@ test("thousands who connect and leave at once cost no call, and leave nothing be
 }, 60_000);
 
 describe("who opens all that there is", () => {
-  test("of streams gets what the service has, the rest is BUSY; calls of others go on, and so do streams when he leaves", async () => {
+  test("of streams gets three quarters, the rest is BUSY; others call and stream meanwhile, and have all when he leaves", async () => {
     const target = await pod();
     const other = clientOf(target);
     const calls = calling(other);
@@ -216,10 +216,13 @@ describe("who opens all that there is", () => {
         ),
       )
     ).filter((fate) => fate === "refused");
-    expect(refused).toHaveLength(1980);
-    await expect(Promise.race([clientOf(target, { deadlineMs: 300 }).stream("hang").next()])).rejects.toMatchObject({
-      code: "UNAVAILABLE",
-    });
+    expect(refused).toHaveLength(1985);
+    const modest = clientOf(target);
+    for (let own = 0; own < 3; own++) {
+      const stream = modest.stream("hang");
+      stream.result.catch(() => undefined);
+      expect(await stream.next()).toEqual({ done: false, value: 1 });
+    }
     expect(await calls.stop()).toBeGreaterThan(0);
     await greedy.close();
     await Promise.all(results);

@@ -64,7 +64,7 @@ test("many subscribers that take nothing have a bound together, beyond which the
   const options = { clock: new VirtualClock(), random: new SeededRandom(1), log: silentLogger, instance: "i" };
   const news = service("news", { topics: { news: unchecked<string>() }, methods: { ping: () => "pong" } });
   const server = new Server(new MemoryNetwork().router(), news, options);
-  const topics = new Topics(server, 1000);
+  const topics = new Topics(server, 2000);
   const topic = topics.all.get("news");
   if (topic === undefined) throw new Error("expected the topic");
   class Reader implements Subscriber {
@@ -83,12 +83,14 @@ test("many subscribers that take nothing have a bound together, beyond which the
       this.last = last;
     }
   }
-  const [slow, alsoSlow, quick] = [new Reader(true), new Reader(true), new Reader(false)];
-  for (const reader of [slow, alsoSlow, quick]) topics.subscribe(topic, reader);
+  const [slow, alsoSlow, quick, nearly] = [new Reader(true), new Reader(true), new Reader(false), new Reader(false)];
+  for (const reader of [slow, alsoSlow, quick, nearly]) topics.subscribe(topic, reader);
+  // Not more than its part of what may wait.
+  nearly.waitingBytes = 50;
   const publish = (): string => topics.publish("news", "x".repeat(98));
   for (let event = 0; event < 5; event++) expect(publish()).toBe("sent");
   for (let event = 0; event < 100; event++) expect(publish()).toBe("partly");
-  expect([slow.waitingBytes, alsoSlow.waitingBytes, quick.last]).toEqual([500, 500, 105]);
+  expect([slow.waitingBytes, alsoSlow.waitingBytes, quick.last, nearly.last]).toEqual([500, 500, 105, 105]);
   // One has taken all: there is room again, for both, and each is told how far the topic is.
   slow.waitingBytes = 0;
   await options.clock.advance(eventCatchUpMs);

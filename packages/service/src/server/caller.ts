@@ -3,6 +3,7 @@
 import type { ServiceError } from "../errors.ts";
 import type { ContentType } from "../protocol/codes.ts";
 import type { Content, TextContent } from "../protocol/content.ts";
+import type { Party } from "./party.ts";
 import type { Outflow } from "../stream/window.ts";
 
 /** Who asked. Each request that was accepted is answered exactly once, by `reply` or by `fail`, after a cancellation too. */
@@ -15,6 +16,8 @@ export interface Caller {
   readonly userId?: string | undefined;
   /** It brings what a broker has stored: the methods that are called through one run for it alone. */
   readonly delivers?: true;
+  /** What it has of what all share; absent: the service's own, a broker's. */
+  readonly party?: Party;
   /** The bodies of its requests are in the service's budget already, and not counted again where they wait. */
   readonly holdsBody?: true;
   /** @param id the caller's own number of the request. @param content whose JSON is text still: a socket writes it right to its place */

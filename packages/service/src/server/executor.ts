@@ -3,7 +3,8 @@
 import { BoundedQueue, type Clock } from "@wherry/core";
 import { sliceMs, stuckMs } from "../limits.ts";
 import { BodyBudget } from "./body-budget.ts";
-import { bytesOf, heldBytes, type Job } from "./job.ts";
+import { bytesOf, heldBytes, type Job, partyOf } from "./job.ts";
+import { hasShare } from "./party.ts";
 
 export interface ExecutorOptions {
   readonly concurrency: number;
@@ -54,16 +55,24 @@ export class Executor {
     return this.#pending.size + (this.#current === undefined ? 0 : 1);
   }
 
-  /** Queues a job without starting it (see `pump`); false when the queue is full, of jobs or of bytes. */
+  /** Queues a job without starting it (see `pump`); false when the queue is full, of jobs or of bytes, or for its caller. */
   submit(job: Job): boolean {
-    const held = heldBytes(job);
-    if (!this.#bodies.take(held)) return false;
-    if (!this.#queue.push(job)) {
-      this.#bodies.release(held);
-      return false;
-    }
+    const { size, capacity } = this.#queue;
+    const party = partyOf(job);
+    if (size === capacity || (party !== undefined && !hasShare(party.waiting, size, capacity))) return false;
+    if (!this.#bodies.take(heldBytes(job), party)) return false;
+    this.#queue.push(job);
+    if (party !== undefined) party.waiting++;
     this.#queuedBytes += bytesOf(job);
     return true;
+  }
+
+  /** It waits no more. */
+  #left(job: Job): void {
+    const party = partyOf(job);
+    if (party !== undefined) party.waiting--;
+    this.#queuedBytes -= bytesOf(job);
+    this.#bodies.release(heldBytes(job), party);
   }
 
   /** Starts what has room. Called once after each batch of messages, so that pings and cancels in it come first. */
@@ -80,8 +89,7 @@ export class Executor {
       }
       const job = this.#queue.shift();
       if (job === undefined) break;
-      this.#queuedBytes -= bytesOf(job);
-      this.#bodies.release(heldBytes(job));
+      this.#left(job);
       if (job.state === "queued") nowMs = this.#start(job, nowMs);
     }
     this.#pumping = false;
@@ -148,9 +156,8 @@ export class Executor {
   /** Starts nothing more. @returns what had not started. */
   stop(): Job[] {
     this.#stopped = true;
-    this.#queuedBytes = 0;
     const waiting = this.#queue.drain();
-    for (const job of waiting) this.#bodies.release(heldBytes(job));
+    for (const job of waiting) this.#left(job);
     return waiting.filter((job) => job.state === "queued");
   }
 }

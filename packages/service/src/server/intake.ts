@@ -12,6 +12,7 @@ import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import type { RawJob } from "./job.ts";
 import { ownMethods } from "./own-methods.ts";
+import { hostOf, type Parties } from "./party.ts";
 import { noTopic, notStreaming } from "./refusals.ts";
 import type { Requests } from "./requests.ts";
 import { Session } from "./session.ts";
@@ -24,6 +25,7 @@ interface IntakeHost extends Host {
   readonly pod: string | undefined;
   readonly sessions: Map<number, Session>;
   readonly executor: Executor;
+  readonly parties: Parties;
   readonly requests: Requests;
   readonly credit: Credit;
   readonly streams: Streams | undefined;
@@ -74,6 +76,7 @@ export class Intake {
     const session = this.#server.sessions.get(peer.id);
     if (session === undefined) return;
     this.#server.sessions.delete(peer.id);
+    this.#server.parties.leave(session.party, peer.userId, hostOf(peer.address));
     const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
     for (const job of session.open.all()) this.#server.requests.cancel(job, gone);
     this.#server.streams?.forget(session);
@@ -99,7 +102,8 @@ export class Intake {
   #session(peer: Peer, nowMs: number): Session {
     let session = this.#server.sessions.get(peer.id);
     if (session === undefined) {
-      session = new Session(peer, nowMs, (to, reply) => this.#server.sendMessage(to, reply));
+      const party = this.#server.parties.join(peer.userId, hostOf(peer.address));
+      session = new Session(peer, party, nowMs, (to, reply) => this.#server.sendMessage(to, reply));
       this.#server.sessions.set(peer.id, session);
     }
     session.lastMessageMs = nowMs;

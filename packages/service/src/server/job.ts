@@ -4,6 +4,7 @@ import type { Method } from "../service.ts";
 import type { CallSpan } from "../tracing/open-telemetry.ts";
 import type { Caller } from "./caller.ts";
 import type { JobContext } from "./context.ts";
+import type { Party } from "./party.ts";
 
 interface JobCommon {
   /** By `Clock.monotonic`, milliseconds. Raw messages get the time at which they would make the service stuck. */
@@ -34,6 +35,7 @@ export interface PlainPeer {
   /** For handlers: `tcp://127.0.0.1:53211`. */
   readonly address: string;
   send(frames: readonly (string | Uint8Array)[]): void;
+  readonly party: Party;
 }
 
 export interface RawJob extends JobCommon {
@@ -47,6 +49,11 @@ export interface RawJob extends JobCommon {
 }
 
 export type Job = RequestJob | RawJob;
+
+/** Who has it waiting; undefined: a broker, or one that has left. */
+export function partyOf(job: Job): Party | undefined {
+  return job.kind === "request" ? job.caller.party : job.sender?.party;
+}
 
 /** Of its body, or its frames. */
 export function bytesOf(job: Job): number {

@@ -11,6 +11,7 @@ import type { Caller, Incoming } from "./caller.ts";
 import { JobContext } from "./context.ts";
 import type { Host } from "./host.ts";
 import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
+import { hasShare } from "./party.ts";
 import { heldBytes, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn, type OwnMethodsHost } from "./own-methods.ts";
 import { isAStream, notFound, refusal } from "./refusals.ts";
@@ -77,7 +78,7 @@ export class Requests {
     };
     if (method.durable !== undefined && caller.delivers !== true) return this.#store(job, room);
     if (room && server.state !== "ended" && server.executor.submit(job)) return job;
-    this.refuse(job, this.#noRoom());
+    this.refuse(job, this.#noRoom(job.caller));
     return undefined;
   }
 
@@ -90,13 +91,16 @@ export class Requests {
       return undefined;
     }
     this.#storing++;
+    const { party } = job.caller;
+    if (party !== undefined) party.waiting++;
     const { authorize } = this.#server.service;
     const admitted = authorize === undefined ? Promise.resolve() : admit(authorize, job.context);
     const checked = admitted.then(() => checkStored(this.#server.service, job));
     const stored = checked.then(() => store(job));
     const ended = (): void => {
       this.#storing--;
-      this.#server.bodies.release(heldBytes(job));
+      if (party !== undefined) party.waiting--;
+      this.#server.bodies.release(heldBytes(job), party);
     };
     stored.finally(ended).then(
       (receipt) => this.#reply(job, encodeContent(receipt)),
@@ -111,9 +115,13 @@ export class Requests {
 
   /** What the broker has not confirmed is held here, and bounded as the queue is. */
   #mayStore(job: RequestJob): boolean {
-    const { service, bodies } = this.#server;
+    const { bodies, service } = this.#server;
+    const { queueMax } = service;
+    const { party } = job.caller;
+    if (this.#storing >= queueMax || (party !== undefined && !hasShare(party.waiting, this.#storing, queueMax)))
+      return false;
     // What it takes is released when the broker has answered.
-    return this.#storing < service.queueMax && bodies.take(heldBytes(job));
+    return bodies.take(heldBytes(job), party);
   }
 
   #brokerIsSlow(): ServiceError {
@@ -187,12 +195,13 @@ export class Requests {
     this.#server.metrics.observe(job.method.name, code, job.endedMs - job.arrivedMs);
   }
 
-  #noRoom(): ServiceError {
+  #noRoom({ party }: Caller): ServiceError {
     const { state, credit, executor, service } = this.#server;
     if (state === "ended") return refusal();
     const retryAfterMs = Math.min(1000, Math.max(10, ((credit.meanMs ?? 1) * executor.queued) / service.concurrency));
-    const queued = `${executor.queued} requests of ${executor.queuedBytes} bytes are queued`;
-    const message = `${queued}, of at most ${service.queueMax} and ${bodiesBytesMax} bytes; try again later or elsewhere`;
+    const own = party === undefined ? "" : ` (${party.waiting} and ${party.bodyBytes} of this client)`;
+    const queued = `${executor.queued} requests of ${executor.queuedBytes} bytes are queued${own}`;
+    const message = `${queued}, of at most ${service.queueMax} and ${bodiesBytesMax} bytes for all; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs });
   }
 }

@@ -25,6 +25,7 @@ import type { Host, Life } from "./host.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RequestJob } from "./job.ts";
 import { type Culprit, keyRemoved } from "./refusals.ts";
+import { Parties } from "./party.ts";
 import { Requests } from "./requests.ts";
 import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
@@ -58,6 +59,8 @@ export class Server implements Host {
   readonly metrics: RequestMetrics = new RequestMetrics();
   /** What of its callers' bodies it holds. */
   readonly bodies: BodyBudget = new BodyBudget();
+  /** Who shares it. */
+  readonly parties: Parties = new Parties();
   readonly executor: Executor;
   readonly requests: Requests;
   readonly credit: Credit;

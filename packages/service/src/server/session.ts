@@ -10,6 +10,7 @@ import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { PublishedEvent, Subscriber } from "./event.ts";
 import type { PlainPeer, RequestJob } from "./job.ts";
+import type { Party } from "./party.ts";
 import type { ServerStream } from "./stream.ts";
 
 export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
@@ -29,9 +30,11 @@ export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
   #outflow: Outflow | undefined;
   /** Sends a message, routing id first. */
   readonly #send: (session: Session, message: Sendable) => void;
+  readonly party: Party;
 
-  constructor(peer: Peer, nowMs: number, send: (session: Session, message: Sendable) => void) {
+  constructor(peer: Peer, party: Party, nowMs: number, send: (session: Session, message: Sendable) => void) {
     this.peer = peer;
+    this.party = party;
     this.lastMessageMs = nowMs;
     this.#send = send;
   }

@@ -7,6 +7,7 @@ import type { Decoded } from "../protocol/frames.ts";
 import type { Method } from "../service.ts";
 import type { Incoming, StreamCaller } from "./caller.ts";
 import type { Host } from "./host.ts";
+import { hasShare } from "./party.ts";
 import { type Culprit, itsOwnFault, notStreaming, refusal } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import { ServerStream } from "./stream.ts";
@@ -67,7 +68,7 @@ export class Streams {
       caller.fail(id, notStreaming(this.#server.service, name));
       return;
     }
-    const refused = this.#refused();
+    const refused = this.#refused(caller);
     if (refused !== undefined) {
       this.#count(method, refused.code);
       caller.fail(id, refused);
@@ -79,21 +80,27 @@ export class Streams {
     });
     taken(stream);
     this.running.add(stream);
+    if (caller.party !== undefined) caller.party.streams++;
     stream.start(opening);
     if (this.#server.state === "draining") stream.leave();
   }
 
-  #refused(): ServiceError | undefined {
+  #refused({ party }: StreamCaller): ServiceError | undefined {
     const { state, service } = this.#server;
     if (state === "ended") return refusal();
-    if (this.running.size < service.streamsMax) return undefined;
-    const message = `${this.running.size} streams run, of at most ${service.streamsMax}; try again later or elsewhere`;
+    const { size } = this.running;
+    const { streamsMax } = service;
+    const mayHaveMore = party === undefined || hasShare(party.streams, size, streamsMax);
+    if (size < streamsMax && mayHaveMore) return undefined;
+    const own = mayHaveMore ? "" : `, ${party.streams} of them this client's; the rest is for others`;
+    const message = `${size} streams run, of at most ${streamsMax}${own}; try again later or elsewhere`;
     return new ServiceError("BUSY", message, { retryable: true, fate: "not-started", retryAfterMs: 100 });
   }
 
   #over(stream: ServerStream, code: string): void {
     const { method, itemsIn, itemsOut } = stream;
     this.running.delete(stream);
+    if (stream.caller.party !== undefined) stream.caller.party.streams--;
     this.#count(method, code, itemsIn, itemsOut);
   }
 

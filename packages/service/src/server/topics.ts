@@ -128,12 +128,16 @@ export class Topics {
     return missed === 0 ? "sent" : missed < topic.subscribers.size ? "partly" : "refused";
   }
 
-  /** Those that have as much waiting as each may, and, where all together have, those that have anything. */
+  /**
+   * Those that have as much waiting as each may; and, where half of what all may have waits, those with more than an equal part of
+   * that half: what all have stays within the whole, and who keeps up nearly misses nothing for the sake of those who do not.
+   */
   #slowOf({ subscribers }: Topic): Set<Subscriber> {
     let bytes = 0;
     for (const { waitingBytes } of subscribers) bytes += waitingBytes;
-    const isFull = bytes >= this.#bytesMax;
-    return new Set([...subscribers].filter(({ isSlow, waitingBytes }) => isSlow || (isFull && waitingBytes > 0)));
+    const half = this.#bytesMax / 2;
+    const most = bytes < half ? Number.POSITIVE_INFINITY : half / subscribers.size;
+    return new Set([...subscribers].filter(({ isSlow, waitingBytes }) => isSlow || waitingBytes > most));
   }
 
   #encoded(topic: Topic, event: unknown): EventContent {

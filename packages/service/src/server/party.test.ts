@@ -1,0 +1,153 @@
+// What one client may have of what all share: it cannot keep the others out, and alone it has nearly everything.
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { connect } from "../client/connect.ts";
+import type { Client } from "../client/types.ts";
+import { startHttp } from "../http/start.ts";
+import { method, service } from "../define.ts";
+import type { Service } from "../service.ts";
+import { BodyBudget } from "./body-budget.ts";
+import { hasShare, hostOf, Parties, Party } from "./party.ts";
+import { serve } from "./serve.ts";
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+describe("a share", () => {
+  test("of one client is three quarters and what is left, of few places all; none takes the last from who has none", () => {
+    const alone = (max: number): number => {
+      let own = 0;
+      while (hasShare(own, own, max)) own++;
+      return own;
+    };
+    expect([1, 2, 3, 4, 5, 20, 100, 1000].map(alone)).toEqual([1, 2, 3, 3, 4, 15, 75, 750]);
+  });
+
+  test("is left for another as long as they are few, and never more than there is", () => {
+    const taking = fc.array(fc.nat(4), { maxLength: 400 });
+    fc.assert(
+      fc.property(fc.integer({ min: 8, max: 200 }), taking, (max, takers) => {
+        const own = [0, 0, 0, 0, 0];
+        let used = 0;
+        for (const taker of takers) {
+          if (!hasShare(own[taker] ?? 0, used, max)) continue;
+          own[taker] = (own[taker] ?? 0) + 1;
+          used++;
+        }
+        expect(used).toBeLessThanOrEqual(max);
+        const greedy = own.filter((count) => count > 0).length;
+        // Each of them leaves half of what was left before; a newcomer finds room while anything is.
+        if (greedy <= 2) expect(hasShare(0, used, max)).toBe(true);
+      }),
+    );
+  });
+
+  test("is one client's over all its connections: by its key, else by its address, which in one machine tells nothing", () => {
+    const parties = new Parties();
+    const join = (address: string, userId?: string): Party => parties.join(userId, hostOf(address));
+    const first = join("tcp://10.0.0.1:1000");
+    expect(join("tcp://10.0.0.1:2000")).toBe(first);
+    expect(join("tcp://[::ffff:10.0.0.1]:3000")).toBe(first);
+    expect(join("tcp://10.0.0.2:1000")).not.toBe(first);
+    expect(join("tcp://10.0.0.1:1000", "alice")).not.toBe(first);
+    expect(join("tcp://10.0.0.9:1000", "alice")).toBe(join("tcp://127.0.0.1:7", "alice"));
+    expect(join("tcp://[fd00::1]:1")).toBe(join("tcp://[fd00::1]:2"));
+    for (const address of ["tcp://127.0.0.1:1", "tcp://[::1]:1", "ipc:///run/a", "memory://1"])
+      expect(join(address)).not.toBe(join(address));
+    for (let left = 0; left < 3; left++) parties.leave(first, undefined, "10.0.0.1");
+    expect(join("tcp://10.0.0.1:1000")).not.toBe(first);
+  });
+
+  test("of a budget of bodies ends where others' begins, and comes back", () => {
+    const budget = new BodyBudget(100);
+    const [greedy, modest] = [new Party(), new Party()];
+    let taken = 0;
+    while (budget.take(5, greedy)) taken += 5;
+    expect(taken).toBe(75);
+    expect([budget.take(5, modest), budget.take(5, modest)]).toEqual([true, true]);
+    budget.release(taken, greedy);
+    expect([greedy.bodyBytes, modest.bodyBytes, budget.take(5, greedy)]).toEqual([0, 10, true]);
+  });
+});
+
+/** A service whose `hold` answers when it is told to, and whose `hang` streams until it is left. */
+async function target(options: { queueMax?: number; concurrency?: number; streamsMax?: number } = {}) {
+  const { promise: held, resolve: release } = Promise.withResolvers<string>();
+  const hang = method({
+    stream: "out",
+    async *handler(_: unknown, { signal }) {
+      yield 1;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    },
+  });
+  const all: Service = service("target", { ...options, methods: { hold: () => held, hang } });
+  const { server, endpoint } = await serve(all);
+  closing.push(() => server.close());
+  closing.push(() => release("late"));
+  const client = (deadlineMs = 20_000): Client => {
+    const one = connect("target", { endpoints: [endpoint], deadlineMs }) as Client;
+    closing.push(() => one.close());
+    return one;
+  };
+  return { server, client, release };
+}
+const codeOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => "answered",
+    (error: unknown) => (error as { readonly code: string }).code,
+  );
+
+describe("a client that takes all it gets", () => {
+  test("of the queue leaves room for another's call", async () => {
+    const { client, server, release } = await target({ queueMax: 8, concurrency: 1 });
+    const greedy = client();
+    const calls = Array.from({ length: 16 }, () => codeOf(greedy.call("hold", null)));
+    await expect.poll(() => server.executor.queued).toBe(6);
+    const other = codeOf(client().call("hold", null));
+    await expect.poll(() => server.executor.queued).toBe(7);
+    release("done");
+    expect(await other).toBe("answered");
+    // What was BUSY was sent again, and lost nothing but time.
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(["answered"]));
+  });
+
+  test("of streams leaves some for another's, and is told that it has its share", async () => {
+    const { client, server } = await target({ streamsMax: 8 });
+    const open = (by: Client) => {
+      const stream = by.stream("hang", null);
+      stream.result.catch(() => undefined);
+      return stream.next();
+    };
+    const greedy = client(2000);
+    for (let own = 0; own < 6; own++) expect(await open(greedy)).toMatchObject({ value: 1 });
+    const refused = { code: "UNAVAILABLE", fate: "not-started", details: { lastCode: "BUSY" } };
+    const message = expect.stringContaining("6 of them this client's") as string;
+    await expect(open(greedy)).rejects.toMatchObject({ ...refused, message });
+    expect(await open(client())).toMatchObject({ value: 1 });
+    await greedy.close();
+    await expect.poll(() => server.streams?.running.size).toBe(1);
+  });
+
+  test("of HTTP connections and of the queue over HTTP leaves both to who comes by ZeroMQ", async () => {
+    const { client, server, release } = await target({ queueMax: 8 });
+    const { url } = await startHttp(server, "127.0.0.1", 0, { limits: { connectionsMax: 20 } });
+    const calls = Array.from({ length: 40 }, () =>
+      fetch(`${url}/hold`, { method: "POST" }).then(
+        ({ status }) => status,
+        () => "cut off",
+      ),
+    );
+    await expect.poll(() => server.executor.queued).toBe(6);
+    const other = codeOf(client().call("hold", null));
+    await expect.poll(() => server.executor.queued).toBe(7);
+    release("done");
+    expect(await other).toBe("answered");
+    const fates = await Promise.all(calls);
+    expect(fates.filter((fate) => fate === 200)).toHaveLength(7);
+    // Three quarters of the connections, and no more.
+    expect(fates.filter((fate) => fate === "cut off").length).toBeGreaterThanOrEqual(25 - 7);
+    expect(new Set(fates)).toEqual(new Set([200, 503, "cut off"]));
+  });
+});
