@@ -240,6 +240,11 @@ export const httpTimeoutCheckMs = 5000;
 export const httpKeepAliveMs = 75_000;
 /** Milliseconds in which an HTTP client that has an answer waiting must take some of it. */
 export const httpStallMs = 30_000;
+/**
+ * Milliseconds that the requests of an HTTP client go on that has closed its side of the connection: it may wait for its answer still
+ * (`nc -N`, some proxies), or be gone, which looks the same. Then they are cancelled; a stream is at once.
+ */
+export const httpHalfClosedMs = 1000;
 /** Milliseconds after which a stream that has said nothing yet begins its answer: until then its failure has a status of its own. */
 export const httpStreamHeadMs = 200;
 /** Milliseconds between the comments in a stream of Server-Sent Events, for proxies that close what is silent. */

@@ -2,9 +2,17 @@
 // its next request before it has read the last answer, so a connection ends in one of two ways: with an answer that says
 // `Connection: close`, after which nothing that still comes is looked at (RFC 9112, 9.6), or when nothing came for a while.
 import type { Socket } from "node:net";
-import type { Clock } from "@wherry/core";
+import type { Clock, Timer } from "@wherry/core";
 import type { Party } from "../server/party.ts";
-import { httpPipelineMax, httpQuietMs } from "../limits.ts";
+import { httpHalfClosedMs, httpPipelineMax, httpQuietMs } from "../limits.ts";
+
+/** A request that has no answer yet, or not all of it. */
+export interface Unanswered {
+  /** Its answer has begun, and nobody knows when it ends. */
+  readonly isStreaming: boolean;
+  /** The connection has ended: nobody gets the answer. */
+  leave(): void;
+}
 
 export class Connection {
   readonly socket: Socket;
@@ -17,8 +25,10 @@ export class Connection {
   /** When its last request came or its last answer left, by `Clock.monotonic`. */
   #activeMs: number;
   readonly #clock: Clock;
-  /** Its requests that are not answered: what each does when it never will be. */
-  readonly #unanswered = new Set<() => void>();
+  /** Its requests that are not answered. */
+  readonly #unanswered = new Set<Unanswered>();
+  /** Runs since its client has closed its side. */
+  #halfClosed: Timer | undefined;
 
   constructor(socket: Socket, party: Party, clock: Clock) {
     this.socket = socket;
@@ -27,8 +37,10 @@ export class Connection {
     this.#activeMs = clock.monotonic();
     // Node tells only the request whose answer is being written, and not those behind it.
     socket.once("close", () => {
-      for (const gone of [...this.#unanswered]) gone();
+      this.#halfClosed?.cancel();
+      for (const request of [...this.#unanswered]) request.leave();
     });
+    socket.once("end", () => this.#endOfRequests());
   }
 
   get isBusy(): boolean {
@@ -50,15 +62,23 @@ export class Connection {
     return this.closing && !this.isBusy && this.socket.writableFinished;
   }
 
-  /** @param gone called when the connection ends before `end`. @returns the request's number, for `isNewest` */
-  begin(gone: () => void): number {
-    this.#unanswered.add(gone);
+  /** The client sends no more: it waits for its answers, or is gone. Of who reads a stream the first would be odd. */
+  #endOfRequests(): void {
+    if (!this.isBusy) return;
+    const cut = (): unknown => this.socket.destroy();
+    if ([...this.#unanswered].some(({ isStreaming }) => isStreaming)) cut();
+    else this.#halfClosed = this.#clock.timer(httpHalfClosedMs, cut, { background: true });
+  }
+
+  /** @returns the request's number, for `isNewest` */
+  begin(request: Unanswered): number {
+    this.#unanswered.add(request);
     this.#activeMs = this.#clock.monotonic();
     return ++this.newest;
   }
 
-  end(gone: () => void): void {
-    this.#unanswered.delete(gone);
+  end(request: Unanswered): void {
+    this.#unanswered.delete(request);
     this.#activeMs = this.#clock.monotonic();
   }
 

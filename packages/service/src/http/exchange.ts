@@ -8,7 +8,7 @@ import { bytesOfText, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "../server/caller.ts";
 import type { Party } from "../server/party.ts";
 import { hasBody } from "./body.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Unanswered } from "./connection.ts";
 import { problemOf, type Problem, retryAfterSeconds } from "./problem.ts";
 
 export interface ExchangeOptions {
@@ -29,7 +29,7 @@ const mediaTypes: Readonly<Record<number, string>> = {
   [contentType.bytes]: "application/octet-stream",
 };
 
-export class Exchange implements Caller {
+export class Exchange implements Caller, Unanswered {
   readonly request: IncomingMessage;
   /** Called once should the client leave before it has its answer. */
   gone: ((reason: ServiceError) => void) | undefined;
@@ -52,24 +52,29 @@ export class Exchange implements Caller {
     this.request = request;
     this.#response = response;
     this.#options = options;
-    this.#number = options.connection.begin(this.#close);
+    this.#number = options.connection.begin(this);
     this.#asksFirst = request.headers.expect !== undefined;
-    response.once("close", this.#close);
+    response.once("close", () => this.leave());
     if (hasBody(request)) this.#limitBody();
   }
 
-  readonly #close = (): void => {
+  /** See `Unanswered`; after the answer, too. */
+  leave(): void {
     if (this.#closed) return;
     this.#closed = true;
     const { connection, onAnswered } = this.#options;
-    connection.end(this.#close);
+    connection.end(this);
     const answered = this.#answered && this.#response.writableFinished;
     // What is left of a body is thrown away, but not for ever.
     if (this.request.complete || !answered) this.#bodyTimer?.cancel();
     onAnswered(answered ? this.#response.statusCode : 0);
     if (!answered)
       this.gone?.(new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" }));
-  };
+  }
+
+  get isStreaming(): boolean {
+    return this.#response.headersSent && !this.#answered;
+  }
 
   #limitBody(): void {
     this.#bodyTimer?.cancel();

@@ -2,13 +2,14 @@
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect as connectTcp, type Socket } from "node:net";
+import { VirtualClock } from "@wherry/core/testing";
 import { type } from "arktype";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { ServiceError } from "../errors.ts";
-import { bodyBytesMax, httpPipelineMax } from "../limits.ts";
+import { bodyBytesMax, httpHalfClosedMs, httpPipelineMax } from "../limits.ts";
 import type { Ending } from "../server/hand-back.ts";
-import { serve } from "../server/serve.ts";
+import { serve, type ServeOptions } from "../server/serve.ts";
 import { method, service } from "../define.ts";
 import type { Methods, ServiceDefinition } from "../service.ts";
 import type { RequestContext } from "../handler.ts";
@@ -19,10 +20,14 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function start<const M extends Methods>(definition: ServiceDefinition<M>, http: HttpOptions = {}) {
+async function start<const M extends Methods>(
+  definition: ServiceDefinition<M>,
+  http: HttpOptions = {},
+  options: ServeOptions = {},
+) {
   const crashes: Ending[] = [];
   const onCrash = (ending: Ending): void => void crashes.push(ending);
-  const { server, httpUrl = "" } = await serve(service("shop", definition), { http, onCrash });
+  const { server, httpUrl = "" } = await serve(service("shop", definition), { ...options, http, onCrash });
   cleanups.push(() => server.close());
   return { server, url: httpUrl, crashes, port: Number(new URL(httpUrl).port) };
 }
@@ -336,6 +341,55 @@ describe("a client that leaves", () => {
     expect((await ask(`${url}/ping`, json(1))).value).toBe("pong");
     expect(slow.started).toHaveLength(1);
     expect(server.metrics.http.get("closed")).toBe(2);
+  });
+
+  test("only with its own side still gets its answer, for a second; then it counts as gone", async () => {
+    const clock = new VirtualClock();
+    const slow = gate();
+    const { port, server } = await start({ methods: { wait: slow.handler }, concurrency: 3 }, {}, { clock });
+    const asked =
+      "POST /wait HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n";
+    const [patient, pipelined] = [raw(port), raw(port)];
+    patient.socket.end(`${asked}1`);
+    pipelined.socket.end(`${asked}2${asked}3`);
+    await expect.poll(() => slow.started).toHaveLength(3);
+    slow.open("done");
+    await expect.poll(() => statusesOf(patient.seen.text)).toEqual([200]);
+    await expect.poll(() => statusesOf(pipelined.seen.text)).toEqual([200, 200]);
+    await expect.poll(() => patient.seen.closed && pipelined.seen.closed).toBe(true);
+    const slower = gate();
+    const other = await start({ methods: { wait: slower.handler } }, {}, { clock });
+    const gone = raw(other.port);
+    gone.socket.end(`${asked}1`);
+    await expect.poll(() => slower.started).toHaveLength(1);
+    const { signal } = slower.contexts[0]!;
+    await expect
+      .poll(async () => {
+        await clock.advance(httpHalfClosedMs);
+        return signal.aborted;
+      })
+      .toBe(true);
+    await expect.poll(() => gone.seen.closed).toBe(true);
+    expect([server.metrics.http.get("closed"), other.server.metrics.http.get("closed")]).toEqual([undefined, 1]);
+    slower.open(1);
+  });
+
+  test("who reads a stream is gone when it closes its side", async () => {
+    const ended = Promise.withResolvers<string>();
+    const watch = method({
+      ...{ stream: "out", http: "GET /watch" },
+      async *handler(_: unknown, { signal }) {
+        yield 1;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        ended.resolve("stopped");
+      },
+    });
+    const { port } = await start({ methods: { watch } });
+    const reader = raw(port);
+    reader.socket.write("GET /watch HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    await expect.poll(() => reader.seen.text).toMatch(/x-ndjson[^]*1/);
+    reader.socket.end();
+    expect(await ended.promise).toBe("stopped");
   });
 
   test("in the middle of its body never reaches the method", async () => {

@@ -37,6 +37,8 @@ export async function startHttp(
     keepAlive: true,
     keepAliveInitialDelay: httpStallMs,
   });
+  // Who closes his side may wait for the answer: connection.ts says for how long. Node has no option for it.
+  (http as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   http.maxConnections = options.limits?.connectionsMax ?? httpConnectionsMax;
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
