@@ -39,7 +39,9 @@ test("a daemon that is stopped is told of after seconds, and ended by `wherry do
   };
   process.kill(pid, "SIGSTOP");
   const answers = await Promise.all(
-    [["status"], ["call", "echo", "echo"]].map((args) => session.run(...args, "--name", "frozen")),
+    [["status"], ["call", "echo", "echo"], ["logs"], ["up", "--detach", "examples/echo"]].map((args) =>
+      session.run(...args, "--name", "frozen"),
+    ),
   );
   for (const { code, stderr } of answers) {
     expect(code, stderr).toBe(5);

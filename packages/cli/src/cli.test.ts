@@ -2,7 +2,7 @@
 // real kubectl is in tests/e2e.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,8 +17,16 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-async function wherry(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { ...process.env, WHERRY_HOME: join(scratch, "home"), NO_COLOR: "1" };
+interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const wherry = (...args: string[]): Promise<Said> => wherryWith({}, ...args);
+
+async function wherryWith(more: Readonly<Record<string, string>>, ...args: string[]): Promise<Said> {
+  const env = { ...process.env, WHERRY_HOME: join(scratch, "home"), NO_COLOR: "1", ...more };
   const child = spawn(process.execPath, [bin, ...args], { cwd: scratch, env, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -77,10 +85,44 @@ describe("mistakes in the command line are exit code 2, with what to do", () => 
     [["up", "no/such/path"], /nothing at no\/such\/path/],
     [["up", "--replicas", "many"], /--replicas takes a whole number/],
     [["probe", "127.0.0.1:1", "--timeout", "soon"], /--timeout takes a time/],
+    [["probe", "nowhere"], /expected tcp:\/\/127\.0\.0\.1:5555/],
+    [["up", ""], /PATH is empty/],
+    [["up", "--name", "A B"], /cluster's name is lower-case letters.*"A B"/],
+    [["call", "kubernetes", "get"], /"kubernetes" is the cluster's API.*wherry kubectl/],
+    [["call", "echo", "echo", "{a:1}"], /is not JSON: .*--text/],
+    [["call", "echo", "echo", "1", "--key", ""], /--key is empty/],
+    [["probe", "tcp://127.0.0.1:1", "--curve-server-key", "no.pub"], /there is no file .*no\.pub: "wherry keygen"/],
+    [["keygen", "--public-of", "no.secret"], /there is no file .*no\.secret/],
+    [["init", "shop", "--from", "nowhere"], /--from nowhere .*no such folder.*npm run pack/],
+    [["manifest", ".", "--image", "Not An Image"], /--image takes an image's name/],
+    [["dead-letters", "a", "b", "--broker", "http://x"], /expected sqlite:.*scheme http/],
+    [["logs", "-l", "a in"], /--selector takes labels/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await wherry(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(message);
+  });
+});
+
+test("a PATH that is a link to nowhere, and a wherry.yaml that is none, are told as what they are", async () => {
+  symlinkSync("nowhere", join(scratch, "dangling.ts"));
+  expect((await wherry("up", "dangling.ts")).stderr).toMatch(/dangling\.ts is a link that leads nowhere/);
+  mkdirSync(join(scratch, "broken"));
+  file("broken/wherry.yaml", "images: [\n");
+  file("broken/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n");
+  expect((await wherry("up", "broken")).stderr).toMatch(/wherry\.yaml is no YAML: .* at line 2, column 1\n$/);
+});
+
+test("a folder where a file of the state belongs, and a home that can't be made, are told in a line", async () => {
+  const env = (home: string): Record<string, string> => ({ WHERRY_HOME: home });
+  const home = join(scratch, "odd");
+  mkdirSync(join(home, "default", "kubeconfig"), { recursive: true, mode: 0o700 });
+  const odd = await wherryWith(env(home), "up", "--detach");
+  expect(odd).toMatchObject({ code: 1, stderr: expect.stringMatching(/has a folder where kubeconfig belongs.*\n$/) });
+  const proc = await wherryWith(env("/proc/wherry/home"), "up", "--detach");
+  expect(proc).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/state folder \/proc\/wherry\/home can't be made/),
   });
 });
 

@@ -66,7 +66,12 @@ describe("keys for a service", () => {
 
   test.each<[string, string, object, RegExp]>([
     ["a secret key without the service's", "", { curveSecretKeyFile: "x" }, /expected the service's public key too/],
-    ["a file that is not there", "", { curveServerKey: "none.pub" }, /none\.pub: ENOENT.*"wherry keygen" makes keys/],
+    [
+      "a file that is not there",
+      "",
+      { curveServerKey: "none.pub" },
+      /there is no file .*none\.pub: "wherry keygen" makes keys/,
+    ],
     ["a file without a key", "", { curveServerKey: "wherry.yaml" }, /expected at least one key/],
     ["YAML that is none", "curve: [", {}, /wherry\.yaml is no YAML/],
     ["another form", "curve: shop.pub", {}, /expected curve: \{ secretKeyFile.*curve is string/],
@@ -148,8 +153,8 @@ describe("wherry keygen", () => {
   });
 
   test("says what is wrong with a folder that is not there, and with a file that holds no key", () => {
-    expect(() => run("nowhere/alice")).toThrow(/cannot be written: ENOENT/);
-    expect(() => run(undefined, { publicOf: "none" })).toThrow(/none: ENOENT/);
+    expect(() => run("nowhere/alice")).toThrow(/cannot be written: there is no folder .*nowhere/);
+    expect(() => run(undefined, { publicOf: "none" })).toThrow(/there is no file .*none/);
     expect(() => run("alice", { publicOf: "x" })).toThrow(/--public-of makes no keys/);
   });
 });

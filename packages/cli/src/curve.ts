@@ -1,6 +1,6 @@
 // With which keys a command talks to an encrypted service: from its flags, the environment (both come as options), or `wherry.yaml` of
 // the folder that it runs in. Keys are read here and handed on; none is ever printed.
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { asError } from "@wherry/core";
 import type { ClientCurve } from "@wherry/service";
@@ -89,6 +89,10 @@ async function keyOfFile(path: string): Promise<string> {
   try {
     return readCurveKeys(path)[0] ?? "";
   } catch (error) {
+    if (!existsSync(path))
+      throw usageError(
+        `expected a key (40 characters) or a file with one, and there is no file ${path}: "wherry keygen" makes keys`,
+      );
     throw usageError(`${asError(error).message}. "wherry keygen" makes keys`);
   }
 }

@@ -13,6 +13,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   else process.exit(0);
 });
 
+/** What the user gave was wrong, found out by the package that takes it. */
+const badValues: ReadonlySet<string> = new Set(["STATE_NAME_INVALID", "BROKER_URL_INVALID", "ZMTP_ENDPOINT_INVALID"]);
+
 try {
   process.exitCode = await runProgram(process.argv.slice(2), context);
 } catch (error) {
@@ -27,6 +30,7 @@ function report(thrown: unknown): number {
   if (error instanceof CliError || WherryError.is(error)) {
     context.terminal.note(`${label} ${context.terminal.clean(error.message)}`);
     if (error instanceof CliError) return error.exitCode;
+    if (badValues.has(error.code)) return exitCodes.usage;
     return error.code === "DAEMON_RUNNING" ? exitCodes.alreadyRunning : exitCodes.failed;
   }
   context.terminal.note(`${label} this is a bug in wherry, please report it:\n${error.stack ?? error.message}`);

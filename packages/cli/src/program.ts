@@ -301,7 +301,8 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
     [
       "wherry logs                       of every pod of the namespace",
       "wherry logs echo-7c5d8-x2x9v      of one pod",
-      "wherry logs deployment/echo -f    of all its replicas, also those still to come",
+      "wherry logs echo -f               of a Deployment or a Service: all its replicas, also those still to come",
+      "wherry logs deployment/echo       where more than one thing is called so",
       "wherry logs -l app.kubernetes.io/name=echo",
     ],
   )

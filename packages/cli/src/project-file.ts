@@ -23,7 +23,7 @@ export async function readProjectFile(path: string): Promise<Section | undefined
   try {
     content = parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw usageError(`${path} is no YAML: ${asError(error).message.split("\n", 1)[0] ?? ""}`);
+    throw usageError(`${path} is no YAML: ${(asError(error).message.split("\n", 1)[0] ?? "").replace(/:$/, "")}`);
   }
   if (content === null || content === undefined) return {};
   const problems = isRecord(content) ? problemsOf(content) : [`expected settings by name, got ${typeOf(content)}`];

@@ -28,6 +28,10 @@ export async function findService(target: string, cluster: string, context: Cont
   const [name = "", namespace = "default", ...more] = target.split(".");
   if (name === "" || namespace === "" || more.length > 0)
     throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
+  if (name === "kubernetes" && namespace === "default")
+    throw usageError(
+      `"kubernetes" is the cluster's API, and no service of @wherry/service: "wherry kubectl" talks to it`,
+    );
   const daemon = requireDaemon(cluster, context);
   const { client: kube } = connectApi(daemon.paths, daemon.info);
   const { items } = await answerOf(daemon, context.clock, (signal) => kube.list(resources.services, { signal }));

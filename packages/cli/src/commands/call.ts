@@ -44,6 +44,7 @@ export async function call(
   context: Context,
 ): Promise<number> {
   const deadlineMs = duration("--deadline", options.deadline ?? cliLimits.callDeadline);
+  if (options.key === "") throw usageError('--key is empty: expected a key that names what is done, as "order-7"');
   const count = wholeNumber("--count", options.count, 1, cliLimits.callCountMax);
   const concurrency = wholeNumber("--concurrency", options.concurrency, 1, cliLimits.callConcurrencyMax);
   // What is mistyped is told before anything is asked of the cluster.

@@ -1,7 +1,7 @@
 // `wherry keygen`: a pair of keys for encrypted services. The secret one is for its owner's eyes: a file that nobody else may read, and
 // that is never written over.
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
-import { resolve } from "node:path";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { asError } from "@wherry/core";
 import { curveKeyPair, curvePublicKey, readCurveKeys } from "@wherry/service/curve";
 import type { Context } from "../context.ts";
@@ -42,6 +42,8 @@ export function keygen(name: string | undefined, { publicOf, output }: KeygenOpt
 }
 
 function publicKeyOf(path: string): string {
+  if (!existsSync(path))
+    throw usageError(`there is no file ${path}: expected one with a secret key, as "wherry keygen NAME" writes`);
   try {
     return curvePublicKey(readCurveKeys(path)[0] ?? "");
   } catch (error) {
@@ -61,7 +63,9 @@ function writeNew(path: string, key: string, mode: number): void {
     throw new CliError(
       code === "EEXIST"
         ? `${path} is there already, and may be the only copy of its key: choose another name, or move it away`
-        : `${path} cannot be written: ${message}`,
+        : code === "ENOENT"
+          ? `${path} cannot be written: there is no folder ${dirname(path)}`
+          : `${path} cannot be written: ${message}`,
     );
   } finally {
     if (file !== undefined) closeSync(file);

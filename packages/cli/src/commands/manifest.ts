@@ -13,10 +13,16 @@ export interface ManifestOptions {
   readonly production?: true;
 }
 
+/** A registry with its port, a path in lower case, a tag, a digest. https://pkg.go.dev/github.com/distribution/reference */
+const imageForm =
+  /^(?:[a-zA-Z0-9.-]+(?::\d+)?\/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+
 /** @throws CliError usage */
 export async function manifest(paths: readonly string[], options: ManifestOptions, context: Context): Promise<number> {
   const replicas =
     options.replicas === undefined ? undefined : wholeNumber("--replicas", options.replicas, 0, cliLimits.replicasMax);
+  if (options.image !== undefined && !imageForm.test(options.image))
+    throw usageError(`--image takes an image's name, as ghcr.io/acme/shop:1.4.0, not ${JSON.stringify(options.image)}`);
   const plan = await planPaths(paths, {
     cwd: context.cwd,
     env: context.env,

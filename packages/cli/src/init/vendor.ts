@@ -22,7 +22,11 @@ export function findPacked(folder: string, shown: string): Vendored {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    throw usageError(`--from ${shown} can't be read: ${(error as Error).message}`);
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    const why = { ENOENT: "there is no such folder", ENOTDIR: "it is no folder" }[code] ?? message;
+    throw usageError(
+      `--from ${shown} can't be read: ${why}. Expected the one that "npm run pack" fills in a checkout of Wherry, its build/`,
+    );
   }
   const files = new Map<string, string>();
   for (const name of names.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))) {

@@ -101,3 +101,18 @@ describe("a three-way patch", () => {
     expect(threeWayPatch({ args: ["a", "b"] }, { args: ["c"] })).toEqual({ args: ["c"] });
   });
 });
+
+test.each([
+  ["string", "spec.replicas", "int32", "spec.replicas: expected a whole number, got a string"],
+  ["number", "spec.x", "string", "spec.x: expected a string, got a number"],
+  ["object", "spec.list", "[]string", "spec.list: expected a list, got a map"],
+  ["bool", "spec.other", "v1.Thing", "spec.other: expected v1.Thing, got a bool"],
+])(
+  "a value of the wrong type, which Kubernetes tells in words of Go, is told in its own",
+  async (came, field, type, said) => {
+    const message = `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal ${came} into Go struct field DeploymentSpec.${field} of type ${type}`;
+    const transport = { request: () => Promise.resolve(refusal(400, "BadRequest", message)) } as unknown as Transport;
+    const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } };
+    await expect(applyObjects(transport, [{ object, source: "a.yaml" }])).rejects.toThrow(`a.yaml: ${said}`);
+  },
+);

@@ -128,7 +128,19 @@ async function send(transport: Transport, request: TransportRequest): Promise<St
   throw new StatusError(response.body as ConstructorParameters<typeof StatusError>[0]);
 }
 
-const refusal = (source: string, error: StatusError): CliError => new CliError(`${source}: ${error.message}`);
+const refusal = (source: string, error: StatusError): CliError =>
+  new CliError(`${source}: ${wrongType(error.message) ?? error.message}`);
+
+/** Kubernetes says a value of the wrong type in words of Go, for which programs look. */
+function wrongType(message: string): string | undefined {
+  const found = /cannot unmarshal (\w+) into Go struct field \w+\.(\S+) of type (\S+)$/.exec(message);
+  const [, came = "", field = "", type = ""] = found ?? [];
+  if (found === null) return undefined;
+  const expected = /^u?int\d*$/.test(type) ? "a whole number" : type.startsWith("[]") ? "a list" : goTypes[type];
+  return `${field}: expected ${expected ?? type}, got ${came === "object" ? "a map" : came === "array" ? "a list" : `a ${came}`}`;
+}
+
+const goTypes: Readonly<Record<string, string>> = { string: "a string", bool: "true or false" };
 
 function withLastApplied(object: KubeObject): KubeObject {
   const given = Object.entries(object.metadata?.annotations ?? {}).filter(([name]) => name !== lastAppliedAnnotation);

@@ -1,6 +1,6 @@
 // What the PATHs of `wherry up` come to: objects to apply and images to register. Reads files, and asks programs that run several services
 // which; touches no cluster, so that a PATH that isn't there or a broken file is told before anything is started.
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
@@ -42,8 +42,7 @@ export async function planPaths(
   const roots = new Set<string>([options.cwd]);
   for (const path of paths) {
     const absolute = resolve(options.cwd, path);
-    if (!existsSync(absolute))
-      throw usageError(`there is nothing at ${path}: give a service file, a package, or manifests`);
+    if (path === "" || !existsSync(absolute)) throw nothingAt(path, absolute);
     const script = serviceScript(absolute);
     if (script === undefined) {
       const { readManifests } = await import("./manifests.ts");
@@ -84,6 +83,15 @@ export async function planPaths(
       "--replicas is for services given as a file or package: manifests say their own number of replicas",
     );
   return { objects, images: { images, roots: [...roots] }, services, files };
+}
+
+function nothingAt(path: string, absolute: string): CliError {
+  const expected = "give a service file, a package, or manifests";
+  if (path === "") return usageError(`PATH is empty: ${expected}; "." is this folder`);
+  const isLink = lstatSync(absolute, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return usageError(
+    isLink ? `${path} is a link that leads nowhere: ${expected}` : `there is nothing at ${path}: ${expected}`,
+  );
 }
 
 /** What the program says of itself, where its text does not. */

@@ -81,8 +81,12 @@ export class Run {
   /** @returns the exit code. @throws CliError when it can't be brought up; the caller stops a daemon of ours */
   async bringUp(): Promise<number> {
     const { context, plan, paths, info, detach } = this.#options;
-    const { connectApi, applyObjects, takeBack, openView, Targets, waitUntilReady } = await loadParts();
+    const { answerOf, connectApi, applyObjects, takeBack, openView, Targets, waitUntilReady } = await loadParts();
     const api = connectApi(paths, info);
+    if (!this.ownsDaemon) {
+      const { resources } = await import("@wherry/kube");
+      await answerOf({ paths, info }, context.clock, (signal) => api.client.list(resources.nodes, { signal }));
+    }
     // One after the other: while the caches fill, the pods start already.
     const applied = await applyObjects(api.transport, plan.objects);
     this.#options.timings.mark("applied");

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import {
   accessSync,
   constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -105,7 +106,8 @@ export function prepareState(paths: ClusterPaths): void {
  */
 function privateFolder(path: string, options: { readonly parents: boolean }): void {
   try {
-    mkdirSync(path, { recursive: options.parents, mode: 0o700 });
+    if (options.parents) makeParents(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, `can't be made (${reason(error)})`);
   }
@@ -128,6 +130,18 @@ function privateFolder(path: string, options: { readonly parents: boolean }): vo
   }
 }
 
+/** One by one: Node's own `recursive` never ends where a parent is there and refuses, as /proc does. */
+function makeParents(path: string): void {
+  if (existsSync(path) || path === dirname(path)) return;
+  makeParents(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Made meanwhile by another one that starts.
+    if (reason(error) !== "EEXIST") throw error;
+  }
+}
+
 const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
 function unusable(path: string, what: string): WherryError {
@@ -145,6 +159,7 @@ export function writeFileAtomic(path: string, text: string, mode = 0o600): void 
     renameSync(aside, path);
   } catch (error) {
     rmSync(aside, { force: true });
+    if (reason(error) === "EISDIR") throw unusable(dirname(path), `has a folder where ${basename(path)} belongs`);
     if (["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EFBIG"].includes(reason(error)))
       throw unusable(dirname(path), `can't be written (${reason(error)})`);
     throw error;
