@@ -19,6 +19,7 @@ import type { CommonOptions } from "./common-options.ts";
 import type { Context } from "./context.ts";
 import { curveFlags } from "./curve.ts";
 import { exitCodes } from "./errors.ts";
+import { closeSuggestions } from "./suggestions.ts";
 
 const times = "500ms, 2s or 1m; a bare number is seconds";
 
@@ -315,25 +316,4 @@ function buildProgram(context: Context, done: (exitCode: number) => void): Comma
       done(await logs(target, options, context));
     });
   return program;
-}
-
-/** Commander also suggests words that share hardly a letter with what was typed: those are left out. */
-function closeSuggestions(text: string): string {
-  const typed = /unknown (?:command|option) '(.*?)'/.exec(text)?.[1] ?? "";
-  return text.replace(/\n\(Did you mean (?:one of )?(.*)\?\)/, (_all, words: string) => {
-    const close = words.split(", ").filter((word) => isClose(typed, word));
-    return close.length === 0 ? "" : `\n(Did you mean ${close.join(" or ")}?)`;
-  });
-}
-
-/** All but two letters at one place are the same; of a short word, all but one. */
-function isClose(typed: string, word: string): boolean {
-  const [a, b] = [typed.replace(/^-+/, ""), word.replace(/^-+/, "")];
-  const longest = Math.max(a.length, b.length);
-  const shortest = Math.min(a.length, b.length);
-  let start = 0;
-  while (start < shortest && a[start] === b[start]) start += 1;
-  let end = 0;
-  while (end < shortest - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
-  return start + end >= longest - (longest > 3 ? 2 : 1);
 }

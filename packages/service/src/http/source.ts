@@ -2,7 +2,7 @@
 // service drains it stays bound and serves; its clients are told by `Connection: close`, idle connections are closed. Runs nothing.
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { type Clock, type Timer, WherryError } from "@wherry/core";
+import type { Clock, Timer } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import {
   drainPollMs,
@@ -17,14 +17,13 @@ import { hasShare } from "../server/party.ts";
 import type { Source } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
-import type { Method, Service } from "../service.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";
+import { Addresses } from "./addresses.ts";
 import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
 import type { TopicReaders } from "./topics.ts";
 import { acceptsEvents, incomingOf } from "./request.ts";
-import { addressesOf, Router } from "./route.ts";
 import { targetOf } from "./target.ts";
 
 // Not imported: see process/admin.ts.
@@ -62,11 +61,9 @@ export class HttpSource implements Source {
   readonly #server: Server;
   readonly #http: HttpServer;
   readonly #clock: Clock;
-  readonly #router: Router<Method>;
+  readonly #addresses: Addresses;
   readonly #access: AccessOptions;
   readonly #explorer: boolean;
-  /** By their paths. */
-  readonly #topics: ReadonlyMap<string, string>;
   #readers: TopicReaders | undefined;
   #pages: Promise<Pages> | undefined;
   readonly #bodies: BodyBudget;
@@ -83,15 +80,14 @@ export class HttpSource implements Source {
     this.#server = server;
     this.#http = http;
     this.#clock = server.clock;
-    const { name, methods } = server.service;
-    this.#router = new Router(methods.values());
     const { address, port } = http.address() as AddressInfo;
     this.url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+    const { name } = server.service;
     const names = options.namespace === undefined ? [name] : [name, `${name}.${options.namespace}`];
     this.#access = { hosts: options.hosts, cors: options.cors ?? [], address, names };
     this.#explorer = options.explorer ?? true;
-    this.#topics = topicPaths(server.service, options.topics ?? false);
-    server.httpTopics = [...this.#topics.values()];
+    this.#addresses = new Addresses(server.service, options.topics ?? false);
+    server.httpTopics = this.#addresses.topics;
     const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
     this.#connectionsMax = options.limits?.connectionsMax ?? httpConnectionsMax;
     this.#bodies = new BodyBudget(bodiesBytesMax, server.bodies);
@@ -161,13 +157,16 @@ export class HttpSource implements Source {
       await this.#page(exchange, path, query);
       return;
     }
-    const verbs = this.#verbsOf(path);
-    const topic = this.#topics.get(path);
+    const verbs = this.#addresses.verbsOf(path);
+    const topic = this.#addresses.topicAt(path);
     if (topic !== undefined && (verb === "GET" || verb === "HEAD")) await this.#subscribe(exchange, topic);
     else if (verb === "OPTIONS" && (verbs.length > 0 || path === "*")) this.#options(exchange, verbs);
     else {
-      const match = verbs.length === 0 ? undefined : this.#router.find(verb === "HEAD" ? "GET" : verb, path);
-      if (match === undefined) throw this.#noSuch(exchange, verb, path, verbs);
+      const match = verbs.length === 0 ? undefined : this.#addresses.methodAt(verb, path);
+      if (match === undefined) {
+        if (verbs.length > 0) exchange.setHeaders({ allow: verbs.join(", ") });
+        throw this.#addresses.nothingAt(verb, path, verbs);
+      }
       if (match.route.method.stream !== undefined) {
         const { openStream } = await import("./stream.ts");
         await openStream(this.#server, exchange, match, query, share);
@@ -201,19 +200,6 @@ export class HttpSource implements Source {
     if (!exchange.isOver) this.#readers.subscribe(exchange, topic);
   }
 
-  /** The verbs of a path, for `Allow`. */
-  #verbsOf(path: string): string[] {
-    try {
-      const verbs: string[] = this.#router.verbsOf(path);
-      if (this.#topics.has(path) && !verbs.includes("GET")) verbs.unshift("GET");
-      if (verbs.includes("GET")) verbs.push("HEAD");
-      return verbs.length === 0 ? [] : [...verbs, "OPTIONS"];
-    } catch (cause) {
-      const message = `path: expected percent-encoded UTF-8, got ${JSON.stringify(path)}`;
-      throw new ServiceError("INVALID", message, { fate: "not-started", cause });
-    }
-  }
-
   #options(exchange: Exchange, verbs: readonly string[]): void {
     const allow = verbs.join(", ");
     const asked = exchange.request.headers["access-control-request-headers"];
@@ -223,21 +209,6 @@ export class HttpSource implements Source {
       "access-control-max-age": 600,
       ...(asked === undefined ? {} : { "access-control-allow-headers": asked }),
     });
-  }
-
-  #noSuch(exchange: Exchange, verb: string, path: string, verbs: readonly string[]): ServiceError {
-    const options = { fate: "not-started" } as const;
-    if (verbs.length > 0) {
-      exchange.setHeaders({ allow: verbs.join(", ") });
-      return new ServiceError("NOT_FOUND", `${path} takes ${verbs.join(", ")}, got ${verb}`, {
-        ...options,
-        status: 405,
-      });
-    }
-    const { name } = this.#server.service;
-    const known = this.#router.routes.slice(0, 20).map((route) => `${route.verb} ${route.path}`);
-    const message = `service ${name} has nothing at ${JSON.stringify(path)}; it has ${known.join(", ") || "no methods"}`;
-    return new ServiceError("NOT_FOUND", message, options);
   }
 
   /** Stays bound, and serves: not everyone knows yet. */
@@ -307,23 +278,6 @@ export class HttpSource implements Source {
 /** One whole turn of the event loop: what the kernel has received or let in already is read and accepted first. */
 async function settled(): Promise<void> {
   for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** @throws WherryError SERVICE_DEFINITION_INVALID for a topic that there is not, or whose address a method has */
-function topicPaths({ name, topics, methods }: Service, shown: readonly string[] | boolean): Map<string, string> {
-  const invalid = (message: string): WherryError =>
-    new WherryError(`http.topics: ${message}`, {
-      code: "SERVICE_DEFINITION_INVALID",
-      details: { field: "http.topics" },
-    });
-  const addresses = new Set([...methods.values()].flatMap(addressesOf));
-  const names = shown === true ? [...topics.keys()] : shown === false ? [] : shown;
-  const paths = names.map((topic) => [`/topics/${topic}`, topic] as const);
-  for (const [path, topic] of paths) {
-    if (!topics.has(topic)) throw invalid(`service ${name} has no topic ${JSON.stringify(topic)}`);
-    if (addresses.has(`GET ${path}`)) throw invalid(`a method has the address GET ${path} already`);
-  }
-  return new Map(paths);
 }
 
 function tooManyAtOnce(): ServiceError {
