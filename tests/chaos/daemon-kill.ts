@@ -3,6 +3,7 @@
 // finding, and one summary line; exit code 1 if anything was lost. Needs Linux. It never touches a cluster but its own.
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { setTimeout as pause } from "node:timers/promises";
 import { SeededRandom } from "@wherry/core/testing";
 import { type Deployment, type Pod, resources, type Stored } from "@wherry/kube";
 import { clusterPaths, runningDaemon } from "@wherry/cluster/state";
@@ -22,7 +23,6 @@ const settleMsMax = 60_000;
 const session = new Session();
 const findings: string[] = [];
 const below = (limit: number): number => Math.floor(random.next() * limit);
-const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 const say = (text: string): void => {
   if (values.verbose === true) console.log(text);
 };

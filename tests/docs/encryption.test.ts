@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runGuideLine } from "../support/guide-lines.ts";
 import { root, Session } from "../support/session.ts";
 
 const session = new Session();
@@ -18,18 +19,9 @@ beforeAll(() => {
 });
 afterAll(() => session.close());
 
-/** Runs a line as it stands; after `# →` is what it prints, among other things. */
-async function runLine(line: string): Promise<void> {
-  const [command = "", expected = ""] = line.split(/\s+# → /);
-  const env = { KUBECONFIG: "", XDG_STATE_HOME: "", PWD: folder };
-  const script = `cd ${JSON.stringify(folder)} && { ${command}\n}`;
-  const { code, stdout, stderr } = await session.start("bash", ["-c", script], env).finished;
-  expect({ command, code, said: stdout + stderr }).toMatchObject({ code: 0, said: expect.stringContaining(expected) });
-}
-
 test("a service under wherry up encrypts, and the command line has keys for it", { timeout: 120_000 }, async () => {
   const blocks = [...guide.matchAll(/```sh\n(.*?)```/gs)].map(([, text = ""]) => text.trim().split("\n"));
   const lines = blocks.flat().filter((line) => !line.startsWith("node "));
   expect(lines.length).toBeGreaterThan(8);
-  for (const line of lines) await runLine(line);
+  for (const line of lines) await runGuideLine(session, folder, line);
 });

@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runGuideLine } from "../support/guide-lines.ts";
 import { root, Session } from "../support/session.ts";
 
 const session = new Session();
@@ -24,19 +25,10 @@ function write(text: string): void {
   writeFileSync(path, text);
 }
 
-/** Runs a line as it stands; after `# →` is what it prints, among other things. */
-async function runLine(line: string): Promise<void> {
-  const [command = "", expected = ""] = line.split(/\s+# → /);
-  const env = { KUBECONFIG: "", XDG_STATE_HOME: "", PWD: folder };
-  const script = `cd ${JSON.stringify(folder)} && { ${command}\n}`;
-  const { code, stdout, stderr } = await session.start("bash", ["-c", script], env).finished;
-  expect({ command, code, said: stdout + stderr }).toMatchObject({ code: 0, said: expect.stringContaining(expected) });
-}
-
 test("the guide's files and commands work, in its order", { timeout: 120_000 }, async () => {
   expect(blocks.filter(({ kind }) => kind === "sh").length).toBeGreaterThan(3);
   for (const { kind, text } of blocks) {
     if (kind === "ts") write(text);
-    else for (const line of text.trim().split("\n")) await runLine(line);
+    else for (const line of text.trim().split("\n")) await runGuideLine(session, folder, line);
   }
 });

@@ -1,14 +1,13 @@
 // Without a BROKER_URL, the pods of a cluster and the programs beside it mean the same file, wherever the cluster keeps its state;
 // two clusters on a machine never share one.
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root, Session } from "../support/session.ts";
 
 // Its own WHERRY_HOME, which pods are not handed.
 const session = new Session();
-const folder = mkdtempSync(join(tmpdir(), "wherry-orders-"));
+const folder = session.folder("orders");
 const clusters = ["a", "b"] as const;
 
 beforeAll(async () => {
@@ -35,7 +34,6 @@ await client.call("order", process.argv[2]);`,
 afterAll(async () => {
   for (const name of clusters) await session.run("down", "--purge", "--name", name);
   await session.close();
-  rmSync(folder, { recursive: true });
 }, 120_000);
 
 const letters = async (name: string): Promise<string> =>

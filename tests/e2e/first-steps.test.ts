@@ -1,14 +1,13 @@
 // What a new user does with nothing but the README: a service file of one's own, edited, broken, mended; and the mistakes on
 // the way. One cluster for the whole file: the tests are one session, in order.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isReady, type PodView, processesOf, root, Session } from "../support/session.ts";
 
 const session = new Session();
 // Outside of the repository: no node_modules above it.
-const folder = mkdtempSync(join(tmpdir(), "wherry-shop-"));
+const folder = session.folder("shop");
 const shop = join(folder, "shop.ts");
 const write = (name: string, text: string): string => {
   writeFileSync(join(folder, name), text);
@@ -29,10 +28,7 @@ beforeAll(async () => {
   const { code, stdout, stderr } = await up(shop, "--replicas", "2");
   expect(code, stdout + stderr).toBe(0);
 }, 60_000);
-afterAll(async () => {
-  await session.close();
-  rmSync(folder, { recursive: true });
-}, 60_000);
+afterAll(() => session.close(), 60_000);
 
 describe("a service file outside of any project", () => {
   test("finds Wherry's own packages, and starts without a warning", async () => {

@@ -2,14 +2,13 @@
 // EventSource's items go on at the next pod, none twice and none missing.
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Session } from "../support/session.ts";
 
 const session = new Session();
-const folder = mkdtempSync(join(tmpdir(), "wherry-feed-"));
+const folder = session.folder("feed");
 const program = `import { method, run, service } from "@wherry/service";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 await run(service("feed", { methods: {
@@ -31,10 +30,7 @@ beforeAll(async () => {
   const { spec } = await session.get<{ spec: { clusterIP: string } }>("service", "feed");
   url = `http://${spec.clusterIP}`;
 }, 60_000);
-afterAll(async () => {
-  await session.close();
-  rmSync(folder, { recursive: true });
-}, 60_000);
+afterAll(() => session.close(), 60_000);
 
 /** An answer's text, and whether it ended as HTTP has it. Who is not let in any more gets no answer: undefined. */
 async function read(

@@ -1,14 +1,13 @@
 // One program with several services, as pods: each has a Service of its own by which it is found, called, described and told apart in log
 // and metrics; they become ready, roll out and leave together.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type PodView, Session } from "../support/session.ts";
 
 const session = new Session();
 // Outside of the repository: no node_modules above it.
-const folder = mkdtempSync(join(tmpdir(), "wherry-several-"));
+const folder = session.folder("several");
 const program = join(folder, "backoffice.ts");
 const write = (count: number): void => {
   writeFileSync(
@@ -35,10 +34,7 @@ beforeAll(async () => {
   expect(code, stdout + stderr).toBe(0);
   for (const name of ["shop", "stock"]) expect(stdout).toMatch(new RegExp(`wherry call ${name} METHOD BODY`));
 }, 60_000);
-afterAll(async () => {
-  await session.close();
-  rmSync(folder, { recursive: true });
-}, 60_000);
+afterAll(() => session.close(), 60_000);
 
 test("each is called by its name, from outside and from the service beside it", { timeout: 40_000 }, async () => {
   expect(await call("stock", "count")).toBe("2");

@@ -1,12 +1,11 @@
 // Streams from a shell: the real `wherry call`, with pipes and signals.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Finished, root, Session } from "../support/session.ts";
 
 const session = new Session();
-const folder = mkdtempSync(join(tmpdir(), "wherry-streams-"));
+const folder = session.folder("streams");
 const program = `import { method, run, service } from "@wherry/service";
 await run(service("numbers", { methods: {
   count: method({ stream: "out", *handler({ to }: { to: number }) { for (let n = 1; n <= to; n++) yield n; } }),
@@ -23,10 +22,7 @@ beforeAll(async () => {
   const { code, stdout, stderr } = await session.run("up", "--detach", join(folder, "numbers.ts"));
   expect(code, stdout + stderr).toBe(0);
 }, 60_000);
-afterAll(async () => {
-  await session.close();
-  rmSync(folder, { recursive: true });
-}, 60_000);
+afterAll(() => session.close(), 60_000);
 
 const wherry = join(root, "packages/cli/bin/wherry.js");
 const shell = (line: string): Promise<Finished> =>

@@ -59,6 +59,7 @@ export class Running {
 export class Session {
   readonly home: string = mkdtempSync(join(tmpdir(), "wherry-e2e-"));
   readonly #running: Running[] = [];
+  readonly #folders: string[] = [];
 
   get env(): NodeJS.ProcessEnv {
     return { ...process.env, WHERRY_HOME: this.home, NO_COLOR: "1", HOME: this.home };
@@ -66,6 +67,13 @@ export class Session {
 
   get kubeconfig(): string {
     return join(this.home, "default", "kubeconfig");
+  }
+
+  /** A folder for the user's own files; gone with the session. */
+  folder(name: string): string {
+    const folder = mkdtempSync(join(tmpdir(), `wherry-${name}-`));
+    this.#folders.push(folder);
+    return folder;
   }
 
   start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
@@ -114,7 +122,7 @@ export class Session {
     for (const running of this.#running) await running.stop("SIGKILL");
     if (existsSync(join(this.home, "default"))) await this.wherry(["down"]).finished;
     chmodSync(this.home, 0o700);
-    rmSync(this.home, { recursive: true, force: true });
+    for (const folder of [this.home, ...this.#folders]) rmSync(folder, { recursive: true, force: true });
   }
 }
 

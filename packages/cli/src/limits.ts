@@ -50,10 +50,13 @@ export const cliLimits = {
   describedPodsShown: 10,
   /** Pods that are asked at once. */
   describedPodsMax: 200,
-  /** Services that the dashboard shows, and pods of each that it asks; how long an answer may take, and how long one look at all is good for. */
+  /** Services that the dashboard shows. */
   dashboardServicesMax: 100,
+  /** Pods of each service that the dashboard asks. */
   dashboardPodsMax: 50,
+  /** Milliseconds that the dashboard waits for a pod's answer. */
   dashboardAnswerMs: 2_000,
+  /** Milliseconds for which one look of the dashboard at all services serves everyone who asks. */
   dashboardFreshMs: 900,
   /** Dead letters that `wherry dead-letters` lists at most; without `--limit`, a tenth. */
   deadLettersListedMax: 1_000,

@@ -1,24 +1,43 @@
 // Every limit and default of this package, with its unit. What a caller may change is in `SocketOptions`.
 
-/** Defaults of `SocketOptions`. */
+/** Defaults of `SocketOptions`, where each is explained. */
 export const defaults = {
-  messageBytesMax: 67_108_864, // 64 MiB
+  /** Bytes of a message, all frames together: 64 MiB. */
+  messageBytesMax: 67_108_864,
+  /** Frames of a message. */
   messageFramesMax: 10_000,
+  /** Messages queued to one peer. */
   peerQueueMessagesMax: 1_000,
-  peerQueueBytesMax: 16_777_216, // 16 MiB
+  /** Bytes queued to one peer: 16 MiB. */
+  peerQueueBytesMax: 16_777_216,
+  /** Messages queued to all peers together. */
   sendQueueMessagesMax: 1_000_000,
-  sendQueueBytesMax: 1_073_741_824, // 1 GiB
+  /** Bytes queued to all peers together: 1 GiB. */
+  sendQueueBytesMax: 1_073_741_824,
+  /** Received messages of one peer that wait for the reader. */
   peerReceiveQueueMessagesMax: 1_000,
-  peerReceiveQueueBytesMax: 16_777_216, // 16 MiB
+  /** Their bytes: 16 MiB. */
+  peerReceiveQueueBytesMax: 16_777_216,
+  /** Received messages of all peers that wait for the reader. */
   receiveQueueMessagesMax: 100_000,
-  receiveQueueBytesMax: 268_435_456, // 256 MiB
-  /** The least; four messages of the largest size where that is more, so that a few large senders never displace each other. */
-  receivePartialBytesMax: 268_435_456, // 256 MiB
+  /** Their bytes: 256 MiB. */
+  receiveQueueBytesMax: 268_435_456,
+  /**
+   * Bytes of messages of which only a part has come, all peers together: 256 MiB, or four messages of the largest size where that is
+   * more, so that a few large senders never displace each other.
+   */
+  receivePartialBytesMax: 268_435_456,
+  /** Connections at a time. */
   peersMax: 65_536,
+  /** Milliseconds from a connection's start to its READY. */
   handshakeTimeoutMs: 10_000,
+  /** Milliseconds that `authenticate` may take. */
   authenticateTimeoutMs: 5_000,
+  /** Milliseconds: the first delay's ceiling, before a lost connection is dialled again. */
   reconnectFirstMs: 50,
+  /** Milliseconds: the highest ceiling. */
   reconnectMaxMs: 5_000,
+  /** Milliseconds in which a closing socket, or connection, flushes what is queued. */
   lingerMs: 1_000,
 } as const;
 

@@ -1,6 +1,7 @@
 // Fastify behind the Service, called over HTTP keep-alive by Node's own fetch; at SIGTERM `close()`, as its documentation advises.
+import { setTimeout as pause } from "node:timers/promises";
 import fastify from "fastify";
-import { pause, type Peer, within, workMs } from "./types.ts";
+import { type Peer, within, workMs } from "./types.ts";
 
 export const peer: Peer = {
   async serve(host, port) {

@@ -1,4 +1,5 @@
 // @grpc/grpc-js behind the Service, one channel; at SIGTERM `tryShutdown`, which sends GOAWAY and finishes what runs.
+import { setTimeout as pause } from "node:timers/promises";
 import {
   Client,
   credentials,
@@ -8,7 +9,7 @@ import {
   type sendUnaryData,
   type ServerUnaryCall,
 } from "@grpc/grpc-js";
-import { deadlineMs, pause, type Peer, workMs } from "./types.ts";
+import { deadlineMs, type Peer, workMs } from "./types.ts";
 
 const same = (bytes: Buffer): Buffer => bytes;
 const path = "/wherry.chaos.Ledger/Work";

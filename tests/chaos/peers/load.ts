@@ -1,6 +1,7 @@
 // A process that calls until its stdin ends: `node load.ts PEER ADDRESS CONCURRENCY`. Says `calling` after the first answer, and at
 // the end a line of JSON: how many were sent, and how many got no answer, by reason.
-import { pause, type Caller } from "./types.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Caller } from "./types.ts";
 import { peerOf } from "./peers.ts";
 
 const [name = "", address = "", concurrency = "1"] = process.argv.slice(2);

@@ -6,10 +6,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { setTimeout as pause } from "node:timers/promises";
 import { SeededRandom } from "@wherry/core/testing";
 import { resources } from "@wherry/kube";
 import { scenarios } from "../requests/scenarios.ts";
-import { pause, World } from "../requests/world.ts";
+import { World } from "../requests/world.ts";
 import { peers } from "./peers.ts";
 
 /** Those that do nothing which only one of them understands. */

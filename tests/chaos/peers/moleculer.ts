@@ -1,8 +1,9 @@
 // Moleculer over NATS, its usual transporter; tracking and a graceful stop are switched on, since they are off by default. The server is
 // named by PEER_NATS.
 import { createServer } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { type BrokerOptions, ServiceBroker } from "moleculer";
-import { deadlineMs, pause, type Peer, workMs } from "./types.ts";
+import { deadlineMs, type Peer, workMs } from "./types.ts";
 
 const options = (nodeID: string): BrokerOptions => ({
   nodeID,

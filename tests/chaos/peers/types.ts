@@ -18,8 +18,6 @@ export interface Caller {
   close(): Promise<void> | void;
 }
 
-export const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
-
 /** Rejects when no answer came in time. */
 export async function within(answer: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>();

@@ -1,6 +1,7 @@
 // @wherry/service: `wherry` calls an idempotent method, `wherry-plain` one that may not be repeated.
+import { setTimeout as pause } from "node:timers/promises";
 import { connect, method, run, service } from "@wherry/service";
-import { deadlineMs, pause, type Peer, workMs } from "./types.ts";
+import { deadlineMs, type Peer, workMs } from "./types.ts";
 
 const work = async (id: number): Promise<number> => {
   await pause(workMs);

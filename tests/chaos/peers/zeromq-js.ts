@@ -1,7 +1,8 @@
 // zeromq.js as the talk writes a service: a ROUTER, a loop, whole messages; at SIGTERM it finishes what is queued and returns. The
 // caller is a DEALER on the Service's address, as any long-lived connection.
+import { setTimeout as pause } from "node:timers/promises";
 import { Dealer, Router } from "zeromq";
-import { pause, type Peer, within, workMs } from "./types.ts";
+import { type Peer, within, workMs } from "./types.ts";
 
 export const peer: Peer = {
   async serve(host, port) {

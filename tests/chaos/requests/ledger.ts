@@ -3,6 +3,7 @@
 // file all pods share.
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { method, type RequestContext, run, service } from "@wherry/service";
 import { sqliteStore } from "@wherry/service/dedupe";
 
@@ -18,8 +19,6 @@ interface Work {
   /** Milliseconds that it takes. */
   readonly ms: number;
 }
-
-const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 
 async function worked<T>({ id, ms }: Work, effect: () => T): Promise<T> {
   writeSync(book, `+${id}\n`);

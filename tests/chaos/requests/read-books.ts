@@ -3,9 +3,9 @@ import { createReadStream, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { openBroker, queueOf } from "@wherry/service";
 import type { Executed, Leftovers, Told } from "./types.ts";
-import { pause } from "./world.ts";
 
 /** Pods that run nothing else work off thousands in that time. */
 const drainMsMax = 180_000;

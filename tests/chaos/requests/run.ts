@@ -1,10 +1,11 @@
 // One run of the harness: brings a world up, lets callers load it, lets scenarios befall it, and audits the books.
+import { setTimeout as pause } from "node:timers/promises";
 import { SeededRandom } from "@wherry/core/testing";
 import { audit, type Verdict } from "./books.ts";
 import { drained, readEffects, readExecuted, readTold } from "./read-books.ts";
 import type { Scenario } from "./scenarios.ts";
 import type { Episode } from "./types.ts";
-import { pause, World } from "./world.ts";
+import { World } from "./world.ts";
 
 export interface RunOptions {
   readonly seed: number;

@@ -1,12 +1,13 @@
 // What befalls a service in its life, one scenario each: the acceptance list of "no request is lost". A scenario acts on the world
 // while callers load it, and says how bad what it did was; books.ts then knows what may have failed.
 import { connect as connectTcp } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Random } from "@wherry/core";
 import { connect } from "@wherry/service";
 import { dealer } from "@wherry/zmtp";
 import { resources } from "@wherry/kube";
 import type { Severity } from "./types.ts";
-import { pause, until, type World } from "./world.ts";
+import { until, type World } from "./world.ts";
 
 export interface Scenario {
   readonly name: string;

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as pause } from "node:timers/promises";
 import { clusterPaths, runningDaemon } from "@wherry/cluster/state";
 import { type Deployment, type Pod, resources, type Stored } from "@wherry/kube";
 import { createClient, httpTransport, type KubeClient, loadKubeconfig } from "@wherry/kube/client";
@@ -14,8 +15,6 @@ import type { CallerSetup } from "./types.ts";
 const program = (name: string): string => join(import.meta.dirname, name);
 const namespace = "default";
 const settleMsMax = 60_000;
-
-export const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 
 /** Polls until it holds. */
 export async function until(

@@ -9,6 +9,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { fluentAggregator, httpAggregator } from "../testing/aggregators.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
+import { freePort } from "../testing/free-port.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -17,14 +18,6 @@ afterEach(async () => {
 });
 
 /** One that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 const ports = ["--port", "0", "--admin-port", "0"];
 

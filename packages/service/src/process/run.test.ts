@@ -9,6 +9,7 @@ import { Dealer, Request } from "zeromq";
 import { connect } from "../client/connect.ts";
 import { probe } from "../probe.ts";
 import { echoProgram, startChild, stopChildren } from "../testing/child.ts";
+import { freePort } from "../testing/free-port.ts";
 
 /** util-linux's `script` gives a program a terminal. */
 const hasScript = spawnSync("script", ["--version"]).status === 0;
@@ -37,15 +38,6 @@ async function occupiedPort(): Promise<number> {
   cleanups.push(() => server.close());
   await once(server, "listening");
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 const fetchJson = async (url: string): Promise<[number, unknown]> => {

@@ -2,10 +2,9 @@
 // them by their own pid. Never used by a running service.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 
 export interface BrokerServer {
   readonly url: string;
@@ -20,14 +19,6 @@ export function missingServer(program: string, debianPackage: string): string | 
   const reason = `${program} is not installed (Debian: apt-get install ${debianPackage})`;
   process.stderr.write(`SKIPPED: ${reason}\n`);
   return reason;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Resolves when the program has printed `ready`; rejects with all it said if it ends before. */
