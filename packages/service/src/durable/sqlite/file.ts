@@ -1,63 +1,16 @@
 // Opens the file that the pods of one machine share: WAL, every commit synced. Several processes have it open at once, and any
-// may be killed at any moment. Refuses what is not ours or is broken; never repairs, never deletes.
+// may be killed at any moment. Brings a file of an earlier version up to date; refuses what is not ours, newer, or broken; never deletes.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { asError, WherryError } from "@wherry/core";
 import { sqliteBusyMs } from "../../limits.ts";
 import { brokerError } from "../errors.ts";
+import { canMigrate, migrate, schema, schemaVersion } from "./schema.ts";
 
 /** "WHRB": tells our files from other SQLite files (https://www.sqlite.org/pragma.html#pragma_application_id). */
 const applicationId = 0x57485242;
-const schemaVersion = 2;
 const pageBytes = 4096;
-
-const schema = `
-  CREATE TABLE message (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue TEXT NOT NULL,
-    key TEXT,
-    trace TEXT,
-    trace_state TEXT,
-    content INTEGER NOT NULL,
-    codec TEXT,
-    body BLOB,
-    published_ms INTEGER NOT NULL,
-    due_ms INTEGER NOT NULL,
-    count INTEGER NOT NULL DEFAULT 0,
-    owner INTEGER
-  ) STRICT;
-  CREATE INDEX ready ON message (queue, due_ms, id) WHERE owner IS NULL;
-  CREATE INDEX owned ON message (owner) WHERE owner IS NOT NULL;
-  CREATE TABLE dead (
-    id INTEGER PRIMARY KEY,
-    queue TEXT NOT NULL,
-    key TEXT,
-    trace TEXT,
-    trace_state TEXT,
-    content INTEGER NOT NULL,
-    codec TEXT,
-    body BLOB,
-    published_ms INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    code TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    died_ms INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX dead_queue ON dead (queue, id);
-  CREATE TABLE seen (
-    queue TEXT NOT NULL,
-    key TEXT NOT NULL,
-    id INTEGER NOT NULL,
-    until_ms INTEGER NOT NULL,
-    PRIMARY KEY (queue, key)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX seen_until ON seen (until_ms);
-  CREATE TABLE consumer (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    process TEXT NOT NULL,
-    beat_ms INTEGER NOT NULL
-  ) STRICT;`;
 
 /** @throws WherryError BROKER_UNAVAILABLE: busy. BROKER_REFUSED: no file of ours, broken, too new, or not to be written. */
 export async function openBrokerFile(path: string, bytesMax: number): Promise<DatabaseSync> {
@@ -81,22 +34,28 @@ function prepare(database: DatabaseSync, path: string): void {
   if (pragma(database, "user_version") === 0) {
     // Outside a transaction, and only ever once: a second process that does the same meets BUSY or finds it done.
     database.exec(`PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = WAL`);
-    database.exec("BEGIN IMMEDIATE");
-    try {
-      create(database, path);
-      database.exec("COMMIT");
-    } catch (error) {
-      if (database.isTransaction) database.exec("ROLLBACK");
-      throw error;
-    }
+    inTransaction(database, () => create(database, path));
   }
   if (pragma(database, "application_id") !== applicationId) throw notOurs(path);
+  if (canMigrate(pragma(database, "user_version")))
+    inTransaction(database, () => {
+      // Another process may have done it meanwhile.
+      const version = pragma(database, "user_version");
+      if (canMigrate(version)) migrate(database, version);
+    });
   const version = pragma(database, "user_version");
-  if (version !== schemaVersion)
-    throw brokerError(
-      "BROKER_REFUSED",
-      `expected a broker's file of version ${schemaVersion} in ${path}, got ${version}; use the Wherry that wrote it, or another file`,
-    );
+  if (version !== schemaVersion) throw otherVersion(path, version);
+}
+
+function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    work();
+    database.exec("COMMIT");
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 /** In a transaction: of two processes that meet a new file, the second finds the first one's tables. */
@@ -111,6 +70,17 @@ function create(database: DatabaseSync, path: string): void {
 function pragma(database: DatabaseSync, name: string): number {
   const row = database.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>;
   return Number(row[name]);
+}
+
+function otherVersion(path: string, version: number): WherryError {
+  const todo =
+    version > schemaVersion
+      ? "a later Wherry wrote it: install that version of @wherry/service here, too"
+      : "no Wherry wrote such a file: move it away";
+  return brokerError(
+    "BROKER_REFUSED",
+    `expected a broker's file of version ${schemaVersion} at most in ${path}, got ${version}; ${todo}, or name another file with --broker or BROKER_URL`,
+  );
 }
 
 function notOurs(path: string): WherryError {
