@@ -3,7 +3,7 @@ import { resources } from "@wherry/kube";
 import type { KubeClient } from "@wherry/kube/client";
 import type { Pod, Service, Stored } from "@wherry/kube/types";
 import { answerOf, connectApi } from "./client.ts";
-import { type Client, type ServiceDescription, ServiceError } from "@wherry/service";
+import { type Client, type QueuesDescription, type ServiceDescription, ServiceError } from "@wherry/service";
 import type { Context } from "./context.ts";
 import { requireDaemon } from "./daemon-process.ts";
 import { keyHint } from "./curve.ts";
@@ -87,6 +87,18 @@ function requireLivePods(service: Stored<Service>, items: readonly Stored<Pod>[]
 
 export async function describeService(client: Client, name: string): Promise<ServiceDescription> {
   return (await askService(client, name, "$describe")) as ServiceDescription;
+}
+
+/** What waits in the queues of its durable methods; undefined: it has none, or does not tell. */
+export async function queuesOf(client: Client, about: ServiceDescription): Promise<QueuesDescription | undefined> {
+  if (Object.values(about.methods).every(({ durable }) => durable === undefined)) return undefined;
+  try {
+    return (await client.call("$queues")) as QueuesDescription;
+  } catch (error) {
+    // Whoever may not ask, or asks a service that is older than this command, is told the rest.
+    if (ServiceError.is(error)) return undefined;
+    throw error;
+  }
 }
 
 /** @throws CliError that says what the service is, if it cannot be asked. */

@@ -63,7 +63,7 @@ export type Middleware = (
 
 /**
  * What somebody wants: to call `method`, or open a stream of it; or, with one of the names of the framework, which begin with `$`, to
- * subscribe to a topic (`$subscribe`), or to be told of the service (`$describe`, `$openapi`, `$stats`).
+ * subscribe to a topic (`$subscribe`), or to be told of the service (`$describe`, `$openapi`, `$stats`, `$queues`).
  */
 export interface AuthorizeRequest extends RequestContext {
   /** Of `$subscribe`: which one. */

@@ -41,6 +41,7 @@ export {
   type Topics,
   unchecked,
 } from "./topic.ts";
+export type { QueuesDescription } from "./durable/queues.ts";
 export type {
   MethodDescription,
   MethodStats,

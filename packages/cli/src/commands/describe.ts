@@ -1,6 +1,13 @@
 // `wherry describe`: what a service says of itself, and how each of its pods is. It asks the pods themselves, through the messaging port.
 import type { Pod, Stored } from "@wherry/kube/types";
-import { type Client, connect, type ServiceDescription, ServiceError, type ServiceStats } from "@wherry/service";
+import {
+  type Client,
+  connect,
+  type QueuesDescription,
+  type ServiceDescription,
+  ServiceError,
+  type ServiceStats,
+} from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
 import { type CurveOptions, curveOf } from "../curve.ts";
@@ -9,7 +16,7 @@ import { methodRow } from "../method-row.ts";
 import { printData } from "../output.ts";
 import { silentState } from "../pod-state.ts";
 import { schemaText } from "../schema-text.ts";
-import { askService, describeService, findService, type FoundService } from "../service-target.ts";
+import { askService, describeService, findService, type FoundService, queuesOf } from "../service-target.ts";
 import { table, type Terminal } from "../terminal.ts";
 import { duration } from "../values.ts";
 
@@ -39,9 +46,10 @@ export async function describe(target: string, options: DescribeOptions, context
       return 0;
     }
     const description = await describeService(client, name);
-    const instances = await askAll(client, found);
-    const data = { ...description, instances };
-    if (options.output === undefined) print(description, instances, options.all === true, context.terminal);
+    const [instances, queues] = await Promise.all([askAll(client, found), queuesOf(client, description)]);
+    const data = { ...description, ...(queues === undefined ? {} : { queues }), instances };
+    if (options.output === undefined)
+      print({ about: description, instances, queues }, options.all === true, context.terminal);
     else await printData(data, [name], options.output, context.terminal);
     return 0;
   } finally {
@@ -72,7 +80,13 @@ async function ask(client: Client, { metadata: { name: pod, deletionTimestamp } 
   }
 }
 
-function print(about: ServiceDescription, instances: readonly Instance[], all: boolean, terminal: Terminal): void {
+interface Told {
+  readonly about: ServiceDescription;
+  readonly instances: readonly Instance[];
+  readonly queues: QueuesDescription | undefined;
+}
+
+function print({ about, instances, queues = {} }: Told, all: boolean, terminal: Terminal): void {
   const answering = instances.filter(({ stats }) => stats !== undefined).length;
   const version = about.version === "" ? "" : ` ${about.version}`;
   const out = (line: string): void => terminal.out(terminal.clean(line));
@@ -86,6 +100,8 @@ function print(about: ServiceDescription, instances: readonly Instance[], all: b
     Object.entries(about.topics).map(([name, { event }]) => [name, schemaText(event)]),
     terminal,
   );
+  const depths = Object.entries(queues).map(([name, depth]) => [name, ...depthCells(depth)]);
+  if (depths.length > 0) section("queues", [["method", "waiting", "out", "dead"], ...depths], terminal);
   const { concurrency, queueMax, streamsMax } = about.limits;
   const raw = about.raw ? "; plain ZeroMQ sockets are served" : "";
   out(`\nlimits  concurrency ${concurrency}, queueMax ${queueMax}, streamsMax ${streamsMax}${raw}`);
@@ -100,6 +116,13 @@ function section(title: string, rows: readonly (readonly string[])[], terminal: 
   if (rows.length === 0) return;
   terminal.out(`\n${title}`);
   for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`.trimEnd()));
+}
+
+/** Null: the broker did not tell in time. */
+function depthCells(depth: QueuesDescription[string] | undefined): string[] {
+  if (depth === null || depth === undefined) return ["?", "?", "?"];
+  const { ready, inFlight, dead } = depth;
+  return [String(ready), inFlight === undefined ? "-" : String(inFlight), String(dead)];
 }
 
 function instanceRow({ pod, stats, state = "" }: Instance): string[] {

@@ -8,12 +8,14 @@ import {
   type Client,
   connect,
   type ConnectOptions,
+  type QueuesDescription,
   type ServiceDescription,
   ServiceError,
   type ServiceStats,
 } from "@wherry/service";
 import { cliLimits } from "../limits.ts";
 import { silentState } from "../pod-state.ts";
+import { queuesOf } from "../service-target.ts";
 import { isPodReady } from "../up/readiness.ts";
 import { failedOf, RateKeeper, type Rates } from "./rates.ts";
 
@@ -26,6 +28,9 @@ interface MethodFigures {
   readonly failureRate?: number;
   /** Of the slowest pod; the upper bound of a histogram's bucket, null above the last, absent before the first call. */
   readonly p99Ms?: number | null;
+  /** Calls of a durable method that wait, and that are dead letters; absent: it is none, or its broker doesn't tell. */
+  readonly waiting?: number;
+  readonly dead?: number;
 }
 
 interface PodFigures {
@@ -117,23 +122,17 @@ export class Gatherer {
     const more = pods.length - shown.length;
     try {
       const client = await this.#clientOf(service);
-      const [description, answers] = await Promise.all([descriptionOf(client), askAll(client, shown)]);
+      const [{ description, queues }, answers] = await Promise.all([aboutOf(client), askAll(client, shown)]);
       const known = this.#knownOf(service);
       // Its methods are shown all the same while no pod answers for a moment.
       if (description !== undefined) known.description = description;
       const asked = shown.map(({ metadata }, index) => ({ pod: metadata.name, stats: answers[index]?.stats }));
       const rates = known.rates.take(this.#options.clock.monotonic(), asked);
-      return figuresOf(service, shown, more, known.description, answers, rates);
+      return figuresOf(service, { shown, more }, { description: known.description, queues, rates }, answers);
     } catch (error) {
       const why = asError(error).message;
-      return figuresOf(
-        service,
-        shown,
-        more,
-        undefined,
-        shown.map(() => ({ why })),
-        undefined,
-      );
+      const silent = shown.map(() => ({ why }));
+      return figuresOf(service, { shown, more }, {}, silent);
     }
   }
 
@@ -197,31 +196,37 @@ async function ask(client: Client, { metadata: { name: to, deletionTimestamp } }
   }
 }
 
+interface About {
+  readonly description?: ServiceDescription | undefined;
+  readonly queues?: QueuesDescription | undefined;
+  readonly rates?: Rates | undefined;
+}
+
 /** Of any pod: while a new version rolls out, of either. */
-async function descriptionOf(client: Client | string | undefined): Promise<ServiceDescription | undefined> {
-  if (client === undefined || typeof client === "string") return undefined;
+async function aboutOf(client: Client | string | undefined): Promise<About> {
+  if (client === undefined || typeof client === "string") return {};
   try {
-    return (await client.call("$describe")) as ServiceDescription;
+    const description = (await client.call("$describe")) as ServiceDescription;
+    return { description, queues: await queuesOf(client, description) };
   } catch {
     // What is wrong, its pods say.
-    return undefined;
+    return {};
   }
 }
 
 function figuresOf(
   service: Stored<Service>,
-  pods: readonly Stored<Pod>[],
-  morePods: number,
-  description: ServiceDescription | undefined,
+  { shown: pods, more: morePods }: { readonly shown: readonly Stored<Pod>[]; readonly more: number },
+  about: About,
   answers: readonly Answer[],
-  rates: Rates | undefined,
 ): ServiceFigures {
   const { name, namespace = "default" } = service.metadata;
+  const { description } = about;
   const explorer = explorerOf(service);
   return {
     ...{ name, namespace, addresses: addressesOf(service), version: description?.version ?? "" },
     ...(explorer === undefined ? {} : { explorer }),
-    methods: methodsOf(Object.keys(description?.methods ?? {}), answers, rates),
+    methods: methodsOf(Object.keys(description?.methods ?? {}), answers, about),
     pods: pods.map((pod, index) => podFigures(pod, answers[index] ?? {})),
     morePods,
   };
@@ -241,7 +246,7 @@ function podsOf({ metadata, spec }: Stored<Service>, pods: readonly Stored<Pod>[
 function methodsOf(
   names: readonly string[],
   answers: readonly Answer[],
-  rates: Rates | undefined,
+  { rates, queues = {} }: About,
 ): readonly MethodFigures[] {
   const methods = new Map<string, { calls: number; failed: number; p99Ms?: number | null }>();
   for (const name of names) methods.set(name, { calls: 0, failed: 0 });
@@ -255,13 +260,18 @@ function methodsOf(
         sum.p99Ms = p99Ms === null || sum.p99Ms === null ? null : Math.max(sum.p99Ms ?? 0, p99Ms);
       methods.set(name, sum);
     }
+  const queued = (name: string): { waiting?: number; dead?: number } => {
+    const depth = Object.hasOwn(queues, name) ? queues[name] : undefined;
+    return depth === undefined || depth === null ? {} : { waiting: depth.ready, dead: depth.dead };
+  };
   const sorted = [...methods].sort(([a], [b]) => (a < b ? -1 : 1));
   return sorted.map(([counted, figures]) => {
     // What the framework counts under a name of its own.
     const name = counted === "unknown" && !names.includes(counted) ? "(no such method)" : counted;
-    if (rates === undefined) return { name, ...figures };
+    const told = { name, ...figures, ...queued(counted) };
+    if (rates === undefined) return told;
     const { calls, failed } = rates.get(counted) ?? { calls: 0, failed: 0 };
-    return { name, ...figures, callRate: calls, failureRate: failed };
+    return { ...told, callRate: calls, failureRate: failed };
   });
 }
 

@@ -14,6 +14,7 @@ import type { DurableReceipt } from "../method.ts";
 import type { Method } from "../service.ts";
 import { queueOf } from "./open.ts";
 import { Publisher } from "./publisher.ts";
+import { Queues } from "./queues.ts";
 import type { Broker, BrokerConsumer, DeadReason, Delivery } from "./types.ts";
 
 /** A durable method, as `service()` made it. */
@@ -58,6 +59,10 @@ export class DurableSource implements Source, Caller {
     this.address = `broker:${server.service.name}`;
     server.attach(this);
     server.store = (job) => this.#tracked(this.#store(job));
+    const durable = [...server.service.methods.values()].filter(isDurable);
+    const names = new Map(durable.map((method) => [method.name, this.#queueOf(method)]));
+    const queues = new Queues(names, () => this.#publisher.broker(), server.clock);
+    server.queues = () => queues.look();
   }
 
   /**
@@ -66,6 +71,7 @@ export class DurableSource implements Source, Caller {
    */
   async start(): Promise<void> {
     const broker = await this.#publisher.broker();
+    this.#server.broker = broker.kind;
     const { methods, concurrency } = this.#server.service;
     for (const method of methods.values()) if (isDurable(method)) await this.#consume(broker, method, concurrency);
   }

@@ -75,6 +75,9 @@ function serverMetrics(server: Server, common: Readonly<Record<string, string>>)
   text.head("wherry_raw_messages_total", "counter", "Messages of plain ZeroMQ peers, by what became of them.");
   for (const [outcome, count] of Object.entries(metrics.raw))
     text.line("wherry_raw_messages_total", { outcome }, count);
+  if (metrics.stored.size > 0)
+    text.head("wherry_durable_stored_total", "counter", "Calls of durable methods that this pod had its broker store.");
+  for (const [method, count] of metrics.stored) text.line("wherry_durable_stored_total", { method }, count);
   if (metrics.deliveries.size > 0)
     text.head("wherry_durable_deliveries_total", "counter", "Messages of durable methods, by what became of them.");
   for (const [method, outcomes] of metrics.deliveries)

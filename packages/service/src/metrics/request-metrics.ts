@@ -53,6 +53,13 @@ export class RequestMetrics {
     "key-removed": 0,
   };
 
+  /** Calls of durable methods that came over the wire and were stored, by method; when they are run, they count as requests. */
+  readonly stored: Map<string, number> = new Map();
+
+  observeStored(method: string): void {
+    this.stored.set(method, (this.stored.get(method) ?? 0) + 1);
+  }
+
   /** Deliveries of durable methods, by method and outcome. */
   readonly deliveries: Map<string, Map<DeliveryOutcome, number>> = new Map();
 

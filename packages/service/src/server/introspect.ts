@@ -1,4 +1,5 @@
-// What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads.
+// What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads. What its
+// broker has to be asked for, `$queues`, is in durable/queues.ts.
 import { jsonSchemaOf } from "../json-schema.ts";
 import { bodyBytesMax, creditMax, deadlineMsDefault, streamWindowBytes, streamWindowItems } from "../limits.ts";
 import { durationBuckets, type MethodMetrics, type StreamMetrics } from "../metrics/request-metrics.ts";
@@ -6,6 +7,7 @@ import { protocolVersion } from "../protocol/codes.ts";
 import type { Schema } from "../schema.ts";
 import type { Method } from "../service.ts";
 import type { StreamKind } from "../stream/types.ts";
+import type { Broker } from "../durable/types.ts";
 import type { Credit } from "./credit.ts";
 import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";
@@ -24,6 +26,8 @@ export interface Introspected extends Pick<Host, "service" | "state" | "clock" |
   readonly sessions: ReadonlyMap<number, Session>;
   readonly streams: Streams | undefined;
   readonly topics: Topics | undefined;
+  /** What durable methods' calls are stored by, once it is open. */
+  readonly broker: Broker["kind"] | undefined;
 }
 
 /** A schema as far as its library can say it. */
@@ -37,6 +41,13 @@ export interface SchemaDescription {
 /** `input` and `output` as in the method's definition: of a stream, those of its items. */
 export interface MethodDescription extends Pick<Method, "trust" | "idempotent" | "keyed"> {
   readonly stream?: StreamKind;
+  /** Its calls are stored by a broker; `$queues` tells how many wait, and how many are dead. */
+  readonly durable?: {
+    /** Absent: its pod has not opened it yet. */
+    readonly broker?: Broker["kind"];
+    readonly redeliveriesMax: number;
+    readonly maxRunMs: number;
+  };
   readonly endless?: boolean;
   readonly resumable?: boolean;
   readonly input?: SchemaDescription;
@@ -89,7 +100,7 @@ export function describe(server: Introspected): ServiceDescription {
   const { name, version, concurrency, queueMax, streamsMax } = service;
   return {
     ...{ name, version, instance, ...(pod === undefined ? {} : { pod }), protocol: protocolVersion },
-    methods: Object.fromEntries([...service.methods].map(([key, method]) => [key, describeMethod(method)])),
+    methods: Object.fromEntries([...service.methods].map(([key, method]) => [key, describeMethod(method, server)])),
     topics: Object.fromEntries(
       [...service.topics].map(([key, schema]) => [key, { event: describeSchema(schema, "output") }]),
     ),
@@ -101,17 +112,10 @@ export function describe(server: Introspected): ServiceDescription {
   };
 }
 
-function describeMethod({
-  stream,
-  endless,
-  resumable,
-  trust,
-  idempotent,
-  keyed,
-  input,
-  output,
-}: Method): MethodDescription {
+function describeMethod(method: Method, { broker }: Pick<Introspected, "broker">): MethodDescription {
+  const { stream, endless, resumable, durable, trust, idempotent, keyed, input, output } = method;
   return {
+    ...(durable === undefined ? {} : { durable: { ...(broker === undefined ? {} : { broker }), ...durable } }),
     ...(stream === undefined ? {} : { stream, endless, ...(resumable ? { resumable } : {}) }),
     ...{ trust, idempotent, keyed },
     ...(input === undefined ? {} : { input: describeSchema(input, "input") }),

@@ -1,6 +1,7 @@
-// The methods that every service has, `$ping`, `$describe`, `$openapi` and `$stats`: answered in line by the event loop, never queued, so that a
+// The methods that every service has, `$ping`, `$describe`, `$openapi`, `$stats` and `$queues`: answered in line by the event loop, never queued, so that a
 // full queue hides nothing. What they say is made in introspect.ts, which is loaded when first asked for.
 import { asError } from "@wherry/core";
+import type { QueuesDescription } from "../durable/queues.ts";
 import { ServiceError } from "../errors.ts";
 import { encodeContent } from "../protocol/content.ts";
 import type { Caller } from "./caller.ts";
@@ -13,10 +14,12 @@ export interface OwnMethodsHost extends Introspected, Pick<Host, "log"> {
   readonly door: Door;
   /** The topics that its HTTP port shows, if it has one. */
   readonly httpTopics: readonly string[];
+  /** What is in its durable methods' queues, if it has any. */
+  readonly queues: (() => Promise<QueuesDescription>) | undefined;
 }
 
 /** They may be asked again as often as one likes. */
-export const ownMethods: readonly string[] = ["$ping", "$describe", "$openapi", "$stats"];
+export const ownMethods: readonly string[] = ["$ping", "$describe", "$openapi", "$stats", "$queues"];
 
 /** No method of a user begins so. */
 export function isOwn(method: string): boolean {
@@ -52,6 +55,7 @@ async function told(server: OwnMethodsHost, method: string): Promise<unknown> {
     const { openApi } = await import("../http/openapi.ts");
     return openApi(server.service, server.httpTopics);
   }
+  if (method === "$queues") return (await server.queues?.()) ?? {};
   const { describe, stats } = await import("./introspect.ts");
   return method === "$describe" ? describe(server) : stats(server);
 }

@@ -103,7 +103,7 @@ export class Requests {
       this.#server.bodies.release(heldBytes(job), party);
     };
     stored.finally(ended).then(
-      (receipt) => this.#reply(job, encodeContent(receipt)),
+      (receipt) => this.#stored(job, receipt),
       (error: unknown) => {
         // Not stored, or maybe, is no answer: the client may send it again, in the second case if it has a key.
         if (ServiceError.is(error) && error.fate !== "answered") this.refuse(job, error);
@@ -111,6 +111,14 @@ export class Requests {
       },
     );
     return job;
+  }
+
+  /** Not counted and timed as a request: it will be, where it is run. */
+  #stored(job: RequestJob, receipt: DurableReceipt): void {
+    if (job.state === "answered") return;
+    this.#finish(job);
+    this.#server.metrics.observeStored(job.method.name);
+    job.caller.reply(job.id, encodeContent(receipt));
   }
 
   /** What the broker has not confirmed is held here, and bounded as the queue is. */
@@ -167,7 +175,7 @@ export class Requests {
 
   /** In a span of its own: what the handler calls is that one's child. */
   #traced(job: RequestJob, tracing: Tracing): TextContent | Promise<TextContent> {
-    const span = tracing.request(this.#server.service.name, job.context);
+    const span = tracing.request(this.#server.service.name, job.context, job.caller.delivers);
     job.span = span;
     job.context.trace = span.traceparent;
     return span.within(() => this.#invoke(job));
@@ -188,10 +196,14 @@ export class Requests {
     }
   }
 
-  #settle(job: RequestJob, code: string): void {
+  #finish(job: RequestJob): void {
     job.state = "answered";
     job.endedMs = this.#server.clock.monotonic();
     job.context.finish();
+  }
+
+  #settle(job: RequestJob, code: string): void {
+    this.#finish(job);
     this.#server.metrics.observe(job.method.name, code, job.endedMs - job.arrivedMs);
   }
 

@@ -26,7 +26,7 @@ describe("serving", () => {
     expect(welcome?.header).toMatchObject({ type: messageType.welcome, texts: ["test", "uid-1"], number: 16 });
     expect(decodeContent(contentType.json, welcome?.body)).toEqual({
       version: "",
-      idempotent: ["$ping", "$describe", "$openapi", "$stats"],
+      idempotent: ["$ping", "$describe", "$openapi", "$stats", "$queues"],
       keyed: [],
     });
   });

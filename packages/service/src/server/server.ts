@@ -9,6 +9,8 @@ import type { Log } from "../log/types.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
+import type { QueuesDescription } from "../durable/queues.ts";
+import type { Broker } from "../durable/types.ts";
 import type { DurableReceipt } from "../method.ts";
 import type { Service } from "../service.ts";
 import type { PublishOptions, Published } from "../topic.ts";
@@ -71,6 +73,9 @@ export class Server implements Host {
   readonly traceIds: TraceIds;
   /** Publishes a durable method's request to its broker; set by durable/source.ts. Rejects with a `ServiceError`. */
   store: ((job: RequestJob) => Promise<DurableReceipt>) | undefined;
+  /** The kind of that broker, once it is open; and what is in the durable methods' queues. Set likewise. */
+  broker: Broker["kind"] | undefined;
+  queues: (() => Promise<QueuesDescription>) | undefined;
   readonly door: Door;
   /** When it was made, by `Clock.monotonic`. */
   readonly startedMs: number;

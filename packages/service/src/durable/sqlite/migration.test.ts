@@ -69,7 +69,7 @@ const change = (sql: string): void => {
 const tables = (): unknown => {
   using database = new DatabaseSync(path);
   const columns = database.prepare(
-    "SELECT m.name AS of, c.name, c.type, c.\"notnull\" FROM sqlite_master m, pragma_table_info(m.name) c ORDER BY 1, 2",
+    'SELECT m.name AS of, c.name, c.type, c."notnull" FROM sqlite_master m, pragma_table_info(m.name) c ORDER BY 1, 2',
   );
   return columns.all().map((row) => ({ ...row }));
 };
