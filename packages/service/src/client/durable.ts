@@ -64,7 +64,7 @@ export class DurableCalls {
     const givenState = options.trace === undefined ? (parent?.traceState ?? "") : "";
     const given = options.trace ?? parent?.trace ?? "";
     const content = encodeContent(value, this.#options.codec);
-    const span = openTelemetry()?.call(this.#options.service, method, given, givenState);
+    const span = openTelemetry()?.call(this.#options.service, method, given, givenState, true);
     const [trace, traceState] = [span?.traceparent ?? given, span?.tracestate ?? givenState];
     const { key = "" } = options;
     checkText("key", key);

@@ -1,6 +1,6 @@
 // Spans for OpenTelemetry, where the program has registered a provider; else nothing is made, and its API is not even loaded: it
 // announces itself on the global object. Names and attributes are those of its semantic conventions for RPC
-// (https://opentelemetry.io/docs/specs/semconv/rpc/).
+// (https://opentelemetry.io/docs/specs/semconv/rpc/), kinds of durable calls those for messaging.
 import { createRequire } from "node:module";
 import type * as OpenTelemetryApi from "@opentelemetry/api";
 import type { ServiceError } from "../errors.ts";
@@ -60,19 +60,28 @@ export class Tracing {
     return this.#api.trace.getTracer("@wherry/service");
   }
 
-  /** A call: a child of the active span, else of `traceparent`, which may be empty. */
-  call(service: string, method: string, traceparent: string, tracestate: string): CallSpan {
+  /**
+   * A call: a child of the active span, else of `traceparent`, which may be empty.
+   * @param stored a durable one: its span ends when the broker has it, and that of its handler begins later.
+   */
+  call(service: string, method: string, traceparent: string, tracestate: string, stored = false): CallSpan {
     const { context, trace, SpanKind } = this.#api;
     const active = context.active();
     const parent = trace.getSpan(active) === undefined ? this.#remote(traceparent, tracestate) : active;
-    return this.#start(SpanKind.CLIENT, parent, service, method);
+    const more = stored ? { "messaging.operation.type": "send" } : {};
+    return this.#start(stored ? SpanKind.PRODUCER : SpanKind.CLIENT, parent, service, method, more);
   }
 
-  /** A request that is handled: a child of its caller's span. */
-  request(service: string, { method, peer, attempt, callerTrace, traceState }: Handled): CallSpan {
-    const attributes = { "client.address": peer, "wherry.attempt": attempt };
+  /**
+   * A request that is handled: a child of its caller's span.
+   * @param delivered by a broker. One that is delivered again has another span, of the same parent.
+   */
+  request(service: string, { method, peer, attempt, callerTrace, traceState }: Handled, delivered = false): CallSpan {
+    const { SERVER, CONSUMER } = this.#api.SpanKind;
+    const operation = delivered ? { "messaging.operation.type": "process" } : { "client.address": peer };
+    const attributes = { ...operation, "wherry.attempt": attempt };
     const parent = this.#remote(callerTrace, traceState);
-    return this.#start(this.#api.SpanKind.SERVER, parent, service, method, attributes);
+    return this.#start(delivered ? CONSUMER : SERVER, parent, service, method, attributes);
   }
 
   #remote(traceparent: string, tracestate: string): OpenTelemetryApi.Context {

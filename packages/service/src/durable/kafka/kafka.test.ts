@@ -7,6 +7,8 @@ import { crc32c, errorCode, Log } from "../../testing/kafka-double/log.ts";
 import { Group } from "../../testing/kafka-double/group.ts";
 import { KafkaDouble } from "../../testing/kafka-double/server.ts";
 import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
+import { killingItLosesNothing } from "../killed.suite.ts";
+import { traceGoesThrough } from "../traced.suite.ts";
 import type { Broker, Delivery } from "../types.ts";
 import { openKafkaBroker } from "./broker.ts";
 
@@ -105,6 +107,28 @@ describe("consumers in Kafka", () => {
     },
     60_000,
   );
+});
+
+describe.skipIf(real !== undefined)("a Kafka that is killed", () => {
+  const double = new KafkaDouble();
+  let url = "";
+  beforeAll(async () => {
+    url = await double.listen();
+  });
+  afterAll(() => double.close());
+  const stop = (): Promise<void> => double.close();
+  // Produces and commits whose answers are lost, and partitions that move with messages in work, are part of it.
+  killingItLosesNothing(() => ({ url: `${url}?partitions=3`, restart: () => double.restart(), stop }));
+});
+
+describe("a trace in Kafka", () => {
+  const double = real === undefined ? new KafkaDouble() : undefined;
+  let url = `kafka://${real}`;
+  beforeAll(async () => {
+    if (double !== undefined) url = await double.listen();
+  });
+  afterAll(() => double?.close());
+  traceGoesThrough(() => `${url}?partitions=3`);
 });
 
 test("a Kafka that is away is an error that says so", async () => {

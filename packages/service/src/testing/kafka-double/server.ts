@@ -11,6 +11,9 @@ import { Topics } from "./log.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 const apiVersions = 18;
+/** Requests that a broker which is killed may do without an answer, and milliseconds that it waits for the next of them. */
+const unheardMax = 12;
+const unheardMs = 50;
 
 export class KafkaDouble implements Broker {
   readonly topics: Topics = new Topics();
@@ -21,6 +24,8 @@ export class KafkaDouble implements Broker {
   nextProducerId = 1000n;
   readonly #waiting: Set<() => void> = new Set();
   readonly #sockets: Set<Socket> = new Set();
+  /** Answers that were not sent, while it ends. */
+  #unheard: number | undefined;
   readonly #server: Server = createServer((socket) => this.#connected(socket));
 
   async listen(): Promise<string> {
@@ -39,6 +44,25 @@ export class KafkaDouble implements Broker {
   /** Breaks every connection, as a network does. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /**
+   * Ends as a broker that is killed: what it does in its last moments it does for good, but nobody hears of it. Then it starts again on
+   * its port with all it had, members of groups included: Kafka keeps those in a topic, and gives them their sessions anew.
+   */
+  async restart(): Promise<void> {
+    this.#unheard = 0;
+    while (this.#sockets.size > 0 && this.#unheard < unheardMax) {
+      const before: number = this.#unheard;
+      await this.clock.sleep(unheardMs);
+      if (this.#unheard === before) break;
+    }
+    const ended = new Promise((resolve) => this.#server.close(resolve));
+    this.cut();
+    this.appended();
+    await ended;
+    this.#unheard = undefined;
+    await this.listen();
   }
 
   group(id: string): Group {
@@ -84,7 +108,8 @@ export class KafkaDouble implements Broker {
         const answer = this.#answer(request);
         before = before.then(async () => {
           const bytes = await answer;
-          if (socket.destroyed) return;
+          if (this.#unheard !== undefined) this.#unheard++;
+          if (socket.destroyed || this.#unheard !== undefined) return;
           const length = Buffer.alloc(4);
           length.writeInt32BE(bytes.length);
           socket.write(Buffer.concat([length, bytes]));
