@@ -108,6 +108,9 @@ export const brokerPullMs = 20_000;
 /** Milliseconds: first and longest pause between two tries of a broker that is away. */
 export const brokerReconnectFirstMs = 100;
 export const brokerReconnectMaxMs = 5000;
+/** Milliseconds for which what a broker said of its queues is told again, and that one who asks waits for it. */
+export const queuesFreshMs = 2000;
+export const queuesAnswerMs = 1000;
 /** Milliseconds without a sign of life after which NATS gives a message to another pod. */
 export const brokerAckWaitMs = 30_000;
 /** Partitions of a durable method's topics in Kafka: as many of its messages run at a time, at most. Default of `?partitions=`. */

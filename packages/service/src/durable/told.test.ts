@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { ServiceError } from "../errors.ts";
 import type { ServiceStats } from "../server/introspect.ts";
-import { service } from "../service.ts";
+import { service } from "../define.ts";
 import { closing, orders, serving } from "./orders.suite.ts";
 import { Queues } from "./queues.ts";
 import type { Broker, Depth } from "./types.ts";

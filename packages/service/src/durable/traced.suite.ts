@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
 import { ServiceError } from "../errors.ts";
 import { serve } from "../server/serve.ts";
-import { method, service } from "../service.ts";
+import { method, service } from "../define.ts";
 import { AsyncLocalStorageContextManager } from "../tracing/context-manager.suite.ts";
 import { openBroker, queueOf } from "./open.ts";
 
