@@ -421,7 +421,18 @@ describe("who may ask", () => {
     const { port } = await start(echo);
     for (const host of ["localhost", "127.0.0.1:1", "[::1]:80", "shop.default.localhost:99", "shop", "shop:80"])
       expect([host, await askAs(port, { host })]).toEqual([host, 200]);
-    for (const host of ["evil.example", "shop.dev", "localhost.evil.example", "127.0.0.1.evil.example"])
+    const alike = [
+      "localhost6",
+      "localhost.",
+      "evil-localhost",
+      "2130706433",
+      "127.1",
+      "localhost:99:1",
+      "[::1",
+      "a b",
+      "x@localhost",
+    ];
+    for (const host of ["evil.example", "shop.dev", "localhost.evil.example", "127.0.0.1.evil.example", ...alike])
       expect([host, await askAs(port, { host })]).toEqual([host, 421]);
     const named = await start(echo, { hosts: ["api.example"] });
     expect(await askAs(named.port, { host: "api.example:443" })).toBe(200);

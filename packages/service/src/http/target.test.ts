@@ -34,6 +34,10 @@ test.each([
   expect((await ask(line)).status).toBe(status);
 });
 
+test("of two hosts neither is taken", async () => {
+  expect((await ask("GET /stock", "localhost\r\nHOST: evil.example")).status).toBe(400);
+});
+
 test("the host of an absolute target counts, and not the header's", async () => {
   expect((await ask("GET http://localhost/stock", "evil.example")).status).toBe(200);
   expect((await ask("GET http://evil.example/stock", "localhost")).status).toBe(421);

@@ -14,8 +14,17 @@ export interface Target {
 /** Clients send the absolute form, `GET http://shop/stock`, to proxies; every server takes it. */
 const absolute = /^https?:\/\/([^/?#]*)(.*)$/is;
 
-/** @throws ServiceError INVALID for a host that names a user as well: that is how addresses are made to look like others. */
-export function targetOf({ url = "/", headers }: Pick<IncomingMessage, "url" | "headers">): Target {
+/** RFC 9112, 3.2: of two the one in front of this port may have taken the other. Node takes the first. */
+function checkOneHost(rawHeaders: readonly string[]): void {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === "host") hosts++;
+  if (hosts > 1) throw new ServiceError("INVALID", `Host: expected one header, got ${hosts}`, { fate: "not-started" });
+}
+
+/** @throws ServiceError INVALID for two hosts, or one that names a user as well: that is how addresses are made to look like others. */
+export function targetOf(request: Pick<IncomingMessage, "url" | "headers" | "rawHeaders">): Target {
+  const { url = "/", headers, rawHeaders } = request;
+  checkOneHost(rawHeaders);
   const [, host, rest] = absolute.exec(url) ?? [];
   if (host === undefined || rest === undefined) return { ...splitOnce(url), host: headers.host };
   if (host === "" || host.includes("@")) {

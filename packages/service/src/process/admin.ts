@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { asError, WherryError } from "@wherry/core";
+import { ServiceError } from "../errors.ts";
+import { checkAccess } from "../http/access.ts";
 import { exposition, type ProcessFacts } from "../metrics/exposition.ts";
 import { metricsContentType } from "../metrics/text.ts";
 import type { HealthState } from "../server/health.ts";
@@ -39,7 +41,8 @@ export function liveness({ healthState: state }: Pick<Server, "healthState">): H
  */
 export function startAdmin(together: Together, host: string, port: number, facts: ProcessFacts = {}): Promise<Admin> {
   const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-    void answer(together, facts, request, response);
+    const { address } = http.address() as AddressInfo;
+    if (mayAsk(request, response, address, together)) void answer(together, facts, request, response);
   });
   http.maxConnections = 256;
   return new Promise((resolve, reject) => {
@@ -67,6 +70,25 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Wh
     code: "SERVICE_ADMIN_BIND_FAILED",
     details,
   });
+}
+
+/** On this machine alone, a page of anybody's could read all this through a name that it points here (DNS rebinding). */
+function mayAsk(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  address: string,
+  { servers }: Together,
+): boolean {
+  const names = servers.map(({ service }) => service.name);
+  try {
+    checkAccess(headers.host, headers.origin, { hosts: undefined, cors: [], address, names });
+    return true;
+  } catch (error) {
+    if (!ServiceError.is(error)) throw error;
+    const [reason = ""] = error.message.split(";", 1);
+    json(response, error.status ?? 400, { error: reason });
+    return false;
+  }
 }
 
 async function answer(

@@ -41,6 +41,10 @@ describe("a record on a terminal", () => {
         expect(shown({ level: "info", msg, value })).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
       }),
     );
+    // What turns the rest of the line around, or ends it for some.
+    expect(shown({ level: "warn", peer: "\u202egnp", msg: "a\u2028b\u2066c" })).toBe(
+      "12:57:02.780 WARN  a\\u2028b\\u2066c peer=\\u202egnp\n",
+    );
   });
 
   test("that is none is shown as it came", () => {

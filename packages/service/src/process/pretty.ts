@@ -57,11 +57,11 @@ function stackOf(err: unknown, said: string): string[] {
     .map((line) => (line.startsWith("at ") ? `  ${line}` : line));
 }
 
-/** C0 and C1 controls but newline and tab, as escapes. */
+/** C0 and C1 controls but newline and tab, and what reorders text or ends a line only for some, as escapes. */
 function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-  return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (control) => {
+    const code = control.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`;
+  });
 }

@@ -1,5 +1,6 @@
 // A service as its own process, with real sockets and signals: it starts, serves libzmq too, crashes in one record, and leaves without
 // losing a request.
+import { get } from "node:http";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -95,6 +96,16 @@ describe("the echo example", () => {
     expect(metrics).toMatch(/^nodejs_eventloop_lag_seconds /m);
     expect((await fetchJson(`${admin}/other`))[0]).toBe(404);
     expect((await fetch(`${admin}/healthz`, { method: "POST" })).status).toBe(405);
+    expect((await fetch(`${admin}/metrics`, { headers: { origin: "https://evil.example" } })).status).toBe(403);
+    const rebound = new URL(`${admin}/metrics`);
+    const status = await new Promise((resolve, reject) => {
+      const headers = { host: `evil.example:${rebound.port}` };
+      get(rebound, { headers, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on("error", reject);
+    });
+    expect(status).toBe(421);
   });
 
   test("drops peers that send garbage, with a count, and serves everyone else", async () => {

@@ -42,6 +42,32 @@ async function start(hold: Promise<unknown> = Promise.resolve()) {
   return { client, server };
 }
 
+test("what does not change is made once, however often it is asked for: nobody holds up others by asking", async () => {
+  const asked = { input: 0 };
+  const count = {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: (value: unknown) => ({ value }),
+      jsonSchema: { input: () => ({ type: "number", asked: ++asked.input }), output: () => ({}) },
+    },
+  } as const;
+  const counted = service("counted", { methods: { add: method({ input: count, handler: (body: unknown) => body }) } });
+  const { endpoint, server } = await serve(counted);
+  const client = connect("counted", { endpoints: [endpoint] });
+  cleanups.push(
+    () => client.close(),
+    () => server.close(),
+  );
+  for (const question of ["$openapi", "$describe"]) {
+    const first = await client.call(question as "$describe");
+    const before = asked.input;
+    const again = await Promise.all(Array.from({ length: 50 }, () => client.call(question as "$describe")));
+    for (const answer of again) expect(answer).toEqual(first);
+    expect(asked.input).toBe(before);
+  }
+});
+
 describe("$describe", () => {
   test("names methods, topics and limits, with schemas as JSON Schema where their library can say them", async () => {
     const { client } = await start();

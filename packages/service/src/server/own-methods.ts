@@ -3,7 +3,7 @@
 import { asError } from "@wherry/core";
 import type { QueuesDescription } from "../durable/queues.ts";
 import { ServiceError } from "../errors.ts";
-import { encodeContent } from "../protocol/content.ts";
+import { encodeContent, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "./caller.ts";
 import type { Door } from "./authorize.ts";
 import type { Host } from "./host.ts";
@@ -38,7 +38,7 @@ export function answerOwn(server: OwnMethodsHost, caller: Caller, id: number, me
 async function introspect(server: OwnMethodsHost, caller: Caller, id: number, method: string): Promise<void> {
   try {
     await server.door.ask(method, caller);
-    caller.reply(id, encodeContent(await told(server, method)));
+    caller.reply(id, await told(server, method));
   } catch (error) {
     if (ServiceError.is(error)) {
       caller.fail(id, error);
@@ -50,12 +50,32 @@ async function introspect(server: OwnMethodsHost, caller: Caller, id: number, me
   }
 }
 
-async function told(server: OwnMethodsHost, method: string): Promise<unknown> {
+/** What hardly changes while a service runs, made once: who asked a thousand times in one go would hold up everybody. */
+const made: WeakMap<OwnMethodsHost, Map<string, TextContent>> = new WeakMap();
+
+async function told(server: OwnMethodsHost, method: string): Promise<TextContent> {
+  if (method === "$queues") return encodeContent((await server.queues?.()) ?? {});
+  if (method === "$stats") {
+    const { stats } = await import("./introspect.ts");
+    return encodeContent(stats(server));
+  }
+  const texts = made.get(server) ?? new Map<string, TextContent>();
+  made.set(server, texts);
+  // The broker, and the HTTP port with topics to show, may come later than the first question.
+  const name = [method, server.broker, ...server.httpTopics].join(" ");
+  let text = texts.get(name);
+  if (text === undefined) {
+    text = encodeContent(await description(server, method));
+    texts.set(name, text);
+  }
+  return text;
+}
+
+async function description(server: OwnMethodsHost, method: string): Promise<unknown> {
   if (method === "$openapi") {
     const { openApi } = await import("../http/openapi.ts");
     return openApi(server.service, server.httpTopics);
   }
-  if (method === "$queues") return (await server.queues?.()) ?? {};
-  const { describe, stats } = await import("./introspect.ts");
-  return method === "$describe" ? describe(server) : stats(server);
+  const { describe } = await import("./introspect.ts");
+  return describe(server);
 }
