@@ -76,7 +76,7 @@ test("a body that goes on after its answer holds the connection no longer than o
 });
 
 test("an answer that nobody takes any of ends its connection; one that waits for its handler does not", async () => {
-  const { port, server, release } = await start({ stallMs: 100 });
+  const { port, server, release } = await start({ stallMs: 500 });
   const { socket: waits, seen: waited } = raw(port);
   waits.write(head("/hold", 0));
   const { socket: stalls, seen: stalled } = raw(port);
