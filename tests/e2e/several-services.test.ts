@@ -2,8 +2,11 @@
 // and metrics; they become ready, roll out and leave together.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type PodView, Session } from "../support/session.ts";
+
+// As long as the busiest machine takes: none of this is about time.
+vi.setConfig({ testTimeout: 150_000, hookTimeout: 150_000, expect: { poll: { timeout: 60_000 } } });
 
 const session = new Session();
 // Outside of the repository: no node_modules above it.
@@ -23,7 +26,8 @@ await run([shop, stock]);
 `,
   );
 };
-const up = (): ReturnType<Session["run"]> => session.run("up", "--detach", program, "--replicas", "2");
+const up = (): ReturnType<Session["run"]> =>
+  session.run("up", "--detach", program, "--replicas", "2", "--timeout", "120s");
 const call = async (...args: string[]): Promise<string> => (await session.run("call", ...args)).stdout.trim();
 const pods = async (): Promise<PodView[]> =>
   (await session.get<{ items: PodView[] }>("pods", "-l", "app.kubernetes.io/name=backoffice")).items;
@@ -33,13 +37,13 @@ beforeAll(async () => {
   const { code, stdout, stderr } = await up();
   expect(code, stdout + stderr).toBe(0);
   for (const name of ["shop", "stock"]) expect(stdout).toMatch(new RegExp(`wherry call ${name} METHOD BODY`));
-}, 60_000);
-afterAll(() => session.close(), 60_000);
+});
+afterAll(() => session.close());
 
-test("each is called by its name, from outside and from the service beside it", { timeout: 40_000 }, async () => {
-  expect(await call("stock", "count")).toBe("2");
-  // On a busy machine the pod's first look for the service beside it takes longer than a call may.
-  await expect.poll(() => call("shop", "buy"), { timeout: 30_000 }).toBe("2");
+test("each is called by its name, from outside and from the service beside it", async () => {
+  // On a busy machine a call, and the pod's first look for the service beside it, takes longer than a call may.
+  await expect.poll(() => call("stock", "count")).toBe("2");
+  await expect.poll(() => call("shop", "buy")).toBe("2");
 });
 
 test("each Service leads to the same pods, at a port of its own that clients find by one name", async () => {
@@ -61,17 +65,21 @@ test("each Service leads to the same pods, at a port of its own that clients fin
     expect(found?.ports.map(({ name, port }) => `${name} ${port}`).sort()).toEqual(ports);
     expect(found?.endpoints.flatMap(({ addresses }) => addresses).sort()).toEqual(ips);
   }
-  const described = JSON.parse((await session.run("describe", "stock", "--output", "json")).stdout) as {
-    readonly name: string;
-    readonly instances: readonly { readonly stats?: { readonly state: string } }[];
+  interface Described {
+    readonly name?: string;
+    readonly instances?: readonly { readonly stats?: { readonly state: string } }[];
+  }
+  const described = async (): Promise<unknown> => {
+    const { stdout } = await session.run("describe", "stock", "--output", "json");
+    const { name, instances = [] } = JSON.parse(stdout || "{}") as Described;
+    return [name, ...instances.map(({ stats }) => stats?.state)];
   };
-  expect(described.name).toBe("stock");
-  expect(described.instances.map(({ stats }) => stats?.state)).toEqual(["ready", "ready"]);
+  await expect.poll(described).toEqual(["stock", "ready", "ready"]);
 });
 
 test("log and metrics say which service it was", async () => {
   await expect
-    .poll(async () => (await session.run("logs", "service/shop")).stdout, { timeout: 10_000 })
+    .poll(async () => (await session.run("logs", "service/shop")).stdout)
     .toMatch(/"part":"shop".*"msg":"bought"/);
   const texts = await Promise.all(
     (await pods()).map(async ({ status }) => (await fetch(`http://${status.podIP}:9000/metrics`)).text()),
@@ -83,7 +91,7 @@ test("log and metrics say which service it was", async () => {
 
 test("the dashboard shows all services, their pods and what their methods have done, and leads to each one's page", async () => {
   const dashboard = session.wherry(["dashboard"]);
-  const [, url = ""] = await dashboard.until(/^(http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/)$/m);
+  const [, url = ""] = await dashboard.until(/^(http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/)$/m, 60_000);
   interface Shown {
     readonly name: string;
     readonly explorer?: string;
@@ -97,18 +105,23 @@ test("the dashboard shows all services, their pods and what their methods have d
   }
   const shown = async (name: string): Promise<Shown | undefined> =>
     ((await (await fetch(`${url}figures`)).json()) as { services: Shown[] }).services.find((one) => one.name === name);
-  expect(await session.run("call", "shop", "none")).toMatchObject({ code: 1 });
+  // A call that a busy machine does not take in time never came to the service.
+  const callNone = async (): Promise<string> => (await session.run("call", "shop", "none")).stderr;
+  await expect.poll(callNone).toMatch(/NOT_FOUND: service shop has no method "none"/);
   const method = async (name: string): Promise<Shown["methods"][number] | undefined> => (await shown(name))?.methods[0];
-  await expect.poll(async () => (await method("shop"))?.calls, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(async () => (await method("shop"))?.calls).toBeGreaterThan(0);
   expect(await method("shop")).toMatchObject({ name: "buy" });
-  await expect.poll(async () => (await method("stock"))?.callRate, { timeout: 10_000 }).toEqual(expect.any(Number));
-  expect((await shown("shop"))?.methods.map(({ name }) => name)).toEqual(["buy", "(no such method)"]);
+  await expect.poll(async () => (await method("stock"))?.callRate).toEqual(expect.any(Number));
+  await expect
+    .poll(async () => (await shown("shop"))?.methods.map(({ name }) => name))
+    .toEqual(["buy", "(no such method)"]);
   expect(await method("stock")).toMatchObject({ name: "count", failed: 0 });
-  const stock = await shown("stock");
-  expect(stock?.pods).toMatchObject([
-    { ready: true, state: "ready" },
-    { ready: true, state: "ready" },
+  const states = async (): Promise<unknown> => (await shown("stock"))?.pods.map(({ ready, state }) => [ready, state]);
+  await expect.poll(states).toEqual([
+    [true, "ready"],
+    [true, "ready"],
   ]);
+  const stock = await shown("stock");
   const page = await fetch(stock?.explorer ?? "");
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
   expect((await shown("shop"))?.explorer).toBeUndefined();
@@ -116,11 +129,11 @@ test("the dashboard shows all services, their pods and what their methods have d
   await expect(fetch(url)).rejects.toThrow();
 });
 
-test("an edited program rolls out as one, and both are answered by the new one", { timeout: 60_000 }, async () => {
+test("an edited program rolls out as one, and both are answered by the new one", async () => {
   write(3);
   const { code, stdout, stderr } = await up();
   expect(code, stdout + stderr).toBe(0);
   expect(stderr).toMatch(/deployment\/backoffice configured/);
-  await expect.poll(() => call("shop", "buy"), { timeout: 20_000 }).toBe("3");
-  await expect.poll(() => call("stock", "count"), { timeout: 20_000 }).toBe("3");
+  await expect.poll(() => call("shop", "buy")).toBe("3");
+  await expect.poll(() => call("stock", "count")).toBe("3");
 });

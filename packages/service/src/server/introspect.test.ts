@@ -109,9 +109,12 @@ describe("$describe", () => {
     const { client, server } = await start(promise);
     const held = [client.call("hold"), client.call("hold")];
     await expect.poll(() => server.executor.queued).toBe(1);
-    await expect(client.call("hold", undefined, { deadlineMs: 50 })).rejects.toMatchObject({ fate: "not-started" });
+    const stop = new AbortController();
+    const oneMore = client.call("hold", undefined, { signal: stop.signal });
     expect(await client.call("$ping")).toEqual({});
     expect(await client.call("$stats")).toMatchObject({ queued: 1, running: 1, state: "ready" });
+    stop.abort();
+    await expect(oneMore).rejects.toMatchObject({ code: "CANCELLED", fate: "not-started" });
     resolve("done");
     await Promise.all(held);
   });
