@@ -35,6 +35,22 @@ test("a contract's service and client work together", async () => {
   expect(served.records).toContainEqual(expect.objectContaining({ msg: "sold", count: 2, gift: false }));
 });
 
+test("a reader whose pod is killed goes on at the next one: each entry once, in order", async () => {
+  const pod = startChild({ program: program("journal.ts") });
+  const { endpoint } = await pod.listening;
+  const reader = startChild({ program: program("journal-reader.ts"), args: [endpoint] });
+  await expect.poll(() => reader.other.length, { timeout: 20_000 }).toBeGreaterThan(5);
+  pod.process.kill("SIGKILL");
+  await pod.exit;
+  const next = startChild({
+    program: program("journal.ts"),
+    args: ["--port", new URL(endpoint).port, "--admin-port", "0"],
+  });
+  await next.listening;
+  expect(await reader.exit, reader.stderr()).toEqual({ code: 0, signal: null });
+  expect(reader.other).toEqual(Array.from({ length: 100 }, (_, number) => `entry ${number}`));
+}, 60_000);
+
 test("an order is placed once, by any of its pods, however often it is asked for", async () => {
   const env = { ORDERS_FILE: join(folder, "orders.db") };
   const pods = [startChild({ program: program("orders.ts"), env }), startChild({ program: program("orders.ts"), env })];
