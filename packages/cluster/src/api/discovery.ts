@@ -2,6 +2,7 @@
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 import { createHash } from "node:crypto";
 import { type KindInfo, kinds } from "@wherry/kube";
+import { Documents } from "./documents.ts";
 import { parseAccept } from "./negotiate.ts";
 import { type ReviewKind, reviewKinds } from "./reviews.ts";
 import { groupVersions } from "./routes.ts";
@@ -116,22 +117,7 @@ function aggregatedVersion(accept: string | undefined): string | undefined {
   return undefined;
 }
 
-interface Document {
-  readonly json: string;
-  readonly etag: string;
-}
-
-const documents = new Map<string, Document>();
-
-function documentOf(name: string, make: () => object): Document {
-  let document = documents.get(name);
-  if (document === undefined) {
-    const json = JSON.stringify(make());
-    document = { json, etag: `"${hashOf(json).slice(0, 43)}"` };
-    documents.set(name, document);
-  }
-  return document;
-}
+const documents = new Documents((json) => hashOf(json).slice(0, 43));
 
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
@@ -143,7 +129,7 @@ export function discoveryRoot(
   const version = aggregatedVersion(headers["accept"]);
   if (version === undefined) return { status: 200, headers: { vary: "Accept" }, body: { object: plainRoot(root) } };
   const groups = root === "api" ? [""] : groupNames.filter((group) => group !== "");
-  const { json, etag } = documentOf(`${root} ${version}`, () => ({
+  const { json, etag } = documents.of(`${root} ${version}`, () => ({
     kind: "APIGroupDiscoveryList",
     apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},

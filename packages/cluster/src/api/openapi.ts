@@ -2,25 +2,11 @@
 // for protobuf fall back (kubectl uses v3, as JSON).
 import { createHash } from "node:crypto";
 import { notAcceptable, openApiV2, openApiV3, openApiV3Index } from "@wherry/kube";
+import { type Document, Documents } from "./documents.ts";
 import { parseAccept } from "./negotiate.ts";
 import type { ApiResponse } from "./types.ts";
 
-interface Document {
-  readonly json: string;
-  readonly etag: string;
-}
-
-const documents = new Map<string, Document>();
-
-function documentOf(name: string, make: () => object): Document {
-  let document = documents.get(name);
-  if (document === undefined) {
-    const json = JSON.stringify(make());
-    document = { json, etag: `"${createHash("sha512").update(json).digest("hex").toUpperCase().slice(0, 64)}"` };
-    documents.set(name, document);
-  }
-  return document;
-}
+const documents = new Documents((json) => createHash("sha512").update(json).digest("hex").toUpperCase().slice(0, 64));
 
 /** Undefined: no such document. @throws StatusError 406 when only protobuf is accepted. */
 export function openApi(
@@ -46,9 +32,9 @@ const caching = (query: URLSearchParams): Record<string, string> =>
     : { "cache-control": "no-cache, private" };
 
 function documentAt(version: string | undefined, path: readonly string[]): Document | undefined {
-  if (version === "v2" && path.length === 0) return documentOf("v2", openApiV2);
+  if (version === "v2" && path.length === 0) return documents.of("v2", openApiV2);
   if (version !== "v3") return undefined;
-  if (path.length === 0) return documentOf("v3", openApiV3Index);
+  if (path.length === 0) return documents.of("v3", openApiV3Index);
   const [root, first = "", second, ...more] = path;
   if (more.length > 0) return undefined;
   if (root === "api" && second === undefined) return groupDocument("", first);
@@ -57,7 +43,7 @@ function documentAt(version: string | undefined, path: readonly string[]): Docum
 
 function groupDocument(group: string, version: string): Document | undefined {
   const made = openApiV3(group, version);
-  return made === undefined ? undefined : documentOf(`v3/${group}/${version}`, () => made);
+  return made === undefined ? undefined : documents.of(`v3/${group}/${version}`, () => made);
 }
 
 function checkAccept(accept: string | undefined): void {

@@ -24,10 +24,10 @@ import type { AnyMethods, CallOptions, Client, ConnectOptions } from "./types.ts
 import { ServiceError } from "../errors.ts";
 import type { Codec } from "../protocol/content.ts";
 import type { Service } from "../service.ts";
-
-type Security = NonNullable<SocketOptions["security"]>;
 import type { StreamOptions } from "../stream/types.ts";
 import type { SubscribeOptions } from "../topic.ts";
+
+type Security = NonNullable<SocketOptions["security"]>;
 
 /**
  * A client of a service; it connects in the background, and calls wait for that within their deadline.

@@ -184,7 +184,7 @@ export class HttpSource implements Source {
   /** The page itself is the same for every service; what it and the document say of this one is asked about. */
   async #page(exchange: Exchange, path: string, query: string): Promise<void> {
     const question = path !== "/" ? "$openapi" : query === "stats" ? "$stats" : undefined;
-    if (question !== undefined) await this.#server.door.ask(question, exchange);
+    if (question !== undefined) await this.#server.authorizer.ask(question, exchange);
     this.#pages ??= import("./pages.ts").then((module) => new module.Pages(this.#server));
     const pages = await this.#pages;
     if (path === "/") pages.explorer(exchange, query);
@@ -192,7 +192,7 @@ export class HttpSource implements Source {
   }
 
   async #subscribe(exchange: Exchange, topic: string): Promise<void> {
-    await this.#server.door.ask("$subscribe", exchange, topic);
+    await this.#server.authorizer.ask("$subscribe", exchange, topic);
     const { TopicReaders } = await import("./topics.ts");
     // It would be sent away at once.
     if (this.#leaving) throw refusal();

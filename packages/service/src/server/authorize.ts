@@ -26,7 +26,7 @@ class QuestionContext extends JobContext implements AuthorizeRequest {
 }
 
 /** Asks about what runs beside the queue: topics, and what the service says of itself. As many questions wait as requests may. */
-export class Door {
+export class Authorizer {
   readonly #host: Host;
   #asked = 0;
 

@@ -5,13 +5,13 @@ import type { QueuesDescription } from "../durable/queues.ts";
 import { ServiceError } from "../errors.ts";
 import { encodeContent, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "./caller.ts";
-import type { Door } from "./authorize.ts";
+import type { Authorizer } from "./authorize.ts";
 import type { Host } from "./host.ts";
 import type { Introspected } from "./introspect.ts";
 
 /** What they need of the server. */
 export interface OwnMethodsHost extends Introspected, Pick<Host, "log"> {
-  readonly door: Door;
+  readonly authorizer: Authorizer;
   /** The topics that its HTTP port shows, if it has one. */
   readonly httpTopics: readonly string[];
   /** What is in its durable methods' queues, if it has any. */
@@ -37,7 +37,7 @@ export function answerOwn(server: OwnMethodsHost, caller: Caller, id: number, me
 
 async function introspect(server: OwnMethodsHost, caller: Caller, id: number, method: string): Promise<void> {
   try {
-    await server.door.ask(method, caller);
+    await server.authorizer.ask(method, caller);
     caller.reply(id, await told(server, method));
   } catch (error) {
     if (ServiceError.is(error)) {

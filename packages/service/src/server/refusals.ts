@@ -31,7 +31,7 @@ export function notStreaming(service: Service, name: string): ServiceError {
 }
 
 /** What a REQUEST for a stream is told. */
-export function isAStream({ name, stream }: Method): ServiceError {
+export function notCallable({ name, stream }: Method): ServiceError {
   const message = `method ${name} is a stream (${stream ?? ""}) and does not answer once: use client.stream, not client.call`;
   return new ServiceError("INVALID", message, { details: { stream } });
 }

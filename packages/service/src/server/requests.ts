@@ -14,7 +14,7 @@ import { answerOf, checkStored, invoker, isThenable } from "./invoke.ts";
 import { hasShare } from "./party.ts";
 import { heldBytes, type RequestJob } from "./job.ts";
 import { answerOwn, isOwn, type OwnMethodsHost } from "./own-methods.ts";
-import { isAStream, notFound, refusal } from "./refusals.ts";
+import { notCallable, notFound, refusal } from "./refusals.ts";
 
 /** What requests need of the server. */
 interface RequestsHost extends Host, OwnMethodsHost {
@@ -56,7 +56,7 @@ export class Requests {
     }
     if (method.stream !== undefined) {
       server.metrics.observe(name, "INVALID", 0);
-      caller.fail(id, isAStream(method));
+      caller.fail(id, notCallable(method));
       return undefined;
     }
     const deadlineMs = nowMs + incoming.withinMs;

@@ -15,7 +15,7 @@ import type { DurableReceipt } from "../method.ts";
 import type { Service } from "../service.ts";
 import type { PublishOptions, Published } from "../topic.ts";
 import { TraceIds } from "../tracing/trace-context.ts";
-import { Door } from "./authorize.ts";
+import { Authorizer } from "./authorize.ts";
 import { slowestOf } from "./backlog.ts";
 import { BodyBudget } from "./body-budget.ts";
 import type { Caller, Incoming, Source } from "./caller.ts";
@@ -76,7 +76,7 @@ export class Server implements Host {
   /** The kind of that broker, once it is open; and what is in the durable methods' queues. Set likewise. */
   broker: Broker["kind"] | undefined;
   queues: (() => Promise<QueuesDescription>) | undefined;
-  readonly door: Door;
+  readonly authorizer: Authorizer;
   /** When it was made, by `Clock.monotonic`. */
   readonly startedMs: number;
   /** The same, as handlers get it. */
@@ -108,7 +108,7 @@ export class Server implements Host {
     this.startedMs = this.clock.monotonic();
     this.traceIds = new TraceIds(options.random ?? new SystemRandom());
     this.requests = new Requests(this);
-    this.door = new Door(this);
+    this.authorizer = new Authorizer(this);
     this.log = options.log;
     this.userLog = templated(options.log);
     this.#onCrash = options.onCrash;

@@ -7,7 +7,7 @@ import { messageType } from "../protocol/codes.ts";
 import type { Header } from "../protocol/frames.ts";
 import { type Schema, validate } from "../schema.ts";
 import type { PublishOptions, Published } from "../topic.ts";
-import type { Door } from "./authorize.ts";
+import type { Authorizer } from "./authorize.ts";
 import { EventContent, lastPlace, PublishedEvent, type Subscriber } from "./event.ts";
 import type { Host } from "./host.ts";
 import { noTopic } from "./refusals.ts";
@@ -15,7 +15,7 @@ import type { Session } from "./session.ts";
 
 /** What topics need of the server. */
 interface TopicsHost extends Host {
-  readonly door: Door;
+  readonly authorizer: Authorizer;
 }
 
 /** One topic of a service. */
@@ -72,7 +72,7 @@ export class Topics {
     const isAsked = asking.has(session);
     asking.set(session, id);
     if (isAsked) return;
-    const asked = this.#server.door.ask("$subscribe", session, name) ?? Promise.resolve();
+    const asked = this.#server.authorizer.ask("$subscribe", session, name) ?? Promise.resolve();
     const refused = await asked.then(
       () => undefined,
       (error: unknown) => error as ServiceError,
