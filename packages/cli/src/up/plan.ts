@@ -10,7 +10,7 @@ import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf } from "./content.ts";
 import type { PlannedObject } from "./manifests.ts";
-import { type ServiceFile, serviceObjects } from "./service-file.ts";
+import { type ServiceFile, serviceObjects, servicesOf } from "./service-file.ts";
 import { isInstalled } from "./workspace.ts";
 
 export interface Plan {
@@ -69,7 +69,7 @@ export async function planPaths(
       ...imageOf(options),
       ...(listening === undefined ? {} : severalOf(listening)),
     };
-    for (const service of file.several?.parts.map((part) => part.name) ?? [file.service ?? name]) {
+    for (const service of servicesOf(file)) {
       if (services.includes(service)) throw usageError(`two services are called "${service}": rename one of them`);
       services.push(service);
     }

@@ -81,12 +81,14 @@ export class Run {
   /** @returns the exit code. @throws CliError when it can't be brought up; the caller stops a daemon of ours */
   async bringUp(): Promise<number> {
     const { context, plan, paths, info, detach } = this.#options;
-    const { answerOf, connectApi, applyObjects, takeBack, openView, Targets, waitUntilReady } = await loadParts();
+    const { answerOf, connectApi, refuseClashes, applyObjects, takeBack, openView, Targets, waitUntilReady } =
+      await loadParts();
     const api = connectApi(paths, info);
     if (!this.ownsDaemon) {
       const { resources } = await import("@wherry/kube");
       await answerOf({ paths, info }, context.clock, (signal) => api.client.list(resources.nodes, { signal }));
     }
+    await refuseClashes(api.client, plan.files, paths.name);
     // One after the other: while the caches fill, the pods start already.
     const applied = await applyObjects(api.transport, plan.objects);
     this.#options.timings.mark("applied");
@@ -192,6 +194,7 @@ export class Run {
 
 type Parts = typeof import("../client.ts") &
   typeof import("./apply.ts") &
+  typeof import("./clash.ts") &
   typeof import("./targets.ts") &
   typeof import("./view.ts") &
   typeof import("./wait.ts");
@@ -202,10 +205,18 @@ export function loadParts(): Promise<Parts> {
   parts ??= Promise.all([
     import("../client.ts"),
     import("./apply.ts"),
+    import("./clash.ts"),
     import("./targets.ts"),
     import("./view.ts"),
     import("./wait.ts"),
-  ]).then(([client, apply, targets, view, wait]) => ({ ...client, ...apply, ...targets, ...view, ...wait }));
+  ]).then(([client, apply, clash, targets, view, wait]) => ({
+    ...client,
+    ...apply,
+    ...clash,
+    ...targets,
+    ...view,
+    ...wait,
+  }));
   return parts;
 }
 

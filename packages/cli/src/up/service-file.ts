@@ -108,6 +108,16 @@ export function serviceObjects(file: ServiceFile): readonly [Deployment, ...Serv
 
 const managed = { "app.kubernetes.io/managed-by": "wherry" };
 
+/** What clients call the services of a program. */
+export const servicesOf = ({ name, service = name, several }: ServiceFile): readonly string[] =>
+  several?.parts.map((part) => part.name) ?? [service];
+
+/** The program that runs a Service which was generated; undefined for any other. */
+export function programOf({ metadata, spec }: Service): string | undefined {
+  const isGenerated = metadata?.labels?.["app.kubernetes.io/managed-by"] === managed["app.kubernetes.io/managed-by"];
+  return isGenerated ? spec?.selector?.["app.kubernetes.io/name"] : undefined;
+}
+
 interface PartPorts {
   readonly name: string;
   readonly messaging: Port;
