@@ -10,6 +10,8 @@ import { httpHalfClosedMs, httpPipelineMax, httpQuietMs } from "../limits.ts";
 export interface Unanswered {
   /** Its answer has begun, and nobody knows when it ends. */
   readonly isStreaming: boolean;
+  /** Its answer is whole, and on its way: nothing runs for it any more. */
+  readonly isAnswered: boolean;
   /** The connection has ended: nobody gets the answer. */
   leave(): void;
 }
@@ -65,8 +67,12 @@ export class Connection {
   /** The client sends no more: it waits for its answers, or is gone. Of who reads a stream the first would be odd. */
   #endOfRequests(): void {
     if (!this.isBusy) return;
-    const cut = (): unknown => this.socket.destroy();
-    if ([...this.#unanswered].some(({ isStreaming }) => isStreaming)) cut();
+    const requests = [...this.#unanswered];
+    // Who is slow to take a whole answer has the time of anybody.
+    const cut = (): void => {
+      if (requests.some(({ isAnswered }) => !isAnswered)) this.socket.destroy();
+    };
+    if (requests.some(({ isStreaming }) => isStreaming)) cut();
     else this.#halfClosed = this.#clock.timer(httpHalfClosedMs, cut, { background: true });
   }
 

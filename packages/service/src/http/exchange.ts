@@ -72,6 +72,10 @@ export class Exchange implements Caller, Unanswered {
       this.gone?.(new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" }));
   }
 
+  get isAnswered(): boolean {
+    return this.#answered;
+  }
+
   get isStreaming(): boolean {
     return this.#response.headersSent && !this.#answered;
   }

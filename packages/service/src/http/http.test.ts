@@ -374,6 +374,20 @@ describe("a client that leaves", () => {
     slower.open(1);
   });
 
+  test("only with its own side gets all of a large answer, however slowly it reads", async () => {
+    const clock = new VirtualClock();
+    const large = Buffer.alloc(bodyBytesMax - 1000, "x");
+    const { port, server } = await start({ methods: { large: () => large } }, {}, { clock });
+    const reader = raw(port);
+    reader.socket.pause();
+    reader.socket.end("POST /large HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    await expect.poll(() => server.metrics.methods.get("large")?.count).toBe(1);
+    await clock.advance(httpHalfClosedMs * 2);
+    reader.socket.resume();
+    await expect.poll(() => reader.seen.closed).toBe(true);
+    expect(reader.seen.text.length).toBeGreaterThan(large.length);
+  });
+
   test("who reads a stream is gone when it closes its side", async () => {
     const ended = Promise.withResolvers<string>();
     const watch = method({
