@@ -113,6 +113,12 @@ export const queuesFreshMs = 2000;
 export const queuesAnswerMs = 1000;
 /** Milliseconds without a sign of life after which NATS gives a message to another pod. */
 export const brokerAckWaitMs = 30_000;
+/** What a NATS server that was killed has left behind: the longest pause between two looks, milliseconds, and messages that one cleans up. */
+export const natsLeftoversPauseMs = 10_000;
+export const natsLeftoversMax = 1000;
+/** Milliseconds that pods have to claim what they finished, before it is run again; and what each remembers, in messages of a queue. */
+export const natsUnclaimedMs = 30_000;
+export const natsFinishedMax = 10_000;
 /** Partitions of a durable method's topics in Kafka: as many of its messages run at a time, at most. Default of `?partitions=`. */
 export const kafkaPartitionsDefault = 6;
 /** Messages fetched ahead for each partition, bytes of one fetch, and milliseconds that Kafka waits for the first of them. */

@@ -8,8 +8,11 @@ import { freePort } from "./free-port.ts";
 
 export interface BrokerServer {
   readonly url: string;
-  /** Ends it and starts it again on the same port and folder. SIGKILL: without a warning. */
-  restart(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /**
+   * Ends it and starts it again on the same port and folder. SIGKILL: without a warning.
+   * @param meanwhile what happens to its folder while it does not run
+   */
+  restart(signal: "SIGKILL" | "SIGTERM", meanwhile?: (folder: string) => void): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -60,8 +63,9 @@ async function running(
   let child = await start();
   return {
     url,
-    restart: async (how) => {
+    restart: async (how, meanwhile) => {
       await endProgram(child, how);
+      meanwhile?.(folder);
       child = await start();
     },
     stop: async () => {

@@ -19,6 +19,8 @@ import type {
 } from "../types.ts";
 import { type Connected, NatsLink } from "./connection.ts";
 import { NatsConsumer } from "./consumer.ts";
+import { Finished } from "./finished.ts";
+import { Leftovers } from "./leftovers.ts";
 import { consumerName, deadStream, deadSubject, textsOf, workStream, workSubject, write } from "./names.ts";
 
 export function openNatsBroker(url: string, options: BrokerOptions): Broker {
@@ -31,6 +33,8 @@ class NatsBroker implements Broker {
   readonly #link: NatsLink;
   readonly #presence: Presence;
   readonly #consumers: Consumers<NatsConsumer>;
+  readonly #leftovers: Leftovers;
+  readonly #finished: Map<string, Finished> = new Map();
   /** Told once of each connection. */
   readonly #followed: WeakSet<object> = new WeakSet();
   #closing: Promise<void> | undefined;
@@ -40,6 +44,11 @@ class NatsBroker implements Broker {
     this.#link = new NatsLink(url, options);
     this.#presence = new Presence("NATS", options);
     this.#consumers = new Consumers(options, this.#presence);
+    this.#leftovers = new Leftovers({
+      ...options,
+      finished: (queue, seq, storedMs) => this.#finishedOf(queue).has(seq, storedMs),
+      again: (queue, message, connected) => this.#runAgain(queue, message, connected),
+    });
   }
 
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
@@ -69,8 +78,11 @@ class NatsBroker implements Broker {
     const connected = await this.#link.ready(queue);
     const { connection, library } = connected;
     void this.#follow(connected);
+    this.#leftovers.look(queue, connected);
     return new NatsConsumer({
       ...{ ...options, queue, connection, clock: this.#options.clock, inbox: library.createInbox() },
+      finished: this.#finishedOf(queue),
+      storedAt: (seq) => this.#storedAt(queue, seq, connected),
       bury: (message, reason, count) =>
         this.#copy(connected, deadSubject(queue), message, (headers) =>
           deadHeaders(headers, reason, count, this.#options.clock.now()),
@@ -86,6 +98,26 @@ class NatsBroker implements Broker {
     });
   }
 
+  #finishedOf(queue: string): Finished {
+    let finished = this.#finished.get(queue);
+    if (finished === undefined) {
+      finished = new Finished();
+      this.#finished.set(queue, finished);
+    }
+    return finished;
+  }
+
+  async #storedAt(queue: string, seq: number, { manager }: Connected): Promise<number | undefined> {
+    return (await manager.streams.getMessage(workStream(queue), { seq }))?.time.getTime();
+  }
+
+  /** Two pods that do the same are one, by the message's id. */
+  #runAgain(queue: string, { header: headers, data, seq, time }: StoredMsg, connected: Connected): Promise<boolean> {
+    const texts = textsOf(headers);
+    const kept = (): Texts => ({ ...keptOf(texts), [header.count]: texts[header.count] });
+    return this.#copy(connected, workSubject(queue), { headers, data }, kept, `again ${seq} ${time.getTime()}`);
+  }
+
   /** The library reconnects by itself; what it does is told to the consumers, and to the log. */
   async #follow(connected: Connected): Promise<void> {
     const { connection } = connected;
@@ -95,14 +127,17 @@ class NatsBroker implements Broker {
       if (type === "disconnect") this.#presence.away(new Error(`the connection to ${connection.getServer()} broke`));
       if (type !== "reconnect") continue;
       this.#presence.back();
-      for (const consumer of this.#consumers) consumer.reconnected();
+      for (const consumer of this.#consumers) {
+        consumer.reconnected();
+        this.#leftovers.look(consumer.queue, connected);
+      }
     }
   }
 
   async #copy(
     connected: Connected,
     subject: string,
-    { headers, data }: Msg,
+    { headers, data }: Pick<Msg, "headers" | "data">,
     change: (headers: Texts) => Texts,
     msgID?: string,
   ): Promise<boolean> {
@@ -190,6 +225,7 @@ class NatsBroker implements Broker {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#leftovers.close();
     await this.#consumers.close(graceMs);
     await this.#link.close();
   }

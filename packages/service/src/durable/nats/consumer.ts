@@ -2,9 +2,16 @@
 // and hands it back at once; a message that is being worked on is kept from others by a sign of life.
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { Clock, Timer } from "@wherry/core";
-import { brokerAckWaitMs, brokerConfirmMs, brokerPullMs } from "../../limits.ts";
+import {
+  brokerAckWaitMs,
+  brokerConfirmMs,
+  brokerPullMs,
+  brokerReconnectFirstMs,
+  brokerReconnectMaxMs,
+} from "../../limits.ts";
 import { header, messageOf, numberOf } from "../headers.ts";
 import type { BrokerConsumer, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
+import type { Finished } from "./finished.ts";
 import { consumerName, type DeliveryFacts, factsOf, textsOf, workStream } from "./names.ts";
 
 export interface NatsConsumerOptions extends ConsumeOptions {
@@ -13,6 +20,9 @@ export interface NatsConsumerOptions extends ConsumeOptions {
   /** A subject that is this consumer's own. */
   readonly inbox: string;
   readonly clock: Clock;
+  readonly finished: Finished;
+  /** When the message of that sequence was stored, milliseconds since the epoch; undefined: there is none. Rejects while nobody answers. */
+  readonly storedAt: (seq: number) => Promise<number | undefined>;
   /** Stores a dead letter; resolves to false when it could not be. */
   readonly bury: (message: Msg, reason: DeadReason, count: number) => Promise<boolean>;
   /** Stores a copy that comes at once, with so many deliveries behind it; of two with the same id, one. */
@@ -29,6 +39,8 @@ export class NatsConsumer implements BrokerConsumer {
   #lastPullMs = 0;
   #stopped: Promise<void> | undefined;
   readonly #timer: Timer[] = [];
+  /** Settlements that the server has not answered; each is called when it is back. */
+  readonly #unanswered: Set<() => void> = new Set();
 
   constructor(options: NatsConsumerOptions) {
     this.#options = options;
@@ -38,6 +50,10 @@ export class NatsConsumer implements BrokerConsumer {
     this.#every(brokerAckWaitMs / 3, () => this.#signOfLife());
     this.#every(brokerPullMs / 4, () => this.#askAnew());
     this.#ask();
+  }
+
+  get queue(): string {
+    return this.#options.queue;
   }
 
   get outstanding(): number {
@@ -94,8 +110,9 @@ export class NatsConsumer implements BrokerConsumer {
     this.#ask();
   }
 
-  /** After a reconnect the server knows of no request. */
+  /** After a reconnect the server knows of no request, and may not have heard of what was settled. */
   reconnected(): void {
+    for (const again of this.#unanswered) again();
     this.#asked = 0;
     this.#ask();
   }
@@ -147,15 +164,51 @@ export class NatsConsumer implements BrokerConsumer {
     return settled;
   }
 
-  /** The server answers each acknowledgement: only then is it done. */
+  /**
+   * The server answers each acknowledgement: only then is it done. One that was lost with the server is made again while the message
+   * is still ours, since the server would hand out what was executed. Not a hand-back: if it was not lost, it would hand out twice.
+   */
   async #request(message: Msg, how: string): Promise<boolean> {
-    const { connection } = this.#options;
-    try {
-      await connection.request(message.reply ?? "", how, { timeout: brokerConfirmMs });
-      return true;
-    } catch {
-      return false;
+    const { connection, clock, finished } = this.#options;
+    const facts = factsOf(message);
+    const finishes = how === "+ACK" || how === "+TERM";
+    if (finishes && facts !== undefined) finished.add(Number(facts.seq), facts.storedMs);
+    // The last sign of life is a third of that time old at most.
+    const untilMs = clock.monotonic() + (brokerAckWaitMs * 2) / 3;
+    for (let pauseMs = brokerReconnectFirstMs; ; pauseMs = Math.min(brokerReconnectMaxMs, pauseMs * 2)) {
+      if (await this.#answered(message.reply ?? "", how)) return true;
+      let there: boolean | undefined;
+      while (there === undefined) {
+        if (!finishes || connection.isClosed() || clock.monotonic() + pauseMs > untilMs) return false;
+        await clock.sleep(pauseMs);
+        there = await this.#isThere(facts);
+      }
+      // It was heard after all; or its sequence is another message's now, which is not to be acknowledged.
+      if (!there) return true;
     }
+  }
+
+  /** Undefined: the server does not say. */
+  async #isThere(facts: DeliveryFacts | undefined): Promise<boolean | undefined> {
+    if (facts === undefined) return false;
+    try {
+      return (await this.#options.storedAt(Number(facts.seq))) === facts.storedMs;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** False: the server said no, or nothing, or came back meanwhile. */
+  async #answered(subject: string, how: string): Promise<boolean> {
+    const back = Promise.withResolvers<boolean>();
+    const again = (): void => back.resolve(false);
+    this.#unanswered.add(again);
+    const answer = this.#options.connection.request(subject, how, { timeout: brokerConfirmMs });
+    const answered = answer.then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([answered, back.promise]).finally(() => this.#unanswered.delete(again));
   }
 
   #signOfLife(): void {

@@ -1,15 +1,30 @@
 // The broker NATS JetStream: what every broker promises, and what is its own, with a real server that is killed. Skipped, and said so,
 // where none is installed.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerServer, missingServer, startNats } from "../../testing/broker-servers.ts";
+import { natsFinishedMax } from "../../limits.ts";
 import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
 import { killingItLosesNothing } from "../killed.suite.ts";
+import { traceGoesThrough } from "../traced.suite.ts";
 import type { Broker } from "../types.ts";
 import { openNatsBroker } from "./broker.ts";
+import { Finished } from "./finished.ts";
+import { leftoversIn } from "./leftovers.ts";
+import { consumerName, workStream, workSubject } from "./names.ts";
 
 const common = { clock: new SystemClock(), random: new SystemRandom(), log: silentLogger, dedupeWindowMs: 60_000 };
 const missing = missingServer("nats-server", "nats-server");
+
+async function managing(servers: string): Promise<{ manager: JetStreamManager; close: () => Promise<void> }> {
+  const connection = await connect({ servers });
+  return { manager: await jetstreamManager(connection), close: () => connection.close() };
+}
 
 describe.skipIf(missing !== undefined)("NATS", () => {
   let server: BrokerServer;
@@ -44,7 +59,77 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     await broker.close();
   }, 60_000);
 
-  killingItLosesNothing(() => server);
+  /** Messages that the server itself has of a queue. */
+  const held = async (queue: string): Promise<number> => {
+    const { manager, close } = await managing(server.url);
+    const { state } = await manager.streams.info(workStream(queue));
+    await close();
+    return state.messages;
+  };
+
+  killingItLosesNothing(() => server, held);
+
+  test("what is acknowledged while the server is killed is gone when it is back", async () => {
+    const broker = await open();
+    for (const value of ["first", "second", "third"]) await broker.publish("orders.acks", json(value));
+    const { all, at, consumer } = await inbox(broker, "orders.acks", 3, (delivery) => {
+      // Should the server have forgotten that it delivered one, it comes again.
+      if (delivery.count > 1 || all.length > 3) void delivery.ack();
+    });
+    await at(2);
+    const restarted = server.restart("SIGKILL");
+    const acks = all.slice(0, 3).map((delivery) => delivery.ack());
+    await restarted;
+    // Within the time that the server waits for them: made again, they are heard before it delivers anything twice.
+    expect(await Promise.all(acks)).toEqual([true, true, true]);
+    await expect.poll(() => held("orders.acks"), { timeout: 60_000 }).toBe(0);
+    await expect.poll(() => broker.depth("orders.acks")).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+    await consumer.stop();
+    await broker.close();
+  }, 120_000);
+
+  test("what the server has again though it was acknowledged is deleted, and nothing else", async () => {
+    // A stream that keeps what was acknowledged stands for a server that has it again.
+    const { manager, close } = await managing(server.url);
+    const queue = "orders.kept";
+    await manager.streams.add({ name: workStream(queue), subjects: [workSubject(queue)], storage: "file" });
+    await close();
+    const broker = await open();
+    for (const value of ["done", "done too", "out", "done after"]) await broker.publish(queue, json(value));
+    const { all, at } = await inbox(broker, queue, 4);
+    await at(3);
+    for (const index of [0, 1, 3]) expect(await all[index]!.ack()).toBe(true);
+    expect(await held(queue)).toBe(4);
+    await server.restart("SIGTERM");
+    await expect.poll(() => held(queue), { timeout: 20_000 }).toBe(2);
+    // "done after" waits for what is before it.
+    expect(await all[2]!.ack()).toBe(true);
+    await expect.poll(() => held(queue), { timeout: 30_000 }).toBe(0);
+    expect(all).toHaveLength(4);
+    await broker.close();
+  }, 90_000);
+
+  test("what the server waits for though it is deleted is not waited for: it once took the turns of what is there", async () => {
+    const broker = await open();
+    const queue = "orders.gone";
+    for (let index = 0; index < 4; index++) await broker.publish(queue, json(index));
+    const { all, at } = await inbox(broker, queue, 4);
+    await at(3);
+    // The consumer's state is of a moment before two of them were acknowledged; the stream's is of one after that.
+    const file = join("jetstream", "$G", "streams", workStream(queue), "obs", consumerName, "o.dat");
+    let older = Buffer.alloc(0);
+    await server.restart("SIGTERM", (folder) => (older = readFileSync(join(folder, file))));
+    for (const index of [1, 2]) expect(await all[index]!.ack()).toBe(true);
+    await server.restart("SIGTERM", (folder) => writeFileSync(join(folder, file), older));
+    const observer = await open();
+    await expect.poll(() => observer.depth(queue), { timeout: 20_000 }).toEqual({ ready: 0, inFlight: 2, dead: 0 });
+    for (const index of [0, 3]) expect(await all[index]!.ack()).toBe(true);
+    await expect.poll(() => observer.depth(queue)).toEqual({ ready: 0, inFlight: 0, dead: 0 });
+    expect(await held(queue)).toBe(0);
+    await Promise.all([broker.close(), observer.close()]);
+  }, 60_000);
+
+  traceGoesThrough(() => server.url);
 
   test("a message larger than the server takes is refused, and says so", async () => {
     const broker = await open();
@@ -63,4 +148,28 @@ test("a NATS server that is away is an error that says so", async () => {
   const consumer = await broker.consume("a.b", { prefetch: 1, deliver: () => undefined });
   await consumer.stop();
   await broker.close();
+});
+
+test("of a stream, what the consumer is past is looked at, what was delivered and is gone acknowledged, and no more", () => {
+  const sequences = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { minLength: 1 });
+  fc.assert(
+    // Of a consumer that may be ahead of its stream: what is to come is neither.
+    fc.property(fc.nat(60), fc.nat(60), sequences, (floor, more, present) => {
+      const all = new Set(present);
+      const [first, last] = [Math.min(...present), Math.max(...present)];
+      const numbers = Array.from({ length: last }, (_, index) => index + 1);
+      const deleted = numbers.filter((seq) => seq >= first && !all.has(seq));
+      const { past, gone } = leftoversIn(floor, floor + more, { first_seq: first, last_seq: last, deleted });
+      expect(past).toEqual(numbers.filter((seq) => seq <= floor && all.has(seq)));
+      expect(gone).toEqual(numbers.filter((seq) => seq > floor && seq <= floor + more && !all.has(seq)));
+    }),
+  );
+});
+
+test("a process remembers what it finished, the latest, by sequence and time", () => {
+  const finished = new Finished();
+  for (let seq = 1; seq <= natsFinishedMax + 1; seq++) finished.add(seq, seq * 10);
+  expect([finished.has(1, 10), finished.has(2, 20), finished.has(2, 21)]).toEqual([false, true, false]);
+  finished.add(2, 21);
+  expect([finished.has(2, 20), finished.has(2, 21)]).toEqual([false, true]);
 });
