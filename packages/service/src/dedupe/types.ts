@@ -14,7 +14,7 @@ export interface KeyedCall {
   readonly key: string;
   /** Of the body: the same key for another body is a mistake of the caller. */
   readonly fingerprint: string;
-  /** Who asked first, for a store that is bounded: no caller shall fill it. Absent: a broker. No part of what the call is. */
+  /** Who asked first, for a store that is bounded: no caller shall fill it. Absent: nobody in particular, such as a broker. No part of what the call is. */
   readonly caller?: string;
 }
 
