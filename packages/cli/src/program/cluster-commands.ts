@@ -1,5 +1,6 @@
 // The commands that make a cluster, fill it, and show what runs: options, help and examples.
 import { Option } from "commander";
+import type { DoctorOptions } from "../commands/doctor.ts";
 import type { DownOptions } from "../commands/down.ts";
 import type { InitOptions } from "../commands/init.ts";
 import type { ListOptions } from "../commands/list.ts";
@@ -8,7 +9,7 @@ import type { StatusOptions } from "../commands/status.ts";
 import type { UpOptions } from "../commands/up.ts";
 import { type CommandKit, times } from "./kit.ts";
 
-/** `up`, `init`, `manifest`, `down`, `status`, `list`. */
+/** `up`, `init`, `manifest`, `down`, `status`, `list`, `doctor`. */
 export function addClusterCommands({ plainCommand, command, output, context, done }: CommandKit): void {
   command("up [path...]", "start the cluster, apply PATH, wait until all is ready, stream logs", [
     "wherry up examples/echo --replicas 3     a service package, as a Deployment and a Service",
@@ -79,5 +80,15 @@ export function addClusterCommands({ plainCommand, command, output, context, don
     .action(async (options: ListOptions) => {
       const { list } = await import("../commands/list.ts");
       done(await list(options, context));
+    });
+
+  command("doctor", "what is wrong here, and what to do: the machine, the cluster, its pods", [
+    "wherry doctor                exit code 1 when something is",
+    "wherry doctor --output json",
+  ])
+    .addOption(output("json", "yaml"))
+    .action(async (options: DoctorOptions) => {
+      const { doctor } = await import("../commands/doctor.ts");
+      done(await doctor(options, context));
     });
 }
