@@ -133,15 +133,20 @@ describe("a client that takes all it gets", () => {
   test("of HTTP connections and of the queue over HTTP leaves both to who comes by ZeroMQ", async () => {
     const { client, server, release } = await target({ queueMax: 8 });
     const { url } = await startHttp(server, "127.0.0.1", 0, { limits: { connectionsMax: 20 } });
+    let told = 0;
     const calls = Array.from({ length: 40 }, () =>
-      fetch(`${url}/hold`, { method: "POST" }).then(
-        ({ status }) => status,
-        () => "cut off",
-      ),
+      fetch(`${url}/hold`, { method: "POST" })
+        .then(
+          ({ status }) => status,
+          () => "cut off",
+        )
+        .finally(() => told++),
     );
     await expect.poll(() => server.executor.queued).toBe(6);
     const other = codeOf(client().call("hold", null));
     await expect.poll(() => server.executor.queued).toBe(7);
+    // All but the one that runs and the six that wait: who came later would find places that are free again.
+    await expect.poll(() => told, { timeout: 10_000 }).toBe(40 - 7);
     release("done");
     expect(await other).toBe("answered");
     const fates = await Promise.all(calls);
