@@ -56,7 +56,10 @@ export interface SubscribeOptions {
   readonly onMissed?: "tell" | "fail";
 }
 
-/** Events of every pod of the service, at most once each, until the loop is left: `for await (const { topic, event } of …)`. */
+/**
+ * Events of every pod of the service, at most once each, until the loop is left or the client closed, which ends it:
+ * `for await (const { topic, event } of …)`.
+ */
 export interface Subscription<Event> extends AsyncIterableIterator<Event, undefined>, AsyncDisposable {
   /** Each of its topics is subscribed to at one pod at least: what is published there from now on comes. Rejects if none is found in time. */
   readonly ready: Promise<void>;

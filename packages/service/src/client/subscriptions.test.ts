@@ -68,6 +68,22 @@ async function take(events: AsyncIterator<TopicEvent<unknown>>, count: number): 
 }
 
 describe("a subscriber", () => {
+  test("whose client is closed reads what has come, and then the end: its loop is over, and no error", async () => {
+    const { client, list, pod, subscribers } = world();
+    const { server } = await pod("a");
+    list("a");
+    const [events, waiting] = [client.subscribe(["sold"]), client.subscribe(["sold"])];
+    await subscribers(server, 1);
+    server.publish("sold", { item: "tea" });
+    // Each event comes to all loops at once.
+    expect(await waiting.next()).toMatchObject({ value: { event: { item: "tea" } } });
+    const last = waiting.next();
+    await client.close();
+    expect(await last).toEqual({ done: true, value: undefined });
+    expect((await take(events, 2)).map(({ event }) => event)).toEqual([{ item: "tea" }]);
+    await expect(client.subscribe(["sold"]).next()).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
   test("gets the events of every pod, in each pod's order, also of pods that come later", async () => {
     const { client, list, pod, subscribers } = world();
     const { server: a } = await pod("a");

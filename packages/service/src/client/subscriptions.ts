@@ -54,9 +54,10 @@ export class Subscriptions {
       if (state === "open" || state === "leaving") channels.subscribe(topics, this.#sink);
   }
 
+  /** Loops end as if they were left: who closed knows, and events have no last one that would be lacking. */
   close(): void {
     this.#closed = true;
-    for (const loop of [...this.#loops]) loop.end(closedError());
+    for (const loop of [...this.#loops]) loop.end();
   }
 
   #topics(): Set<string> {
