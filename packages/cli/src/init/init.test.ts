@@ -49,7 +49,7 @@ describe.each([[["init", "shop"]], [["init", "shop", "--http"]]])("wherry %j", (
       said: expect.stringMatching(/made shop\/\. Next:\n {2}cd shop\n {2}npm test\n {2}.* up \. /),
     });
     const folder = join(cwd, "shop");
-    const tested = run(process.execPath, ["--test"], folder);
+    const tested = run(process.execPath, ["--run", "test"], folder);
     expect(tested.status, tested.said).toBe(0);
     expect(tested.said).toMatch(/pass 2\n/);
     expect(run(join(root, "node_modules/.bin/tsc"), ["--project", folder]), "tsc").toEqual({ status: 0, said: "" });
@@ -103,6 +103,20 @@ interface Node {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what YAML holds, looked into along many paths
   readonly [key: string]: any;
 }
+
+test.each(["test", "start"])("npm %s says in one line that Node is too old, and fails", (script) => {
+  wherry("init", "shop");
+  const wanted = (JSON.parse(read("shop/package.json")) as Node)["engines"].node as string;
+  const ours = JSON.parse(readFileSync(join(root, "packages/service/package.json"), "utf8")) as Node;
+  expect(wanted).toBe(ours["engines"].node);
+  expect(read("shop/.npmrc")).toBe("engine-strict=true\n");
+  // Stands for an older Node: to package.json of a later time, this one is.
+  writeFileSync(join(cwd, "shop/package.json"), read("shop/package.json").replace(wanted, ">=99.1"));
+  expect(run(process.execPath, ["--run", script], join(cwd, "shop"))).toEqual({
+    status: 1,
+    said: `shop needs Node >=99.1, and this is ${process.versions.node}: install a newer one, https://nodejs.org\n`,
+  });
+});
 
 test("its CI installs, checks and tests, and deploys nothing", () => {
   wherry("init", "shop");

@@ -17,12 +17,17 @@ export interface ScaffoldOptions {
 /** An error of the new service's own, and none of ours. */
 const ownCode = "NAME_MISSING";
 
+/** What the packages need, too: the first that runs TypeScript without a flag. */
+const oldestNode = "22.18";
+
 export function scaffold(name: string, options: ScaffoldOptions): ReadonlyMap<string, string> {
   return new Map([
     ["package.json", packageJson(name, options)],
     ["main.ts", main(options)],
     ["service.ts", service(name, options)],
     ["service.test.ts", test],
+    ["node-version.js", nodeVersion],
+    [".npmrc", "engine-strict=true\n"],
     ["tsconfig.json", tsconfig],
     ["Dockerfile", dockerfile(options)],
     [".dockerignore", dockerignore(options)],
@@ -40,9 +45,14 @@ function packageJson(name: string, { version, packed }: ScaffoldOptions): string
     version: "0.1.0",
     private: true,
     type: "module",
-    engines: { node: ">=24" },
+    engines: { node: `>=${oldestNode}` },
     wherry: "main.ts",
-    scripts: { start: "exec node main.ts", test: "node --test", check: "tsc" },
+    // An older Node finds no test in a .ts file, and calls that success.
+    scripts: {
+      start: "node node-version.js && exec node main.ts",
+      test: "node node-version.js && node --test",
+      check: "tsc",
+    },
     dependencies: ours.dependencies,
     devDependencies: { "@types/node": "^24.0.0", typescript: "^6.0.0", ...ours.devDependencies },
   };
@@ -89,15 +99,29 @@ import { test } from "node:test";
 import { testClient } from "@wherry/service/testing";
 import { service } from "./service.ts";
 
-test("greets by name", async () => {
-  await using client = await testClient(service);
+test("greets by name", async (t) => {
+  const client = await testClient(service);
+  t.after(() => client.close());
   assert.deepEqual(await client.greet({ name: "you" }), { text: "Hello, you." });
 });
 
-test("says what is missing", async () => {
-  await using client = await testClient(service);
+test("says what is missing", async (t) => {
+  const client = await testClient(service);
+  t.after(() => client.close());
   await assert.rejects(client.greet({ name: "" }), { code: "${ownCode}" });
 });
+`;
+
+const nodeVersion = `// Ends with a line that says so when this Node is older than package.json's "engines" asks for. JavaScript: an older one runs it.
+import { readFileSync } from "node:fs";
+
+const { name, engines } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+const [major, minor = 0] = engines.node.match(/\\d+/g).map(Number);
+const [ownMajor, ownMinor] = process.versions.node.split(".").map(Number);
+if (ownMajor < major || (ownMajor === major && ownMinor < minor)) {
+  console.error(\`\${name} needs Node \${engines.node}, and this is \${process.versions.node}: install a newer one, https://nodejs.org\`);
+  process.exit(1);
+}
 `;
 
 const tsconfig = `${JSON.stringify(
@@ -187,7 +211,7 @@ function readme(name: string, { http, packed }: ScaffoldOptions): string {
 
 \`\`\`sh
 npm install
-npm test                                  # node's own runner, no cluster
+npm test                                  # node's own runner, no cluster; needs Node ${oldestNode} or newer
 npm run check                             # types
 npx wherry up . --detach                  # as a pod of a cluster on this machine
 npx wherry call ${name} greet '{"name":"you"}'
