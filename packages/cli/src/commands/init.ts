@@ -14,7 +14,7 @@ export interface InitOptions {
   readonly from?: string;
 }
 
-/** @throws CliError usage: a name that is no DNS label, or a folder that is there */
+/** @throws CliError usage: a name that is no DNS label, or a folder that is there, or packages that are nowhere */
 export function init(name: string, options: InitOptions, context: Context): number {
   // A Service's name is an RFC 1035 label.
   if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
@@ -25,20 +25,20 @@ export function init(name: string, options: InitOptions, context: Context): numb
   if (existsSync(folder))
     throw usageError(`there is a ${name} already, and nothing is overwritten: choose another name`);
   const packed = options.from === undefined ? undefined : findPacked(resolve(context.cwd, options.from), options.from);
+  // In the repository itself, and in a workspace that has them, the packages are there, and `npm install` would ask the registry.
+  const isInstalled = packed === undefined && isFound("@wherry/service", folder);
+  if (packed === undefined && !isInstalled)
+    throw usageError(
+      `npm's registry does not have Wherry's packages yet, so that "npm install" could not succeed: in a checkout of Wherry, "npm run pack"; then, here: ${context.self} init ${name}${options.http === true ? " --http" : ""} --from CHECKOUT/build`,
+    );
   const written = scaffold(name, { http: options.http === true, version: context.version, packed });
   for (const [path, text] of written) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text, { flag: "wx" });
   }
   if (packed !== undefined) copyPacked(packed, join(folder, "vendor"));
-  // In the repository itself, and in a workspace that has them, the packages are there, and `npm install` would ask the registry.
-  const isInstalled = packed === undefined && isFound("@wherry/service", folder);
   // Installed beside the service, however this command was found.
   const call = `npx wherry call ${name} greet '{"name":"you"}'`;
-  if (packed === undefined && !isInstalled)
-    context.terminal.note(
-      `note: npm's registry does not have Wherry's packages yet. In a checkout of Wherry, "npm run pack"; then, instead of this: ${context.self} init ${name} --from CHECKOUT/build`,
-    );
   context.terminal.note(`made ${name}/. Next:`);
   for (const line of [
     `cd ${name}${isInstalled ? "" : " && npm install"}`,

@@ -172,11 +172,15 @@ describe("with the packages of a checkout", () => {
     expect(existsSync(join(cwd, "shop"))).toBe(false);
   });
 
-  test("or is told of them, where the packages are found nowhere", () => {
+  test("makes nothing where they are found nowhere, and says how to go on", () => {
     rmSync(join(cwd, "node_modules"));
-    expect(wherry("init", "shop").said).toMatch(
-      /note: npm's registry does not have .*--from[^]*cd shop && npm install/,
-    );
+    expect(wherry("init", "shop", "--http")).toMatchObject({
+      status: 2,
+      said: expect.stringMatching(/npm's registry does not have .* init shop --http --from CHECKOUT\/build/),
+    });
+    expect(existsSync(join(cwd, "shop"))).toBe(false);
+    pack(...all, "wherry-0.1.0.tgz");
+    expect(wherry("init", "shop", "--http", "--from", "build")).toMatchObject({ status: 0 });
   });
 });
 
