@@ -86,6 +86,12 @@ test("of another namespace, and of a broker that is named, are that one's", asyn
   expect((await deadLetters("orders", "order")).stdout).toBe("");
 }, 60_000);
 
+test("an empty queue that no service can vouch for is no silent health: it is warned of", async () => {
+  const { code, stdout, stderr } = await deadLetters("orders", "oredr");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(stderr).toMatch(/^warning: default\.orders\.oredr is empty, .*no cluster "default" is running/);
+}, 60_000);
+
 test.each([
   [["orders", "order", "--all"], 2, /--all says which/],
   [["orders", "order", "--purge"], 2, /--purge takes the ids of dead letters, or --all/],
@@ -94,7 +100,7 @@ test.each([
   [["orders.a.b", "order"], 2, /NAME or NAME\.NAMESPACE/],
   [["orders", "order", "--limit", "none"], 2, /--limit takes a whole number/],
   [["orders", "order", "--name", "other"], 1, /cluster "other" has stored no durable calls/],
-  [["orders", "order", "--broker", "redis://u:s3cret@host"], 1, /expected sqlite:(?!.*s3cret)/],
+  [["orders", "order", "--broker", "redis://u:s3cret@host"], 2, /expected sqlite:(?!.*s3cret)/],
 ])("%j is told apart", async (args, code, message) => {
   const { code: got, stdout, stderr } = await deadLetters(...args);
   expect({ code: got, stdout }).toEqual({ code, stdout: "" });

@@ -60,6 +60,8 @@ export const cliLimits = {
   dashboardFreshMs: 900,
   /** Dead letters that `wherry dead-letters` lists at most; without `--limit`, a tenth. */
   deadLettersListedMax: 1_000,
+  /** Until `wherry dead-letters`, of an empty queue, no longer waits for the service to say whether the method is durable. */
+  durableAskedMs: 3_000,
   /** A type's text; what is longer ends in `…`. --output json has it all. */
   typeCharsMax: 100,
   /** A body from stdin; what a service takes is less, and its own business. */

@@ -20,6 +20,9 @@ export interface FoundService {
   readonly podsNow: () => Promise<readonly Stored<Pod>[]>;
 }
 
+/** Not in this cluster, or not in that namespace; what there is, is in the message. */
+export class NoSuchService extends CliError {}
+
 /**
  * @param target NAME or NAME.NAMESPACE
  * @throws CliError when there is no such service, or no pod of it can answer and none is about to.
@@ -56,7 +59,7 @@ function serviceIn(items: readonly Stored<Service>[], name: string, namespace: s
   if (found !== undefined) return found;
   const elsewhere = called.map(({ metadata }) => metadata.namespace ?? "");
   if (elsewhere.length > 0)
-    throw new CliError(
+    throw new NoSuchService(
       `there is no service "${name}" in namespace "${namespace}": ${name} is in ${elsewhere.join(", ")}. Call it as ${elsewhere.map((other) => `${name}.${other}`).join(", ")}`,
     );
   const names = items
@@ -64,7 +67,7 @@ function serviceIn(items: readonly Stored<Service>[], name: string, namespace: s
     .map(({ metadata }) =>
       metadata.namespace === "default" ? metadata.name : `${metadata.name}.${metadata.namespace ?? ""}`,
     );
-  throw new CliError(
+  throw new NoSuchService(
     `there is no service "${name}" in namespace "${namespace}". ${names.length === 0 ? "There are none yet" : `There are: ${names.join(", ")}`}`,
   );
 }

@@ -1,5 +1,5 @@
 // `wherry dead-letters`: the calls of a durable method that nobody runs any more, and why; drives them back, or deletes them. It asks
-// the broker alone: no cluster needs to run.
+// the broker: no cluster needs to run. Only where that holds nothing at all is the service asked whether it has such a method.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { clusterPaths, wherryHome } from "@wherry/cluster/state";
@@ -42,12 +42,24 @@ export async function deadLetters(
   const broker = await openBroker({ url: options.broker ?? defaultUrl(options.name, context) });
   try {
     const queue = queueOf(service, method, namespace);
+    // A broker that is named may be another cluster's: this one can't tell.
+    if (options.broker === undefined && (await isEmpty(broker, queue))) {
+      const { unknownQueue } = await import("./durable-method.ts");
+      const why = await unknownQueue(target, method, options.name, context);
+      if (why !== undefined)
+        context.terminal.note(`warning: ${queue} is empty, and whether there is such a method can't be told: ${why}`);
+    }
     if (change === undefined) await list(broker, queue, limit, options.output, context.terminal);
     else await apply(broker, queue, change, context.terminal);
     return 0;
   } finally {
     await broker.close();
   }
+}
+
+async function isEmpty(broker: Broker, queue: string): Promise<boolean> {
+  const { ready, inFlight = 0, dead } = await broker.depth(queue);
+  return ready + inFlight + dead === 0;
 }
 
 function changeOf({ redrive, purge, all }: DeadLettersOptions): Change | undefined {
