@@ -1,12 +1,13 @@
 // Reads manifests: YAML with several documents, JSON, and `kind: List`. Says which file, document and line is wrong; what is
 // wrong with an object's fields is the API's to say.
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { basename, join } from "node:path";
 import { parseYamlDocuments } from "@wherry/kube";
 import { LineCounter, parseAllDocuments } from "yaml";
 import type { KubeObject } from "@wherry/kube/types";
 import { usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
+import { isManifestFile } from "./manifest-files.ts";
 
 /** An object that `wherry up` applies. */
 export interface PlannedObject {
@@ -14,8 +15,6 @@ export interface PlannedObject {
   /** Where it is from, for messages: `web.yaml, document 2`. */
   readonly source: string;
 }
-
-const notManifests = new Set(["package.json", "package-lock.json", "tsconfig.json", "wherry.yaml"]);
 
 /** @param shown the path as the user gave it. A folder is read without its subfolders, in the order of names. */
 export function readManifests(path: string, shown: string): PlannedObject[] {
@@ -25,7 +24,7 @@ export function readManifests(path: string, shown: string): PlannedObject[] {
     return objects;
   }
   const found = readdirSync(path)
-    .filter((file) => [".yaml", ".yml", ".json"].includes(extname(file)) && !notManifests.has(file))
+    .filter(isManifestFile)
     .sort()
     .flatMap((file) => readFile(join(path, file), join(shown, file)));
   if (found.length === 0) throw usageError(`the manifests in ${shown} hold no objects: nothing is applied`);

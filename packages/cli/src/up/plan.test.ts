@@ -22,6 +22,14 @@ const write = (path: string, text: string): void => {
 };
 const plan = (...paths: string[]): ReturnType<typeof planPaths> => planPaths(paths, { cwd, env: {} });
 
+test.each(["wherry", "main"])("a package whose %s is no file is told so, whatever else is beside it", async (field) => {
+  write("shop/package.json", JSON.stringify({ [field]: "start.ts" }));
+  for (const file of ["package-lock.json", "tsconfig.json", "wherry.yaml"]) write(`shop/${file}`, "{}");
+  await expect(plan("shop")).rejects.toThrow(
+    `shop/package.json says "${field}": "start.ts", and there is no such file`,
+  );
+});
+
 describe("a service", () => {
   test.each([
     ["a file", "echo.ts", "echo.ts"],

@@ -9,6 +9,7 @@ import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf } from "./content.ts";
+import { isManifestFile, missingEntry } from "./manifest-files.ts";
 import type { PlannedObject } from "./manifests.ts";
 import { type ServiceFile, serviceObjects, servicesOf } from "./service-file.ts";
 import { isInstalled } from "./workspace.ts";
@@ -148,8 +149,12 @@ function serviceScript(path: string): string | undefined {
     );
   const entry = files.includes("package.json") ? packageEntry(path) : undefined;
   if (entry !== undefined) return entry;
-  if (files.some((file) => manifests.has(extname(file)) && file !== "package.json" && file !== "tsconfig.json"))
-    return undefined;
+  if (files.some(isManifestFile)) return undefined;
+  const missing = missingEntry(path);
+  if (missing !== undefined)
+    throw usageError(
+      `${join(path, "package.json")} says ${missing}, and there is no such file: write it, or name another`,
+    );
   throw usageError(
     `${path} holds neither manifests (*.yaml, *.json) nor a service package (package.json with "main", or ${basename(path)}.ts)`,
   );
