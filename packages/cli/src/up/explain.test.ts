@@ -18,6 +18,7 @@ test("a program that ended names its error first, however long the stack below i
   expect(deciding).toBe("  Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'zod'");
   expect(title).toBe("  its last log lines:");
   expect(rest[0]).toContain("Cannot find package 'zod'");
+  expect(rest.at(-1)).toBe("  hint: it is not installed: npm install zod");
 });
 
 test("a syntax error says file and line", () => {

@@ -60,7 +60,15 @@ export function explainLog(lines: readonly string[]): readonly string[] {
     "  its last log lines:",
     ...shown.slice(0, cliLimits.whyLogLinesShown).map((line) => `    ${line}`),
     ...(lines.some((line) => /EADDRINUSE|Address already in use/i.test(line)) ? [`  hint: ${hints.address}`] : []),
+    ...missingPackage(lines),
   ];
+}
+
+/** `npm install zod`; of `zod/mini`, the same. */
+function missingPackage(lines: readonly string[]): string[] {
+  const found = lines.map((line) => /Cannot find package '((?:@[\w.-]+\/)?[\w.-]+)/.exec(line)?.[1]);
+  const name = found.findLast((one) => one !== undefined);
+  return name === undefined ? [] : [`  hint: it is not installed: npm install ${name}`];
 }
 
 /** Where it went wrong: the first line of the stack that is a file's; of a syntax error, what Node prints above it. */
