@@ -5,12 +5,13 @@ import { type ClusterPaths, type DaemonInfo, signalProcess } from "@wherry/clust
 import type { Pod, Stored } from "@wherry/kube/types";
 import type { ClusterApi } from "../client.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
+import { CliError, nameOption } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { Timings } from "../timings.ts";
 import type { Applied } from "./apply.ts";
 import type { Plan } from "./plan.ts";
 import { controllerOf } from "./readiness.ts";
+import { servicesOf } from "./service-file.ts";
 import type { Targets } from "./targets.ts";
 import type { View } from "./view.ts";
 
@@ -129,6 +130,11 @@ export class Run {
     terminal.note(`${terminal.style("red", "wherry:")} ${what}:\n${why}`);
     if (targets.olderServe) terminal.note("The pods of the version before go on serving.");
     terminal.note(`The cluster stays up. ${hints(paths.name, context)}`);
+    const made = plan.files.flatMap((file) => [
+      `deployment/${file.name}`,
+      ...servicesOf(file).map((name) => `service/${name}`),
+    ]);
+    if (made.length > 0) terminal.note(`Remove it: wherry kubectl${nameOption(paths.name)} delete ${made.join(" ")}`);
     return detach ? 1 : this.#stream(api, view);
   }
 
