@@ -134,7 +134,8 @@ export class Run {
       `deployment/${file.name}`,
       ...servicesOf(file).map((name) => `service/${name}`),
     ]);
-    if (made.length > 0) terminal.note(`Remove it: wherry kubectl${nameOption(paths.name)} delete ${made.join(" ")}`);
+    if (made.length > 0 && !targets.olderServe)
+      terminal.note(`Remove it: wherry kubectl${nameOption(paths.name)} delete ${made.join(" ")}`);
     return detach ? 1 : this.#stream(api, view);
   }
 
