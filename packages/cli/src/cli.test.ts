@@ -114,6 +114,21 @@ test("a PATH that is a link to nowhere, and a wherry.yaml that is none, are told
   expect((await wherry("up", "broken")).stderr).toMatch(/wherry\.yaml is no YAML: .* at line 2, column 1\n$/);
 });
 
+test("manifest gives no two programs the same image", async () => {
+  for (const name of ["one", "two"])
+    file(
+      `${name}.ts`,
+      `import { run, service } from "@wherry/service"; await run(service("${name}", { methods: {} }));`,
+    );
+  const both = await wherry("manifest", "one.ts", "two.ts", "--production", "--image", "reg/x:1");
+  expect(both).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/--image names the image of one program, and there are 2/),
+  });
+  expect(await wherry("manifest", "one.ts", "--production", "--image", "reg/x:1")).toMatchObject({ code: 0 });
+});
+
 test("a folder where a file of the state belongs, and a home that can't be made, are told in a line", async () => {
   const env = (home: string): Record<string, string> => ({ WHERRY_HOME: home });
   const home = join(scratch, "odd");

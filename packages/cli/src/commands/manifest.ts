@@ -33,6 +33,10 @@ export async function manifest(paths: readonly string[], options: ManifestOption
     throw usageError(
       "--production is for services given as a file or package: manifests say what they need themselves",
     );
+  if (options.image !== undefined && plan.files.length > 1)
+    throw usageError(
+      `--image names the image of one program, and there are ${plan.files.length}; print the manifests of each by itself, with its own --image`,
+    );
   const generated = options.production === true ? plan.files.flatMap((file) => productionObjects(file)) : undefined;
   const objects = generated ?? plan.objects.map(({ object }) => object);
   context.terminal.raw(yamlOf(objects));

@@ -51,7 +51,7 @@ export function addClusterCommands({ plainCommand, command, output, context, don
     "wherry manifest shop --production --image ghcr.io/acme/shop:1.4.0 | kubectl apply -f -",
   ])
     .option("--replicas <n>", "pods of each service that is given as a file or package")
-    .option("--image <image>", "the service's image (default: NAME:dev)")
+    .option("--image <image>", "the image of the one program (default: NAME:dev)")
     .option("--production", "with what a shared cluster wants: security context, resources, a PodDisruptionBudget")
     .action(async (paths: string[], options: ManifestOptions) => {
       const { manifest } = await import("../commands/manifest.ts");
