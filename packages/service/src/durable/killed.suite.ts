@@ -21,6 +21,8 @@ import { openBroker, queueOf } from "./open.ts";
 const kills = 3;
 const lanes = 20;
 const calls = 900;
+/** `npm run soak`: what takes long and finds more the longer it runs. */
+const soaking = process.env["WHERRY_SOAK"] === "1";
 const podKills = 6;
 const podCalls = 1200;
 
@@ -121,62 +123,68 @@ export function killingItLosesNothing(server: () => BrokerServer, held?: (queue:
     rmSync(folder, { recursive: true });
   }, 400_000);
 
-  test("pods and the server that are killed (-9) at random instants lose no call, and none takes effect twice", async () => {
-    const seed = new SystemRandom().below(2 ** 31);
-    const random = new SeededRandom(seed);
-    const folder = mkdtempSync(join(tmpdir(), "wherry-killed-"));
-    const [broker, name, store] = [server().url, `killed-pods-${process.pid}`, join(folder, "keys.db")];
-    const env = { BROKER_URL: broker, NAME: name, STORE: store };
-    const pods = [startChild({ program, env }), startChild({ program, env })];
-    await Promise.all(pods.map((pod) => pod.listening));
-    const client = connect(name, { endpoints: [], durable: ["work"], broker, deadlineMs: 60_000 });
-    await client.call("work", "first", { key: "first" });
-    await server().restart("SIGTERM");
-    const accepted: string[] = [];
-    let made = 0;
-    const lane = async (): Promise<void> => {
-      while (made < podCalls) {
-        const body = `${made++}`;
-        // Fails only when the server was away for longer than a call waits: then nobody was promised anything.
-        await client.call("work", body, { key: body }).then(
-          () => accepted.push(body),
-          (error: unknown) => expect(error, `seed ${seed}`).toBeInstanceOf(ServiceError),
-        );
+  const randomly =
+    "pods and the server that are killed (-9) at random instants lose no call, and none takes effect twice";
+  test.runIf(soaking)(
+    `${randomly} (a minute for each broker: only in npm run soak)`,
+    async () => {
+      const seed = new SystemRandom().below(2 ** 31);
+      const random = new SeededRandom(seed);
+      const folder = mkdtempSync(join(tmpdir(), "wherry-killed-"));
+      const [broker, name, store] = [server().url, `killed-pods-${process.pid}`, join(folder, "keys.db")];
+      const env = { BROKER_URL: broker, NAME: name, STORE: store };
+      const pods = [startChild({ program, env }), startChild({ program, env })];
+      await Promise.all(pods.map((pod) => pod.listening));
+      const client = connect(name, { endpoints: [], durable: ["work"], broker, deadlineMs: 60_000 });
+      await client.call("work", "first", { key: "first" });
+      await server().restart("SIGTERM");
+      const accepted: string[] = [];
+      let made = 0;
+      const lane = async (): Promise<void> => {
+        while (made < podCalls) {
+          const body = `${made++}`;
+          // Fails only when the server was away for longer than a call waits: then nobody was promised anything.
+          await client.call("work", body, { key: body }).then(
+            () => accepted.push(body),
+            (error: unknown) => expect(error, `seed ${seed}`).toBeInstanceOf(ServiceError),
+          );
+        }
+      };
+      const load = Promise.all(Array.from({ length: lanes }, lane));
+      for (let kill = 1; kill <= podKills; kill++) {
+        const at = (podCalls * (kill - random.next())) / podKills;
+        await expect.poll(() => made, { timeout: 60_000, interval: 5 }).toBeGreaterThanOrEqual(at);
+        const index = random.below(2);
+        pods[index]!.process.kill("SIGKILL");
+        if (kill % 2 === 0) await server().restart("SIGKILL");
+        await pods[index]!.exit;
+        pods[index] = startChild({ program, env });
       }
-    };
-    const load = Promise.all(Array.from({ length: lanes }, lane));
-    for (let kill = 1; kill <= podKills; kill++) {
-      const at = (podCalls * (kill - random.next())) / podKills;
-      await expect.poll(() => made, { timeout: 60_000, interval: 5 }).toBeGreaterThanOrEqual(at);
-      const index = random.below(2);
-      pods[index]!.process.kill("SIGKILL");
-      if (kill % 2 === 0) await server().restart("SIGKILL");
-      await pods[index]!.exit;
-      pods[index] = startChild({ program, env });
-    }
-    await load;
-    using effects = new DatabaseSync(store, { timeout: 5000 });
-    const taken = (): string[] =>
-      effects
-        .prepare("SELECT body FROM effect")
-        .all()
-        .map((row) => String(row["body"]));
-    const missing = (): string[] => {
-      const there = new Set(taken());
-      return accepted.filter((body) => !there.has(body));
-    };
-    await expect.poll(missing, { timeout: 120_000, interval: 250, message: `seed ${seed}` }).toEqual([]);
-    const observer = await openBroker({ url: broker });
-    const left = async (): Promise<unknown> => {
-      const { ready, inFlight = 0, dead } = await observer.depth(queueOf(name, "work"));
-      return { ready, inFlight, dead, held: (await held?.(queueOf(name, "work"))) ?? 0 };
-    };
-    const nothing = { ready: 0, inFlight: 0, dead: 0, held: 0 };
-    await expect.poll(left, { timeout: 120_000, interval: 250, message: `seed ${seed}` }).toEqual(nothing);
-    const bodies = taken();
-    expect(bodies.length, `seed ${seed}`).toBe(new Set(bodies).size);
-    expect(accepted.length).toBeGreaterThan(podCalls / 2);
-    await Promise.all([client.close(), observer.close(), stopChildren()]);
-    rmSync(folder, { recursive: true });
-  }, 400_000);
+      await load;
+      using effects = new DatabaseSync(store, { timeout: 5000 });
+      const taken = (): string[] =>
+        effects
+          .prepare("SELECT body FROM effect")
+          .all()
+          .map((row) => String(row["body"]));
+      const missing = (): string[] => {
+        const there = new Set(taken());
+        return accepted.filter((body) => !there.has(body));
+      };
+      await expect.poll(missing, { timeout: 120_000, interval: 250, message: `seed ${seed}` }).toEqual([]);
+      const observer = await openBroker({ url: broker });
+      const left = async (): Promise<unknown> => {
+        const { ready, inFlight = 0, dead } = await observer.depth(queueOf(name, "work"));
+        return { ready, inFlight, dead, held: (await held?.(queueOf(name, "work"))) ?? 0 };
+      };
+      const nothing = { ready: 0, inFlight: 0, dead: 0, held: 0 };
+      await expect.poll(left, { timeout: 120_000, interval: 250, message: `seed ${seed}` }).toEqual(nothing);
+      const bodies = taken();
+      expect(bodies.length, `seed ${seed}`).toBe(new Set(bodies).size);
+      expect(accepted.length).toBeGreaterThan(podCalls / 2);
+      await Promise.all([client.close(), observer.close(), stopChildren()]);
+      rmSync(folder, { recursive: true });
+    },
+    400_000,
+  );
 }
