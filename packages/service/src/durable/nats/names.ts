@@ -36,5 +36,7 @@ export function factsOf({ reply = "" }: Msg): DeliveryFacts | undefined {
   const tokens = reply.split(".");
   if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9) return undefined;
   const [count = "", seq = "", , nanoseconds = ""] = tokens.slice(tokens.length === 9 ? 4 : 6);
-  return { count: Number(count), seq, storedMs: Math.floor(Number(nanoseconds) / 1e6) };
+  // Cut off as text: so many nanoseconds are no exact number, and the last hundred of a millisecond would be the next one's, which is
+  // another time than the stream tells of the same message.
+  return { count: Number(count), seq, storedMs: Number(nanoseconds.slice(0, -6)) };
 }
