@@ -13,7 +13,7 @@ export interface ServiceErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
   /** What is known of the request. Default `answered`: right for every error that a handler throws. */
   readonly fate?: RequestFate;
-  /** When trying again makes sense, milliseconds from now. */
+  /** When trying again makes sense, milliseconds from now. What is past, or no number, is 0: now. */
   readonly retryAfterMs?: number;
   /** What an HTTP caller gets as its status, 400 to 599. Default: by the code; 422 for a code of the service's own. */
   readonly status?: number;
@@ -36,7 +36,7 @@ export class ServiceError extends WherryError {
       throw new TypeError(
         `error code: expected upper case letters, digits and underscores, got ${JSON.stringify(code)}`,
       );
-    const { status } = options;
+    const { status, retryAfterMs } = options;
     if (status !== undefined && !(Number.isInteger(status) && status >= 400 && status <= 599))
       throw new TypeError(`error status: expected a whole number from 400 to 599, got ${status}`);
     super(message, {
@@ -46,7 +46,8 @@ export class ServiceError extends WherryError {
       ...(options.cause === undefined ? {} : { cause: options.cause }),
     });
     this.fate = options.fate ?? "answered";
-    this.retryAfterMs = options.retryAfterMs;
+    // Many a one is the difference of two times. On the wire it has no sign: -1 would be 49 days.
+    this.retryAfterMs = retryAfterMs === undefined ? undefined : retryAfterMs > 0 ? retryAfterMs : 0;
     this.status = status;
   }
 

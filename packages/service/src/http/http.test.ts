@@ -210,6 +210,7 @@ describe("errors over HTTP", () => {
     [new ServiceError("SOLD_OUT", "none left", { details: { left: 0 } }), 422, null],
     [new ServiceError("GONE", "no longer", { status: 410 }), 410, null],
     [new ServiceError("LATER", "wait", { retryable: true, retryAfterMs: 1500, status: 429 }), 429, "2"],
+    [new ServiceError("LATER", "not any more", { retryable: true, retryAfterMs: -1500, status: 429 }), 429, "0"],
     [new ServiceError("NOT_FOUND", "no such item"), 404, null],
     [new ServiceError("INVALID", "not that"), 400, null],
     // Of a call that the method made: it did run.

@@ -50,6 +50,27 @@ describe("serving", () => {
       ]);
   });
 
+  test("a time to come back that has passed already, or is none, is no time to wait", async () => {
+    const error = (retryAfterMs: number) => new ServiceError("LATER", "later", { retryable: true, retryAfterMs });
+    const { peer } = await start({
+      methods: {
+        early: () => {
+          throw error(-5);
+        },
+        never: () => {
+          throw error(Number.NaN);
+        },
+        soon: () => {
+          throw error(1.5);
+        },
+      },
+    });
+    const client = (await peer()).hello().request(1, "early", 1).request(2, "never", 1).request(3, "soon", 1);
+    const waits = () =>
+      client.got.filter(({ header }) => header.type === messageType.error).map(({ header }) => header.number);
+    await expect.poll(waits).toEqual([0, 0, 2]);
+  });
+
   test("typed errors, unknown methods and bodies that are no JSON are answered; the service lives", async () => {
     const { peer, crashes } = await start({
       methods: {
