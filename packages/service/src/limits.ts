@@ -19,8 +19,6 @@ export const queueRequestsMaxDefault = 1000;
  * received or unanswered, of durable calls that the broker has not confirmed; one beyond is answered BUSY. One alone always has room.
  */
 export const bodiesBytesMax: number = 256 * 1024 * 1024;
-/** Connections to the messaging port; those beyond are closed at once. Each takes some 12 KiB. */
-export const peersMax = 10_000;
 /** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
 export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;

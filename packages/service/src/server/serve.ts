@@ -4,7 +4,7 @@ import { router, type RouterSocket } from "@wherry/zmtp";
 import type { ServiceSecurity } from "../curve/serving.ts";
 import type { ServiceCurve } from "../curve/types.ts";
 import type { HttpOptions } from "../http/source.ts";
-import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax, peersMax } from "../limits.ts";
+import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
 import type { Broker } from "../durable/types.ts";
 import type { Service } from "../service.ts";
 import type { Ending } from "./hand-back.ts";
@@ -49,7 +49,7 @@ export interface Serving {
  */
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
   const { host = "127.0.0.1", port = 0, busyPollUs = 0, clock = new SystemClock() } = options;
-  const limits = { messageBytesMax, peersMax, peerQueueMessagesMax, peerQueueBytesMax };
+  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
   const secured = await securityOf(options);
   const socket = router({
     clock,
