@@ -77,7 +77,7 @@ export const limits = {
   outputBufferBytes: 65_536, // 64 KiB
   /** Output buffers kept for reuse, per socket. */
   outputBuffersKeptMax: 32,
-  /** Frame bodies up to this size are copied into the output buffer; larger ones are written from where they lie. */
+  /** Frame bodies up to this size are copied before `send` returns; larger ones are written from where they lie. */
   copyBytesMax: 8_192, // 8 KiB
   /** A `writev` ends with the piece that takes it to so many bytes, but never between a header and its body. */
   writeBytesMax: 1_048_576, // 1 MiB

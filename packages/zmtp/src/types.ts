@@ -9,7 +9,10 @@ export type * from "./peer.ts";
 
 /** A message: one or more frames. Received frames may be views of a larger buffer; copy what outlives the handler. */
 export type Message = readonly Uint8Array[];
-/** What can be sent: a message, or a single frame. Text is sent as UTF-8. */
+/**
+ * What can be sent: a message, or a single frame. Text is sent as UTF-8. A frame of at most 8 KiB is copied before `send` returns;
+ * a larger one must not be changed afterwards.
+ */
 export type Sendable = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /**

@@ -6,7 +6,7 @@ import { ServiceError } from "../errors.ts";
 import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
 import type { Codec } from "../protocol/content.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
-import { type Decoded, decode, encode, encodeHeader } from "../protocol/frames.ts";
+import { type Decoded, decode, encode, passingHeader } from "../protocol/frames.ts";
 import { errorOf, factsOf, valueOf } from "./answers.ts";
 import type { Attempt, Call } from "./call.ts";
 import { Channels } from "./channels.ts";
@@ -149,7 +149,7 @@ export class Endpoint {
     const withinMs = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
     const { method, key, trace, traceState } = call;
     const texts = traceState === "" ? [method, key, trace] : [method, key, trace, traceState];
-    const header = encodeHeader(messageType.request, mark, id, withinMs, texts, content);
+    const header = passingHeader(messageType.request, mark, id, withinMs, texts, content);
     if (this.#socket.send(body === undefined ? [header] : [header, body]) !== "sent") return false;
     this.open.set(id, attempt);
     return true;

@@ -72,8 +72,8 @@ export function encode<Body extends string | Uint8Array = never>(
   return body === undefined ? [header] : [header, body];
 }
 
-/** Of a message without a body, the content is `none`. With nothing left out: for what is sent most often, requests and replies. */
-export function encodeHeader(
+/** Of a message without a body, the content is `none`. */
+function encodeHeader(
   type: MessageType,
   mark: number,
   id: number,
@@ -81,26 +81,36 @@ export function encodeHeader(
   texts: readonly string[],
   content: ContentType,
 ): Buffer {
-  let length = fixedBytes;
-  for (const text of texts) length += 1 + (text.length <= shortTextMax ? text.length : Buffer.byteLength(text));
-  let frame = Buffer.allocUnsafe(length);
-  if (!writeTexts(frame, texts)) {
-    // A short text that is not ASCII is longer than it looked.
-    length = texts.reduce((bytes, text) => bytes + 1 + Buffer.byteLength(text), fixedBytes);
-    frame = Buffer.allocUnsafe(length);
-    writeAnyTexts(frame, texts);
-  }
-  frame[0] = magic[0];
-  frame[1] = magic[1];
-  frame[2] = magic[2];
-  frame[3] = magic[3];
-  frame[4] = protocolVersion;
-  frame[5] = type;
-  frame[6] = content;
-  frame[7] = mark;
-  writeUint32(frame, id, 8);
-  writeUint32(frame, number, 12);
-  return frame;
+  return Buffer.from(passingHeader(type, mark, id, number, texts, content));
+}
+
+const textsMax = 4;
+const headerBytesMax = fixedBytes + textsMax * (1 + textBytesMax);
+const passing = Buffer.allocUnsafeSlow(headerBytesMax);
+/** Its first bytes, by their number. */
+const passingViews: Buffer[] = [];
+passing.set([...magic, protocolVersion]);
+
+/**
+ * The header alone, for what is sent most often, requests and replies. Where it lies, the next one will: a socket copies what is as
+ * short before `send` returns.
+ */
+export function passingHeader(
+  type: MessageType,
+  mark: number,
+  id: number,
+  number: number,
+  texts: readonly string[],
+  content: ContentType,
+): Buffer {
+  passing[5] = type;
+  passing[6] = content;
+  passing[7] = mark;
+  writeUint32(passing, id, 8);
+  writeUint32(passing, number, 12);
+  let end = fixedBytes;
+  for (const text of texts) end = writeText(text, end);
+  return (passingViews[end] ??= passing.subarray(0, end));
 }
 
 // Node's own check their arguments each time.
@@ -111,46 +121,37 @@ function writeUint32(frame: Buffer, value: number, at: number): void {
   frame[at + 3] = value;
 }
 
+/** Up to here a loop over the characters is faster than a call into Node. */
+const shortTextMax = 32;
+
+/** Its length, and itself. @returns where it ends. */
+function writeText(text: string, at: number): number {
+  let bytes = text.length <= shortTextMax ? writeShort(text, at + 1) : -1;
+  // Of one that is far too long, as much is written as there is room for, which is too much still.
+  if (bytes < 0) bytes = passing.write(text, at + 1);
+  if (bytes > textBytesMax) {
+    const got = Buffer.byteLength(text);
+    throw new RangeError(`header text: expected at most ${textBytesMax} bytes, got ${got}`);
+  }
+  passing[at] = bytes;
+  return at + 1 + bytes;
+}
+
+/** @returns its bytes; -1 when it is not ASCII: what is written then means nothing. */
+function writeShort(text: string, at: number): number {
+  const { length } = text;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return -1;
+    passing[at + index] = code;
+  }
+  return length;
+}
+
 function readUint32(frame: Buffer, at: number): number {
   return (
     (((frame[at] ?? 0) << 24) | ((frame[at + 1] ?? 0) << 16) | ((frame[at + 2] ?? 0) << 8) | (frame[at + 3] ?? 0)) >>> 0
   );
-}
-
-/** Up to here a loop over the characters is faster than a call into Node. */
-const shortTextMax = 64;
-
-/** @returns false when one that is short is not ASCII: what is written then means nothing. */
-function writeTexts(frame: Buffer, texts: readonly string[]): boolean {
-  let at = fixedBytes;
-  for (const text of texts) {
-    let bytes = text.length;
-    if (bytes > shortTextMax) bytes = writeText(frame, text, at + 1);
-    else
-      for (let index = 0; index < bytes; index++) {
-        const code = text.charCodeAt(index);
-        if (code > 0x7f) return false;
-        frame[at + 1 + index] = code;
-      }
-    frame[at] = bytes;
-    at += 1 + bytes;
-  }
-  return true;
-}
-
-function writeAnyTexts(frame: Buffer, texts: readonly string[]): void {
-  let at = fixedBytes;
-  for (const text of texts) {
-    const bytes = writeText(frame, text, at + 1);
-    frame[at] = bytes;
-    at += 1 + bytes;
-  }
-}
-
-function writeText(frame: Buffer, text: string, at: number): number {
-  const bytes = frame.write(text, at);
-  if (bytes > textBytesMax) throw new RangeError(`header text: expected at most ${textBytesMax} bytes, got ${bytes}`);
-  return bytes;
 }
 
 export const noTexts: readonly string[] = [];

@@ -5,7 +5,7 @@ import { ServiceError } from "../errors.ts";
 import { textBytesMax } from "../limits.ts";
 import { contentType, magic, type MessageType, messageType } from "./codes.ts";
 import { decodeContent, encodeContent } from "./content.ts";
-import { decode, encode, isProtocolFrame } from "./frames.ts";
+import { decode, encode, isProtocolFrame, passingHeader } from "./frames.ts";
 
 const textsOf: Record<number, number> = { 1: 1, 2: 2, 3: 3, 5: 1, 8: 2, 12: 3, 17: 1, 18: 1, 19: 1, 20: 1 };
 const withBody = new Set<number>([
@@ -63,6 +63,15 @@ describe("header frames", () => {
     const [frame = new Uint8Array()] = encode(messageType.hello, { texts: ["me"] });
     frame[4] = 2;
     expect(decode([frame])).toBe("version");
+  });
+
+  test("that pass are the same bytes, where the one before was", () => {
+    const texts = ["échó", "", "x".repeat(255), "é".repeat(120)];
+    const [kept = new Uint8Array()] = encode(messageType.request, { id: 7, number: 9, mark: 1, texts });
+    const passing = passingHeader(messageType.request, 1, 7, 9, texts, contentType.none);
+    expect(passing).toEqual(kept);
+    expect(passingHeader(messageType.reply, 0, 8, 0, [], contentType.json).buffer).toBe(passing.buffer);
+    expect(kept.buffer).not.toBe(passing.buffer);
   });
 
   test("refuse a text that does not fit its length byte", () => {

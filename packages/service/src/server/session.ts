@@ -5,7 +5,7 @@ import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import { contentType, messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent, type TextContent } from "../protocol/content.ts";
-import { encode, encodeHeader, noTexts } from "../protocol/frames.ts";
+import { encode, noTexts, passingHeader } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { PublishedEvent, Subscriber } from "./event.ts";
@@ -68,7 +68,7 @@ export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
 
   reply(id: number, { content, body }: TextContent): void {
     this.#forget(id);
-    const header = encodeHeader(messageType.reply, 0, id, 0, noTexts, body === undefined ? contentType.none : content);
+    const header = passingHeader(messageType.reply, 0, id, 0, noTexts, body === undefined ? contentType.none : content);
     const { routingId } = this.peer;
     this.#send(this, body === undefined ? [routingId, header] : [routingId, header, body]);
   }

@@ -1,6 +1,7 @@
-// The way out of an `inproc` link: messages queued by reference, and handed over in the next turn of the event loop, unless the other end
+// The way out of an `inproc` link: large frames by reference, messages handed over in the next turn of the event loop, unless the other end
 // is paused. Counts as a writer does. Never hands over within `send`: the sender may be the other end's reader, in the midst of
 // a batch.
+import { limits } from "../limits.ts";
 import type { Message } from "../types.ts";
 import type { EncodedMessage } from "../wire/encoded.ts";
 import { shared } from "../wire/recycled.ts";
@@ -110,8 +111,9 @@ export class InprocOutput implements Output {
   }
 }
 
-/** What comes from a wire is a `Buffer`; here too. Not copied. */
+/** What comes from a wire is a `Buffer`; here too. Copied where a wire's socket would have: a short one is its sender's again. */
 function asBuffer(frame: string | Uint8Array): Buffer {
   if (typeof frame === "string") return Buffer.from(frame);
+  if (frame.length <= limits.copyBytesMax) return Buffer.from(frame);
   return Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.length);
 }
