@@ -42,8 +42,9 @@ function clientOf(
   return { client, clock };
 }
 
-/** Its outcome, while time goes by. */
-async function settled(clock: VirtualClock, call: Promise<unknown>): Promise<unknown> {
+/** Its outcome, while time goes by: from its first publish on, for what the client loads before takes as long as it takes. */
+async function settled(clock: VirtualClock, call: Promise<unknown>, published: readonly unknown[]): Promise<unknown> {
+  await expect.poll(() => published.length).toBeGreaterThan(0);
   let outcome: unknown;
   call.then(
     (value) => (outcome = value),
@@ -69,25 +70,26 @@ describe("a durable call", () => {
   ])("%s", async (_what, outcomes, options, times, expected) => {
     const { broker, published } = brokerThat(...outcomes);
     const { client, clock } = clientOf(broker);
-    expect(await settled(clock, client.call("order", "boat", options))).toMatchObject(expected);
+    expect(await settled(clock, client.call("order", "boat", options), published)).toMatchObject(expected);
     expect(published).toHaveLength(times);
   });
 
   test("fails within its deadline with what the broker said last, and with what that means for it", async () => {
-    const { broker } = brokerThat("unconfirmed", "unavailable");
+    const { broker, published } = brokerThat("unconfirmed", "unavailable");
     const { client, clock } = clientOf(broker, { deadlineMs: 2000 });
-    const error = await settled(clock, client.call("order", "boat", { key: "k" }));
+    const error = await settled(clock, client.call("order", "boat", { key: "k" }), published);
     expect(error).toMatchObject({ code: "UNAVAILABLE", message: "it is away", fate: "maybe-executed" });
     expect(clock.monotonic()).toBeLessThan(3000);
   });
 
   test("takes its caller's fallback when it was not stored", async () => {
-    const { client, clock } = clientOf(brokerThat("refused").broker, {
+    const { broker, published } = brokerThat("refused");
+    const { client, clock } = clientOf(broker, {
       methods: { order: { fallback: { id: "kept here", duplicate: false } } },
     });
-    expect(await settled(clock, client.call("order", "boat"))).toMatchObject({ id: "kept here" });
+    expect(await settled(clock, client.call("order", "boat"), published)).toMatchObject({ id: "kept here" });
     const fallback = (error: { code: string }): unknown => error.code;
-    expect(await settled(clock, client.call("order", "boat", { fallback }))).toBe("UNAVAILABLE");
+    expect(await settled(clock, client.call("order", "boat", { fallback }), published)).toBe("UNAVAILABLE");
   });
 
   test.each<[string, CallOptions]>([
