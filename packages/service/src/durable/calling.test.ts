@@ -44,12 +44,12 @@ function clientOf(
 
 /** Its outcome, while time goes by: from its first publish on, for what the client loads before takes as long as it takes. */
 async function settled(clock: VirtualClock, call: Promise<unknown>, published: readonly unknown[]): Promise<unknown> {
-  await expect.poll(() => published.length).toBeGreaterThan(0);
   let outcome: unknown;
   call.then(
     (value) => (outcome = value),
     (error: unknown) => (outcome = error),
   );
+  await expect.poll(() => published.length).toBeGreaterThan(0);
   while (outcome === undefined) {
     await clock.advance(50);
     await new Promise(setImmediate);
