@@ -78,7 +78,7 @@ describe("a reader that stands still", () => {
     await until(() => got.length >= 50);
     server.onMessages(undefined);
     const more = got.length + fill(100, got.length);
-    while (got.length < more) got.push(...numbers([await server.receive(AbortSignal.timeout(5_000))]));
+    while (got.length < more) got.push(...numbers([await server.receive(AbortSignal.timeout(60_000))]));
     expect(got).toEqual(Array.from({ length: more }, (_, n) => n));
   });
 });

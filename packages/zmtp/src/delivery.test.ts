@@ -87,7 +87,7 @@ function read(server: RouterSocket, reading: Reading, got: string[]): void {
     });
 }
 
-it("every message that was accepted comes once, in order", { timeout: 60_000 }, async () => {
+it("every message that was accepted comes once, in order", async () => {
   await fc.assert(
     fc.asyncProperty(plan, async ({ transport, reading, limits, steps }) => {
       const server = router(limits);
@@ -99,14 +99,14 @@ it("every message that was accepted comes once, in order", { timeout: 60_000 }, 
         read(server, reading, got);
         const endpoint = await server.bind(transport);
         for (const each of clients) each.connect(endpoint);
-        for (const each of clients) await each.writable(AbortSignal.timeout(5_000));
+        for (const each of clients) await each.writable(AbortSignal.timeout(60_000));
         const expected = new Map<string, number>();
         for (const each of steps) await take(each, server, clients, expected);
-        const left = await Promise.all(clients.map((each) => each.close({ lingerMs: 10_000 })));
+        const left = await Promise.all(clients.map((each) => each.close({ lingerMs: 60_000 })));
         expect(left.map(({ undelivered }) => undelivered)).toEqual([0, 0, 0]);
         const sent = [...expected.values()].reduce((sum, count) => sum + count, 0);
         await until(() => got.length >= sent);
-        await server.close({ lingerMs: 1_000 });
+        await server.close({ lingerMs: 60_000 });
         for (const [connection, count] of expected)
           expect(got.filter((label) => label.startsWith(`${connection} `))).toEqual(
             Array.from({ length: count }, (_, n) => `${connection} ${n}`),
@@ -129,8 +129,8 @@ async function take(
   if (step.do === "wait") for (let turn = 0; turn < step.turns; turn++) await nextTurn();
   else if (step.do === "send") send(clients[step.client] as Socket, step, expected);
   else if (step.do === "client closes")
-    for (const peer of clients[step.client]?.peers.values() ?? []) peer.close("rotate", { lingerMs: 10_000 });
-  else server.peer(Buffer.from(`client ${step.client}`))?.close("rotate", { lingerMs: 10_000 });
+    for (const peer of clients[step.client]?.peers.values() ?? []) peer.close("rotate", { lingerMs: 60_000 });
+  else server.peer(Buffer.from(`client ${step.client}`))?.close("rotate", { lingerMs: 60_000 });
 }
 
 /** What was accepted is counted, by client and connection. */

@@ -66,7 +66,7 @@ export function largeBodies(): void {
           at = end;
         }
         for (const message of messages)
-          expect(same(await socket.receive(AbortSignal.timeout(10_000)), message)).toBe(true);
+          expect(same(await socket.receive(AbortSignal.timeout(60_000)), message)).toBe(true);
         peer.destroy();
       }),
       { numRuns: 15 },
@@ -90,14 +90,14 @@ export function largeBodies(): void {
       );
       const answering = (async (): Promise<void> => {
         for (let n = 0; n < messages.length; n++)
-          expect(sink.send(await sink.receive(AbortSignal.timeout(20_000)))).toBe("sent");
+          expect(sink.send(await sink.receive(AbortSignal.timeout(60_000)))).toBe("sent");
       })();
       for (const message of messages) {
         await source.writable();
         expect(source.send(message)).toBe("sent");
       }
       for (const message of messages)
-        expect(same(await source.receive(AbortSignal.timeout(20_000)), message)).toBe(true);
+        expect(same(await source.receive(AbortSignal.timeout(60_000)), message)).toBe(true);
       await answering;
     });
   });

@@ -27,7 +27,7 @@ it("a handler that throws gets the next message in another place: the one that i
   `;
   const output = execFileSync(process.execPath, ["--input-type=module", "--eval", program], {
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 60_000,
   });
   const { errors, whole } = JSON.parse(output) as { errors: string[]; whole: boolean[] };
   expect(whole).toEqual(Array.from({ length: 8 }, () => true));

@@ -19,7 +19,7 @@ it.each([
     cwd: packageFolder,
     input: programs[index] ?? "",
     encoding: "utf8",
-    timeout: 10_000,
+    timeout: 60_000,
   });
   expect(ran.stderr).toBe("");
   expect(ran.stdout.trim().split("\n")).toEqual([...lines]);

@@ -71,7 +71,7 @@ class Cutter {
   }
 }
 
-it.each(Object.keys(mechanisms))("%s: cut after any byte, either way", { timeout: 60_000 }, async (mechanism) => {
+it.each(Object.keys(mechanisms))("%s: cut after any byte, either way", async (mechanism) => {
   const [ofServer, ofClient] = mechanisms[mechanism] ?? [{}, {}];
   const server = router(ofServer);
   open.push(() => server.close({ lingerMs: 0 }));
@@ -83,7 +83,7 @@ it.each(Object.keys(mechanisms))("%s: cut after any byte, either way", { timeout
   const good = dealer(ofClient);
   open.push(() => good.close({ lingerMs: 0 }));
   good.connect(endpoint);
-  await good.writable(AbortSignal.timeout(5_000));
+  await good.writable(AbortSignal.timeout(60_000));
 
   const cutter = new Cutter(Number(endpoint.split(":").at(-1)));
   open.push(() => cutter.close());
@@ -93,7 +93,7 @@ it.each(Object.keys(mechanisms))("%s: cut after any byte, either way", { timeout
   // A whole conversation, for its length each way.
   const whole = dealer(options);
   whole.connect(through);
-  await whole.writable(AbortSignal.timeout(5_000));
+  await whole.writable(AbortSignal.timeout(60_000));
   await expectServed(whole, "a message");
   const length = { ...cutter.passed };
   await whole.close({ lingerMs: 0 });

@@ -45,7 +45,7 @@ if (!hasIpv6) console.warn("SKIPPED: tcp over IPv6, because this machine has no 
 const transports = (Object.keys(endpoints) as (keyof typeof endpoints)[]).filter(
   (name) => (hasIpv6 || name !== "tcp over IPv6") && (process.platform === "linux" || !name.includes("abstract")),
 );
-const patience = (): AbortSignal => AbortSignal.timeout(5_000);
+const patience = (): AbortSignal => AbortSignal.timeout(60_000);
 const next = async (socket: ReceivingSocket): Promise<string[]> => text(await socket.receive(patience()));
 
 describe.each(transports)("%s", (transport) => {
@@ -270,13 +270,13 @@ it("libzmq connects to our abstract name, and we to its", async ({ skip }) => {
   skip(process.platform !== "linux", "abstract names are Linux'");
   const server = keep(reply());
   echo(server);
-  const client = new zmq.Request({ linger: 0, receiveTimeout: 5_000 });
+  const client = new zmq.Request({ linger: 0, receiveTimeout: 60_000 });
   open.push(() => client.close());
   client.connect(await server.bind(endpoints["ipc with an abstract name"]()));
   await client.send("hello");
   expect(text(await client.receive())).toEqual(["hello"]);
 
-  const theirs = new zmq.Pull({ linger: 0, receiveTimeout: 5_000 });
+  const theirs = new zmq.Pull({ linger: 0, receiveTimeout: 60_000 });
   open.push(() => theirs.close());
   const name = endpoints["ipc with an abstract name"]();
   await theirs.bind(name);

@@ -1,7 +1,7 @@
 // What two ends say to each other in the matrix, by socket types, and what is tried beyond that.
 import { expect } from "vitest";
 import type { SocketName, Trial } from "./cases.suite.ts";
-import { type End, type Frames, waitMs } from "./ends.suite.ts";
+import { type End, type Frames } from "./ends.suite.ts";
 
 /** Frames of every size where something changes: empty, one byte, short and long lengths, copied or not, many reads. */
 const bodies: readonly Frames[] = [
@@ -58,7 +58,7 @@ async function sync(first: End, second: End, message: Frames): Promise<Frames> {
     await first.send(message).catch(() => undefined);
     return arrived;
   };
-  await expect.poll(sentAndArrived, { timeout: waitMs, interval: 5 }).toBe(true);
+  await expect.poll(sentAndArrived, { interval: 5 }).toBe(true);
   return await received;
 }
 
@@ -146,7 +146,7 @@ async function comesAndGoes(source: End, open: () => End): Promise<void> {
           return false;
         }
       };
-      await expect.poll(bound, { timeout: waitMs, interval: 5 }).toBe(true);
+      await expect.poll(bound, { interval: 5 }).toBe(true);
       if (sending === undefined) {
         await source.connect(endpoint);
         sending = send();
@@ -183,5 +183,5 @@ async function subscribes(reader: End, publisher: End): Promise<void> {
     while (topics.at(-1) !== "b.end of the round") topics.push(topicOf(await reader.receive()));
     return !topics.includes("a.taken back");
   };
-  await expect.poll(onlySecond, { timeout: waitMs, interval: 5 }).toBe(true);
+  await expect.poll(onlySecond, { interval: 5 }).toBe(true);
 }

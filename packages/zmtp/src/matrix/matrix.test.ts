@@ -84,7 +84,7 @@ for (const mechanism of Object.keys(mechanisms) as MechanismName[])
       for (const trial of Object.keys(trials) as Trial[]) {
         const name = trialName(mechanism, trial, whose);
         page.set(name, true);
-        test(name, { timeout: 60_000 }, async () => {
+        test(name, async () => {
           const plan = plans[trial];
           await plan.run({
             first: () => make(whoFirst, plan.types[0], mechanism, "client", "first"),

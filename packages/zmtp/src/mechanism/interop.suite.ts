@@ -73,15 +73,15 @@ const same = (got: readonly Uint8Array[], sent: readonly Uint8Array[]): void => 
 };
 
 export async function exchangeOurs(client: Socket): Promise<void> {
-  await client.writable(AbortSignal.timeout(5_000));
+  await client.writable(AbortSignal.timeout(60_000));
   for (const body of bodies) {
     expect(client.send(body)).toBe("sent");
-    same(await client.receive(AbortSignal.timeout(5_000)), body);
+    same(await client.receive(AbortSignal.timeout(60_000)), body);
   }
 }
 
 export async function exchangeTheirs(client: zmq.Request | zmq.Dealer): Promise<void> {
-  client.receiveTimeout = 5_000;
+  client.receiveTimeout = 60_000;
   for (const body of bodies) {
     await client.send(body);
     same(await client.receive(), body);

@@ -1,7 +1,9 @@
 // PLAIN and CURVE against real libzmq (zeromq.js), as server and as client, over tcp and ipc.
+import { VirtualClock } from "@wherry/core/testing";
 import * as zmq from "zeromq";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { echo, text, until } from "../harness.suite.ts";
+import { expectHeartbeats } from "../heartbeats.suite.ts";
 import { dealer, plainClient, reply, request, router } from "../index.ts";
 import { curveClient, curveKeyPair } from "./curve.ts";
 import {
@@ -74,17 +76,11 @@ describe.each(["PLAIN", "CURVE"] as const)("%s", (name) => {
   });
 
   it("heartbeats go both ways, sealed as the messages", async () => {
-    const ours = keep(router({ security: security.server, heartbeatMs: 30 }));
-    const theirs = keep(
-      new zmq.Dealer({ ...clientSide.theirs, heartbeatInterval: 20, heartbeatTimeout: 500, heartbeatTimeToLive: 500 }),
+    const clock = new VirtualClock();
+    const ours = keep(router({ security: security.server, heartbeatMs: 1_000, clock }));
+    await expectHeartbeats(ours, clock, await ours.bind("tcp://127.0.0.1:*"), (options) =>
+      keep(new zmq.Dealer({ ...clientSide.theirs, ...options })),
     );
-    theirs.connect(await ours.bind("tcp://127.0.0.1:*"));
-    await until(() => ours.peers.size === 1);
-    const [peer] = ours.peers.values();
-    const bytesAtStart = peer?.bytesIn ?? 0;
-    await until(() => (peer?.bytesIn ?? 0) > bytesAtStart + 300 && (peer?.bytesOut ?? 0) > 500);
-    expect([...ours.peers.values()]).toEqual([peer]);
-    expect(ours.counters.disconnected).toBe(0);
   });
 
   it("thousands of messages in flight keep their order through libzmq", async () => {
@@ -93,7 +89,7 @@ describe.each(["PLAIN", "CURVE"] as const)("%s", (name) => {
     void echoTheirs(theirs);
     const client = keep(dealer({ security: security.client }));
     client.connect(theirs.lastEndpoint ?? "");
-    await client.writable(AbortSignal.timeout(5_000));
+    await client.writable(AbortSignal.timeout(60_000));
     const got: number[] = [];
     client.onMessages((messages) => {
       for (const [frame] of messages) got.push(Number(Buffer.from(frame ?? []).toString()));
@@ -147,9 +143,9 @@ describe("with a ZAP handler", () => {
       void echoTheirs(server);
       const client = keep(request({ security: clientSide.ours() }));
       client.connect(server.lastEndpoint ?? "");
-      await client.writable(AbortSignal.timeout(5_000));
+      await client.writable(AbortSignal.timeout(60_000));
       client.send("hello");
-      expect(text(await client.receive(AbortSignal.timeout(5_000)))).toEqual(["hello"]);
+      expect(text(await client.receive(AbortSignal.timeout(60_000)))).toEqual(["hello"]);
       expect(asked.at(-1)).toBe(`${name} 200`);
 
       const other =

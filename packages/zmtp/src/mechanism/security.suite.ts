@@ -61,9 +61,9 @@ export function join(endpoint: string, security: Security | undefined): Told {
 }
 
 export async function expectEcho(client: Socket): Promise<void> {
-  await client.writable(AbortSignal.timeout(5_000));
+  await client.writable(AbortSignal.timeout(60_000));
   expect(client.send("hello")).toBe("sent");
-  expect(text(await client.receive(AbortSignal.timeout(5_000)))).toEqual(["hello"]);
+  expect(text(await client.receive(AbortSignal.timeout(60_000)))).toEqual(["hello"]);
 }
 
 export const plainServing = (authenticate: Authenticate<PlainCredentials>, authenticateTimeoutMs = 5_000): Security =>

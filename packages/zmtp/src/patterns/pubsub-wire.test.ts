@@ -99,7 +99,7 @@ describe("on the wire", () => {
 
 describe("with libzmq", () => {
   it("our filters are its filters, before and after connecting, and taken back", async () => {
-    const news = new zmq.XPublisher({ linger: 0, receiveTimeout: 5_000 });
+    const news = new zmq.XPublisher({ linger: 0, receiveTimeout: 60_000 });
     open.push(() => news.close());
     await news.bind(anyPort);
     const reader = keep(subscriber());
@@ -119,7 +119,7 @@ describe("with libzmq", () => {
 
   it("its filters are ours", async () => {
     const news = keep(xpublisher());
-    const reader = new zmq.Subscriber({ linger: 0, receiveTimeout: 5_000 });
+    const reader = new zmq.Subscriber({ linger: 0, receiveTimeout: 60_000 });
     open.push(() => reader.close());
     reader.subscribe("before.");
     reader.connect(await news.bind(anyPort));

@@ -14,7 +14,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((close) => close()));
 });
 export const anyPort = "tcp://127.0.0.1:*";
-export const patience = (): AbortSignal => AbortSignal.timeout(5_000);
+export const patience = (): AbortSignal => AbortSignal.timeout(60_000);
 export const next = async (socket: ReceivingSocket): Promise<string[]> => text(await socket.receive(patience()));
 
 let markers = 0;
