@@ -4,22 +4,25 @@ import { probe } from "./probe.ts";
 import { startChild } from "./testing/child.ts";
 import { clientOf, program } from "./process/run.suite.ts";
 
+/** Of those that answer: only what hangs takes this long. */
+const patient = { timeoutMs: 60_000 };
+
 describe("probe", () => {
   test("tells a service that answers from one that is stopped, blocked, or not there", async () => {
     const child = startChild({ program: program() });
     const { endpoint } = await child.listening;
-    expect(await probe(endpoint)).toMatchObject({ ok: true, state: "ready", service: "echo" });
-    expect(await probe(endpoint.replace("tcp://", ""))).toMatchObject({ ok: true });
+    expect(await probe(endpoint, patient)).toMatchObject({ ok: true, state: "ready", service: "echo" });
+    expect(await probe(endpoint.replace("tcp://", ""), patient)).toMatchObject({ ok: true });
 
     child.process.kill("SIGSTOP");
     expect(await probe(endpoint, { timeoutMs: 200 })).toMatchObject({ ok: false });
     child.process.kill("SIGCONT");
-    expect(await probe(endpoint, { timeoutMs: 5000 })).toMatchObject({ ok: true });
+    expect(await probe(endpoint, patient)).toMatchObject({ ok: true });
 
     clientOf(endpoint)
       .call("do", "hang", { deadlineMs: 60_000 })
       .catch(() => undefined);
-    expect(await probe(endpoint, { timeoutMs: 5000 })).toMatchObject({ ok: true });
+    expect(await probe(endpoint, patient)).toMatchObject({ ok: true });
 
     child.process.kill("SIGKILL");
     await child.exit;
@@ -34,11 +37,11 @@ describe("probe", () => {
     client.call("do", "block").catch(() => undefined);
     await expect.poll(() => probe(blocked.endpoint, { timeoutMs: 200 })).toMatchObject({ ok: false });
     const methodsOnly = await startChild({ program: program() }).listening;
-    expect(await probe(methodsOnly.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({
+    expect(await probe(methodsOnly.endpoint, { raw: true, ...patient })).toMatchObject({
       ok: false,
       error: expect.stringMatching(/^service echo has no raw handler, only methods/),
     });
     const echo = await startChild().listening;
-    expect(await probe(echo.endpoint, { raw: true, timeoutMs: 5000 })).toMatchObject({ ok: true, state: "unknown" });
+    expect(await probe(echo.endpoint, { raw: true, ...patient })).toMatchObject({ ok: true, state: "unknown" });
   });
 });

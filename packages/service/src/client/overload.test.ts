@@ -44,4 +44,4 @@ test("at ten times the capacity nine tenths of it are answered in time", async (
   expect([...failures].every((code) => code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED")).toBe(true);
   await client.close();
   await server.close();
-}, 60_000);
+});

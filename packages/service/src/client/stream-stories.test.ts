@@ -186,4 +186,4 @@ async function tell(seed: number): Promise<void> {
   expect(crashes).toEqual([]);
 }
 
-test.each(seeds)("streams survive whatever befalls their pods (seed %i)", tell, 60_000);
+test.each(seeds)("streams survive whatever befalls their pods (seed %i)", tell);

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { method, service } from "../define.ts";
 import { type Child, startChild, stopChildren } from "../testing/child.ts";
 
-const program = `
+const program = (drainTimeoutMs: number): string => `
   import { method, run, service } from "@wherry/service";
   const until = (signal, ms) => new Promise((resolve) => { const timer = setTimeout(resolve, ms); signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }); });
   await run(service("feed", { methods: {
@@ -22,7 +22,7 @@ const program = `
     stubborn: method({ stream: "out", http: "GET /stubborn", async *handler(_, { signal }) {
       for (let n = 1; ; n++) { yield n; await until(signal, 5); }
     } }),
-  } }), { drainTimeoutMs: 1500, http: { port: 0 } });`;
+  } }), { drainTimeoutMs: ${drainTimeoutMs}, http: { port: 0 } });`;
 
 afterEach(stopChildren);
 
@@ -30,8 +30,9 @@ interface Pod extends Pick<Child, "process" | "exit"> {
   readonly url: string;
 }
 
-async function pod(): Promise<Pod> {
-  const child = startChild({ program });
+/** Unless said otherwise, it drains longer than any machine takes. */
+async function pod(drainTimeoutMs = 60_000): Promise<Pod> {
+  const child = startChild({ program: program(drainTimeoutMs) });
   await child.listening;
   const url = child.records.map((record) => record["http"]).find((found) => typeof found === "string");
   if (typeof url !== "string") throw new Error(`no HTTP address in ${JSON.stringify(child.records)}`);
@@ -67,22 +68,21 @@ const itemsOf = ({ text }: Reading): [string, string][] =>
   [...text.matchAll(/event: item\nid: (\d+)\ndata: (\d+)\n\n/g)].map(([, id = "", data = ""]) => [id, data]);
 
 describe("when its pod is stopped", () => {
-  test("each stream ends with a word: endless ones are told to come again, others end by themselves, and who takes too long is told", async () => {
+  const told = { code: "ABORTED", retryable: true };
+
+  test("each stream ends with a word: endless ones are told to come again, others end by themselves", async () => {
     const { process: leaving, exit, url } = await pod();
-    const [ticks, events, whole, stubborn] = await Promise.all([
+    const [ticks, events, whole] = await Promise.all([
       read(`${url}/ticks`),
       read(`${url}/ticks`, sse),
       read(`${url}/export`),
-      read(`${url}/stubborn`),
     ]);
-    for (const reading of [ticks, events, whole, stubborn])
-      await expect.poll(() => reading.text.length).toBeGreaterThan(60);
+    const all = [ticks, events, whole];
+    for (const reading of all) await expect.poll(() => reading.text.length).toBeGreaterThan(60);
     leaving.kill("SIGTERM");
-    const all = [ticks, events, whole, stubborn];
-    expect(await Promise.all(all.map(({ ended }) => ended))).toEqual(["whole", "whole", "whole", "whole"]);
+    expect(await Promise.all(all.map(({ ended }) => ended))).toEqual(["whole", "whole", "whole"]);
     await exit;
 
-    const told = { code: "ABORTED", retryable: true };
     const lines = linesOf(ticks);
     expect(lines.at(-1)).toMatchObject({ error: told });
     expect(lines.slice(0, -1)).toEqual(lines.slice(0, -1).map((_line, index) => ({ item: index + 1 })));
@@ -90,6 +90,15 @@ describe("when its pod is stopped", () => {
     expect(events.text).toMatch(/event: error\ndata: \{[^\n]*"code":"ABORTED"[^\n]*\n\n$/);
     expect(linesOf(whole)).toHaveLength(201);
     expect(linesOf(whole).at(-1)).toEqual({ done: "whole" });
+  });
+
+  test("who takes too long is told that, at the drain's deadline", async () => {
+    const { process: leaving, exit, url } = await pod(300);
+    const stubborn = await read(`${url}/stubborn`);
+    await expect.poll(() => stubborn.text.length).toBeGreaterThan(60);
+    leaving.kill("SIGTERM");
+    expect(await stubborn.ended).toBe("whole");
+    await exit;
     expect(linesOf(stubborn).at(-1)).toMatchObject({ error: told });
   });
 
@@ -113,7 +122,7 @@ describe("when its pod is stopped", () => {
 
 test("when its pod is killed, a reader sees that the answer was cut off", async () => {
   const { process: killed, url } = await pod();
-  const readings = await Promise.all([read(`${url}/ticks`), read(`${url}/ticks`, sse), read(`${url}/export`)]);
+  const readings = await Promise.all([read(`${url}/ticks`), read(`${url}/ticks`, sse), read(`${url}/stubborn`)]);
   for (const reading of readings) await expect.poll(() => reading.text.length).toBeGreaterThan(60);
   killed.kill("SIGKILL");
   expect(await Promise.all(readings.map(({ ended }) => ended))).toEqual(["cut", "cut", "cut"]);

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { eventQueueMessagesMax } from "../limits.ts";
 import { serve } from "../server/serve.ts";
 import { service } from "../define.ts";
+import type { Service } from "../service.ts";
 import { unchecked } from "../topic.ts";
 import type { HttpOptions } from "./source.ts";
 
@@ -18,8 +19,8 @@ const shop = service("shop", {
   topics: { price: unchecked<unknown>(), secret: unchecked<number>() },
 });
 
-async function start(http: HttpOptions) {
-  const { server, httpUrl = "" } = await serve(shop, { http, pod: "pod-1" });
+async function start(http: HttpOptions, served: Service = shop) {
+  const { server, httpUrl = "" } = await serve(served, { http, pod: "pod-1" });
   cleanups.push(() => server.close());
   return { server, url: httpUrl };
 }
@@ -93,15 +94,20 @@ test("a reader that takes nothing misses events, is told how many, and holds nob
   } while (outcome === "sent" && published < eventQueueMessagesMax);
   expect(outcome).toBe("partly");
   slow.response.resume();
-  await expect.poll(() => slow.text, { timeout: 10_000 }).toMatch(/event: missed\ndata: \{"count":1\}\n\n$/);
+  await expect.poll(() => slow.text).toMatch(/event: missed\ndata: \{"count":1\}\n\n$/);
   expect(slow.text.match(/data: "x/g)).toHaveLength(published - 1);
   await expect.poll(() => quick.text.match(/data: "x/g)?.length).toBe(published);
 });
 
 test("a service that leaves sends its readers elsewhere, and is not held up by them", async () => {
-  const { server, url } = await start({ topics: true });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const busy = service("shop", { methods: { hold: () => promise }, topics: { price: unchecked<number>() } });
+  const { server, url } = await start({ topics: true }, busy);
   const reader = await read(`${url}/topics/price`);
-  const drained = server.drain({ timeoutMs: 10_000, minimumMs: 300 });
+  // As long as this one runs, it drains.
+  const held = fetch(`${url}/hold`, { method: "POST" });
+  await expect.poll(() => server.executor.running).toBe(1);
+  const drained = server.drain({ timeoutMs: 60_000, minimumMs: 0 });
   await expect.poll(() => reader.ended).toBe(true);
   expect(reader.text).toMatch(/event: error\ndata: \{.*"code":"ABORTED".*"retryable":true/);
   const late = await fetch(`${url}/topics/price`);
@@ -109,5 +115,7 @@ test("a service that leaves sends its readers elsewhere, and is not held up by t
   // An EventSource would give up for ever at that.
   const source = await fetch(`${url}/topics/price`, { headers: { accept: "text/event-stream" } });
   expect([source.status, await source.text()]).toEqual([200, expect.stringMatching(/event: error\ndata: .*"REFUSED"/)]);
+  resolve("done");
+  expect((await held).status).toBe(200);
   expect(await drained).toMatchObject({ reason: "drained" });
 });

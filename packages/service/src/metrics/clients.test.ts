@@ -19,7 +19,7 @@ test("calls, failures, fallbacks and circuits are told by the service that is ca
     env: { STOCK: endpoint },
     program: `import { connect, run, service } from "@wherry/service";
       const client = connect("stock", { endpoints: [process.env.STOCK] });
-      const nobody = connect("nobody.far", { endpoints: ["tcp://127.0.0.1:1"], deadlineMs: 50, breaker: { callsMin: 2 } });
+      const nobody = connect("nobody.far", { endpoints: ["tcp://127.0.0.1:1"], deadlineMs: 50, breaker: { callsMin: 2, windowMs: 600_000, openMs: 600_000 } });
       const once = async () => {
         await using own = connect("stock", { endpoints: [process.env.STOCK] });
         return await own.call("count");

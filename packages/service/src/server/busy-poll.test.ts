@@ -17,10 +17,8 @@ test.each([
     const { endpoint, server } = await serve(echo, { busyPollUs: ofService });
     const client = connect<typeof echo>("echo", { endpoints: [endpoint], busyPollUs: ofClient });
     // Not with the first: while code is cold it looks as if others needed the processor.
-    await expect
-      .poll(async () => [await client.echo("hello"), awake()], { timeout: 5_000, interval: 1 })
-      .toEqual(["hello", true]);
-    await expect.poll(awake, { timeout: 5_000 }).toBe(false);
+    await expect.poll(async () => [await client.echo("hello"), awake()], { interval: 1 }).toEqual(["hello", true]);
+    await expect.poll(awake).toBe(false);
     await client.close();
     await server.close();
   },

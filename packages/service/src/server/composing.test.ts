@@ -148,14 +148,17 @@ describe("the current context", () => {
       service("front", {
         concurrency: 4,
         methods: {
-          nested: async () => [await back.left(), await back.left(undefined, { parent: null })],
+          nested: async () => [
+            await back.left(undefined, { deadlineMs: 600_000 }),
+            await back.left(undefined, { deadlineMs: 600_000, parent: null }),
+          ],
           wait: () => back.wait(),
         },
       }),
     );
-    const [inherited, own] = (await front.nested(undefined, { deadlineMs: 1000 })) as [number, number];
-    expect(inherited).toBeLessThanOrEqual(1000);
-    expect(own).toBeGreaterThan(1000);
+    const [inherited, own] = (await front.nested(undefined, { deadlineMs: 60_000 })) as [number, number];
+    expect(inherited).toBeLessThanOrEqual(60_000);
+    expect(own).toBeGreaterThan(60_000);
     const stop = new AbortController();
     const waiting = front.wait(undefined, { signal: stop.signal });
     waiting.catch(() => undefined);

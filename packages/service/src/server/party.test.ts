@@ -146,7 +146,7 @@ describe("a client that takes all it gets", () => {
     const other = codeOf(client().call("hold", null));
     await expect.poll(() => server.executor.queued).toBe(7);
     // All but the one that runs and the six that wait: who came later would find places that are free again.
-    await expect.poll(() => told, { timeout: 10_000 }).toBe(40 - 7);
+    await expect.poll(() => told).toBe(40 - 7);
     release("done");
     expect(await other).toBe("answered");
     const fates = await Promise.all(calls);
