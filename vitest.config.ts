@@ -30,10 +30,10 @@ export default defineConfig({
     pool: "forks",
     // Vitest leaves one core to itself, so that two cores mean one file at a time; most of these tests wait for processes, and three fit.
     maxWorkers: 3,
-    // A busy machine is slow, not wrong.
-    expect: { poll: { timeout: 15_000 } },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    teardownTimeout: 10_000,
+    // A busy machine is slow, not wrong: these end what hangs, and are the only limits that most tests have.
+    expect: { poll: { timeout: 60_000 } },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
   },
 });

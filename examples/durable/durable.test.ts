@@ -80,7 +80,7 @@ test("orders placed while no pod lives are shipped, each once, though pods are k
   await broker.close();
   for (const { child } of [one, two]) child.kill("SIGTERM");
   expect(await Promise.all([one.code, two.code]), one.output()).toEqual([0, 0]);
-}, 90_000);
+});
 
 test("an order that ends its pod each time is a dead letter in the end, and the others are shipped", async () => {
   expect(await start("place-orders.ts", "poison", "boat").code).toBe(0);
@@ -107,4 +107,4 @@ test("an order that ends its pod each time is a dead letter in the end, and the 
   ).toEqual([["order-poison", "REDELIVERIES"]]);
   await expect.poll(shipped).toEqual(["order-boat"]);
   await broker.close();
-}, 90_000);
+});

@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => session.close());
 
-test("a service under wherry up encrypts, and the command line has keys for it", { timeout: 120_000 }, async () => {
+test("a service under wherry up encrypts, and the command line has keys for it", async () => {
   const blocks = [...guide.matchAll(/```sh\n(.*?)```/gs)].map(([, text = ""]) => text.trim().split("\n"));
   const lines = blocks.flat().filter((line) => !line.startsWith("node "));
   expect(lines.length).toBeGreaterThan(8);

@@ -25,7 +25,7 @@ function write(text: string): void {
   writeFileSync(path, text);
 }
 
-test("the guide's files and commands work, in its order", { timeout: 120_000 }, async () => {
+test("the guide's files and commands work, in its order", async () => {
   expect(blocks.filter(({ kind }) => kind === "sh").length).toBeGreaterThan(3);
   for (const { kind, text } of blocks) {
     if (kind === "ts") write(text);

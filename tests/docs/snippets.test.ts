@@ -22,7 +22,7 @@ const pages = [
   "docs/reference/errors.md",
 ];
 
-test("the snippets of the service's pages compile", { timeout: 60_000 }, () => {
+test("the snippets of the service's pages compile", () => {
   const folder = mkdtempSync(join(tmpdir(), "wherry-snippets-"));
   try {
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));

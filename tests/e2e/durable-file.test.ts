@@ -30,11 +30,11 @@ await client.call("order", process.argv[2]);`,
     const { code, stdout, stderr } = await session.run("up", join(folder, "orders.ts"), "--detach", "--name", name);
     expect(code, stdout + stderr).toBe(0);
   }
-}, 120_000);
+});
 afterAll(async () => {
   for (const name of clusters) await session.run("down", "--purge", "--name", name);
   await session.close();
-}, 120_000);
+});
 
 const letters = async (name: string): Promise<string> =>
   (await session.run("dead-letters", "orders", "order", "--name", name)).stdout;
@@ -47,11 +47,11 @@ test("a program outside calls the cluster that KUBECONFIG or WHERRY_NAME means, 
   // As from another terminal, which knows nothing of the cluster's WHERRY_HOME but its kubeconfig.
   await place("boat", { KUBECONFIG: join(session.home, "a", "kubeconfig"), WHERRY_HOME: "" });
   await place("oar", { KUBECONFIG: "", WHERRY_NAME: "b" });
-  await expect.poll(() => letters("a"), { timeout: 20_000, interval: 500 }).toMatch(/SHUT +boat in a$/m);
-  await expect.poll(() => letters("b"), { timeout: 20_000, interval: 500 }).toMatch(/SHUT +oar in b$/m);
+  await expect.poll(() => letters("a"), { interval: 500 }).toMatch(/SHUT +boat in a$/m);
+  await expect.poll(() => letters("b"), { interval: 500 }).toMatch(/SHUT +oar in b$/m);
   expect(await letters("a")).not.toContain("oar");
   expect(existsSync(join(session.home, "default"))).toBe(false);
-}, 120_000);
+});
 
 test("from a shell a call that is made again with its key is the same call", async () => {
   const order = async (...args: string[]): Promise<unknown> => {
@@ -62,4 +62,4 @@ test("from a shell a call that is made again with its key is the same call", asy
   expect(await order("--key", "order-7")).toMatchObject({ duplicate: false });
   expect(await order("--key", "order-7")).toMatchObject({ duplicate: true });
   expect(await order("--key", "order-8")).toMatchObject({ duplicate: false });
-}, 60_000);
+});

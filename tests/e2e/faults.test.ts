@@ -9,7 +9,7 @@ const session = new Session();
 beforeAll(async () => {
   const { code, stdout, stderr } = await session.run("up", "--detach");
   expect(code, stdout + stderr).toBe(0);
-}, 60_000);
+});
 afterAll(() => session.close());
 
 const pod = (name: string, container: object): string =>
@@ -30,9 +30,7 @@ async function apply(name: string, text: string): Promise<string> {
 const waitingReason = async (name: string): Promise<string | undefined> =>
   (await session.get<PodView>("pod", name)).status.containerStatuses?.[0]?.state.waiting?.reason;
 
-test("a daemon that is stopped is told of after seconds, and ended by `wherry down` all the same", {
-  timeout: 60_000,
-}, async () => {
+test("a daemon that is stopped is told of after seconds, and ended by `wherry down` all the same", async () => {
   expect((await session.run("up", "--detach", "--name", "frozen")).code).toBe(0);
   const { pid } = JSON.parse((await session.run("status", "--name", "frozen", "--output", "json")).stdout) as {
     pid: number;
@@ -50,12 +48,10 @@ test("a daemon that is stopped is told of after seconds, and ended by `wherry do
   expect(await session.run("down", "--name", "frozen", "--purge")).toMatchObject({ code: 0 });
 });
 
-test("`wherry down` while a cluster is only starting waits for it, and stops it", { timeout: 60_000 }, async () => {
+test("`wherry down` while a cluster is only starting waits for it, and stops it", async () => {
   const up = session.wherry(["up", "--name", "hasty"]);
   // From the moment on that it is being started.
-  await expect
-    .poll(() => existsSync(join(session.home, "hasty", "starting.json")), { interval: 2, timeout: 20_000 })
-    .toBe(true);
+  await expect.poll(() => existsSync(join(session.home, "hasty", "starting.json")), { interval: 2 }).toBe(true);
   const down = await session.run("down", "--name", "hasty");
   expect(down).toMatchObject({ code: 0, stdout: expect.stringMatching(/stopped "hasty"/) });
   await up.finished;
@@ -78,7 +74,7 @@ test("a disk that takes nothing is told of in one line, and no empty cluster is 
 describe("pods", () => {
   test("one that crashes at start goes to CrashLoopBackOff, and its last log lines are one command away", async () => {
     await apply("crasher", pod("crasher", { image: "busybox", command: ["sh", "-c", "echo last words; exit 3"] }));
-    await expect.poll(() => waitingReason("crasher"), { timeout: 20_000 }).toBe("CrashLoopBackOff");
+    await expect.poll(() => waitingReason("crasher")).toBe("CrashLoopBackOff");
     expect(await session.kubectl("logs", "crasher")).toContain("last words");
     expect(await session.kubectl("logs", "crasher", "--previous")).toContain("last words");
     expect((await session.run("logs", "crasher")).stdout).toContain("last words");
@@ -89,7 +85,7 @@ describe("pods", () => {
 
   test("an unknown image is ErrImagePull, with a message that says what to add", async () => {
     await apply("unknown", pod("unknown", { image: "example/nobody-knows:1" }));
-    await expect.poll(() => waitingReason("unknown"), { timeout: 20_000 }).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
+    await expect.poll(() => waitingReason("unknown")).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
     const view = await session.get<PodView>("pod", "unknown");
     expect(JSON.stringify(view) + (await session.kubectl("describe", "pod", "unknown"))).toMatch(
       /wherry\.yaml|wherry up/,

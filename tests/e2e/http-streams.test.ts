@@ -29,8 +29,8 @@ beforeAll(async () => {
   expect(code, stdout + stderr).toBe(0);
   const { spec } = await session.get<{ spec: { clusterIP: string } }>("service", "feed");
   url = `http://${spec.clusterIP}`;
-}, 60_000);
-afterAll(() => session.close(), 60_000);
+});
+afterAll(() => session.close());
 
 /** An answer's text, and whether it ended as HTTP has it. Who is not let in any more gets no answer: undefined. */
 async function read(
@@ -58,7 +58,7 @@ async function read(
   }
 }
 
-test("no stream is cut short without a word, and none loses or repeats an item", { timeout: 120_000 }, async () => {
+test("no stream is cut short without a word, and none loses or repeats an item", async () => {
   let rolled = false;
   const isRolled = (): boolean => rolled;
   const ends: string[] = [];

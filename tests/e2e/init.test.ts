@@ -36,7 +36,7 @@ function post(host: string, body: string): Promise<[number | undefined, string]>
   });
 }
 
-test("a new service is up with one command, and answers", { timeout: 120_000 }, async () => {
+test("a new service is up with one command, and answers", async () => {
   const made = await wherry("init", "shop", "--http");
   expect(made.code, made.stderr).toBe(0);
   const up = await wherry("up", "shop", "--detach");
@@ -56,25 +56,27 @@ test("a new service is up with one command, and answers", { timeout: 120_000 }, 
   ]);
 });
 
-test("its manifest is applied as it is, with its disruption budget, and kubectl drain honours that", {
-  timeout: 90_000,
-}, async () => {
+test("its manifest is applied as it is, with its disruption budget, and kubectl drain honours that", async () => {
   const up = await wherry("up", "shop/k8s", "--detach");
   expect(up.code, up.stdout + up.stderr).toBe(0);
   const allowed = async () =>
     (await session.get<{ status: { disruptionsAllowed: number } }>("pdb", "shop")).status.disruptionsAllowed;
-  await expect.poll(allowed, { timeout: 10_000 }).toBe(1);
+  await expect.poll(allowed).toBe(1);
   // The node that is emptied is the only one: the first pod goes, its successor waits, and the second must stay.
   const [node] = (await session.get<{ items: { metadata: { name: string } }[] }>("nodes")).items;
-  const drain = await session.tryKubectl("drain", node?.metadata.name ?? "", "--timeout=3s");
-  expect(drain.code).not.toBe(0);
-  expect(drain.stdout + drain.stderr).toMatch(/violate the pod's disruption budget/);
+  const drain = async (): Promise<string> => {
+    const { code, stdout, stderr } = await session.tryKubectl("drain", node?.metadata.name ?? "", "--timeout=3s");
+    expect(code).not.toBe(0);
+    return stdout + stderr;
+  };
+  // As often as the machine needs to come to the second.
+  await expect.poll(drain).toMatch(/violate the pod's disruption budget/);
   expect((await wherry("call", "shop", "greet", '{"name":"you"}')).stdout).toContain("Hello, you.");
   await session.kubectl("uncordon", node?.metadata.name ?? "");
-  await expect.poll(allowed, { timeout: 30_000 }).toBe(1);
+  await expect.poll(allowed).toBe(1);
 });
 
-test("its image is found by the folder with its Dockerfile", { timeout: 60_000 }, async () => {
+test("its image is found by the folder with its Dockerfile", async () => {
   const pod = {
     apiVersion: "v1",
     kind: "Pod",

@@ -16,8 +16,8 @@ const readyEchoPods = async (): Promise<PodView[]> =>
 
 beforeAll(async () => {
   up = session.wherry(["up", "examples/echo", "--replicas", "3"]);
-  await up.until(/kubeconfig/i, 60_000);
-}, 90_000);
+  await up.until(/kubeconfig/i);
+});
 
 afterAll(() => session.close());
 
@@ -122,16 +122,16 @@ print(socket.recv())
 
   test("`kubectl scale` gives five pods, and takes them back", async () => {
     await session.kubectl("scale", "deployment", "echo", "--replicas=5");
-    await expect.poll(async () => (await readyEchoPods()).length, { timeout: 20_000 }).toBe(5);
+    await expect.poll(async () => (await readyEchoPods()).length).toBe(5);
     await session.kubectl("scale", "deployment", "echo", "--replicas=3");
-    await expect.poll(async () => (await echoPods()).length, { timeout: 30_000 }).toBe(3);
+    await expect.poll(async () => (await echoPods()).length).toBe(3);
   });
 
   test("a deleted pod is replaced by another", async () => {
     const [victim] = await readyEchoPods();
     await session.kubectl("delete", "pod", victim!.metadata.name);
     const uids = async (): Promise<string[]> => (await readyEchoPods()).map((pod) => pod.metadata.uid);
-    await expect.poll(async () => (await uids()).length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(async () => (await uids()).length).toBe(3);
     expect(await uids()).not.toContain(victim!.metadata.uid);
   });
 
@@ -140,10 +140,8 @@ print(socket.recv())
     const pid = processesOf(victim!.metadata.uid, readdirSync("/proc")).at(-1);
     process.kill(pid!, "SIGKILL");
     const after = async (): Promise<PodView> => session.get<PodView>("pod", victim!.metadata.name);
-    await expect
-      .poll(async () => (await after()).status.containerStatuses?.[0]?.restartCount, { timeout: 20_000 })
-      .toBeGreaterThan(0);
-    await expect.poll(async () => isReady(await after()), { timeout: 20_000 }).toBe(true);
+    await expect.poll(async () => (await after()).status.containerStatuses?.[0]?.restartCount).toBeGreaterThan(0);
+    await expect.poll(async () => isReady(await after())).toBe(true);
   });
 
   test("`kubectl rollout restart` replaces every pod, and `rollout status` sees it end", async () => {
@@ -152,7 +150,7 @@ print(socket.recv())
     expect(await session.kubectl("rollout", "status", "deployment", "echo", "--timeout=60s")).toMatch(
       /successfully rolled out/,
     );
-    await expect.poll(async () => (await echoPods()).length, { timeout: 30_000 }).toBe(3);
+    await expect.poll(async () => (await echoPods()).length).toBe(3);
     for (const pod of await echoPods()) expect(before).not.toContain(pod.metadata.uid);
   });
 
@@ -163,9 +161,9 @@ print(socket.recv())
     const logs = async (target: string): Promise<string> => (await session.run("logs", target)).stdout;
     for (const target of ["deployment/echo", "service/echo", name])
       await expect
-        .poll(() => logs(target), { timeout: 20_000 })
+        .poll(() => logs(target))
         .toMatch(new RegExp(`${name}.*listens on[^]*${name}.*drained; ending[^]*${name}.*── gone 20`));
-    await expect.poll(async () => (await readyEchoPods()).length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(async () => (await readyEchoPods()).length).toBe(3);
     for (const { metadata } of await readyEchoPods()) expect(await logs("deployment/echo")).toContain(metadata.name);
     const tail = await session.run("logs", "deployment/echo", "--tail", "1");
     expect(tail).toMatchObject({ code: 0, stdout: expect.not.stringContaining(name) });
@@ -178,7 +176,7 @@ print(socket.recv())
     await session.kubectl("delete", "pod", victim!.metadata.name, "--wait=false");
     await watch.until(new RegExp(`${victim!.metadata.name}.*Terminating`));
     await watch.stop("SIGKILL");
-    await expect.poll(async () => (await readyEchoPods()).length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(async () => (await readyEchoPods()).length).toBe(3);
   });
 
   test("`kubectl logs -f` follows a pod's log", async () => {
@@ -235,9 +233,7 @@ spec:
     );
     await session.kubectl("delete", "-f", manifest, "--timeout=60s");
     await expect
-      .poll(async () => (await session.get<{ items: unknown[] }>("pods", "-l", "app=web")).items.length, {
-        timeout: 30_000,
-      })
+      .poll(async () => (await session.get<{ items: unknown[] }>("pods", "-l", "app=web")).items.length)
       .toBe(0);
   });
 
@@ -252,7 +248,7 @@ spec:
   test("Ctrl-C drains and stops everything: no process of the cluster is left, and nothing outside its folder", async () => {
     const { code } = await up.stop("SIGINT");
     expect(code, up.output).toBe(0);
-    await expect.poll(() => processesOf(session.home, readdirSync("/proc")), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesOf(session.home, readdirSync("/proc"))).toEqual([]);
     expect(root).toBeTruthy();
-  }, 40_000);
+  });
 });

@@ -21,8 +21,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, "numbers.ts"), program);
   const { code, stdout, stderr } = await session.run("up", "--detach", join(folder, "numbers.ts"));
   expect(code, stdout + stderr).toBe(0);
-}, 60_000);
-afterAll(() => session.close(), 60_000);
+});
+afterAll(() => session.close());
 
 const wherry = join(root, "packages/cli/bin/wherry.js");
 const shell = (line: string): Promise<Finished> =>
@@ -44,7 +44,7 @@ test("Ctrl-C ends an endless one at both sides; so does a reader that has enough
   expect((await shell("wherry call numbers ticks | head -n 2")).stdout).toBe("1\n2\n");
   const ended = async (): Promise<number> =>
     (await session.kubectl("logs", "-l", "app.kubernetes.io/name=numbers")).split("ticks ended").length - 1;
-  await expect.poll(ended, { timeout: 10_000 }).toBe(2);
+  await expect.poll(ended).toBe(2);
 });
 
 test("a deadline that is given is the stream's own", async () => {

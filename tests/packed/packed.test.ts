@@ -85,15 +85,14 @@ test("a service on a terminal's log, with HTTP, its pages and its watchdog", asy
   expect(busy.stdout).toMatch(/"msg":"3 bytes"/);
   expect(await (await fetch(http)).text()).toMatch(/<html/);
   expect(await (await fetch(`${http}/openapi.json`)).json()).toMatchObject({ paths: { "/block": {} } });
-  // The first busy seconds start the thread, the next block is named by it.
+  // The first busy seconds start the thread; the next block is named by it, or one after that, where it has no turn of its own.
   const json = { "content-type": "application/json" };
   const block = async (): Promise<void> => {
     const { status } = await fetch(`${http}/block`, { method: "POST", headers: json, body: "500" });
     expect(status).toBeLessThan(300);
   };
   while (!busy.stdout.includes("watched from now on")) await block();
-  await block();
-  await busy.until(/"stack":.*busy\.ts/);
+  while (!/"stack":.*busy\.ts/.test(busy.stdout)) await block();
   await busy.stop("SIGTERM");
 });
 
@@ -125,7 +124,7 @@ test("`wherry up` of the packed command line runs a service file, and `wherry ca
   expect(await up.finished).toMatchObject({ code: 0, stderr: "" });
   expect(await wherry("call", "echo", "echo", "hello").finished).toMatchObject({ code: 0, stdout: "hello\n" });
   expect(await wherry("down", "--purge").finished).toMatchObject({ code: 0 });
-}, 90_000);
+});
 
 test("nothing that is published is a map, and no declaration needs a package that is not installed", () => {
   for (const name of ["core", "zmtp", "kube", "service", "cluster"]) {

@@ -9,7 +9,7 @@ const session = new Session();
 beforeAll(async () => {
   const { code, stdout, stderr } = await session.run("up", "--detach");
   expect(code, stdout + stderr).toBe(0);
-}, 60_000);
+});
 afterAll(() => session.close());
 
 async function run(name: string, container: object, spec: object = {}): Promise<void> {
@@ -35,7 +35,7 @@ test("arguments and values are passed as they are: no shell sees them", async ()
     { command: ["printf", "[%s]", ...words, "$(A)"], env: [{ name: "A", value: `$(touch ${trace})\n'"` }] },
     { restartPolicy: "Never" },
   );
-  await expect.poll(async () => (await pod("words")).status.phase, { timeout: 15_000 }).toBe("Succeeded");
+  await expect.poll(async () => (await pod("words")).status.phase).toBe("Succeeded");
   expect(await session.kubectl("logs", "words")).toContain(
     `[$HOME][\`touch ${trace}\`][; touch ${trace}][$(NOBODY)][two\nlines][$(A)][$(touch ${trace})\n'"]`,
   );
@@ -48,11 +48,11 @@ test("children that leave the group, ignore TERM and close their output end with
     "(setsid sh -c 'sleep 600 &' &); exec 1>&- 2>&-; touch \"$READY\"; while :; do sleep 600; done";
   const ready = join(session.home, "forked");
   await run("hydra", { ...shell(script), env: [{ name: "READY", value: ready }] });
-  await expect.poll(() => existsSync(ready), { timeout: 15_000 }).toBe(true);
+  await expect.poll(() => existsSync(ready)).toBe(true);
   const { uid } = (await pod("hydra")).metadata;
   expect(processes(uid).length).toBeGreaterThan(20);
   await session.kubectl("delete", "pod", "hydra");
-  await expect.poll(() => processes(uid), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => processes(uid)).toEqual([]);
 });
 
 describe("a kill -9 from outside", () => {
@@ -71,18 +71,18 @@ describe("a kill -9 from outside", () => {
     async (which) => {
       const name = `victim-${which}`;
       await run(name, { command: ["sleep", "600"] });
-      await expect.poll(async () => isReady(await pod(name)), { timeout: 15_000 }).toBe(true);
+      await expect.poll(async () => isReady(await pod(name))).toBe(true);
       const { uid } = (await pod(name)).metadata;
       const { supervisor, main } = parts(uid);
       process.kill(which === "main" ? main : which === "supervisor" ? supervisor : -supervisor, "SIGKILL");
       await expect
-        .poll(async () => (await pod(name)).status.containerStatuses?.[0], { timeout: 15_000 })
+        .poll(async () => (await pod(name)).status.containerStatuses?.[0])
         .toMatchObject({ restartCount: 1, ready: true });
       const now = parts(uid);
       expect(processes(uid)).toHaveLength(2);
       expect([supervisor, main]).not.toContain(now.main);
       await session.kubectl("delete", "pod", name, "--now");
-      await expect.poll(() => processes(uid), { timeout: 5_000 }).toEqual([]);
+      await expect.poll(() => processes(uid)).toEqual([]);
     },
   );
 });
@@ -100,7 +100,7 @@ describe("a pod that reaches for the cluster's own files", () => {
         { volumes: [{ name: "v", hostPath }] },
       );
       await expect
-        .poll(async () => (await pod(name)).status.containerStatuses?.[0]?.state.waiting?.message, { timeout: 15_000 })
+        .poll(async () => (await pod(name)).status.containerStatuses?.[0]?.state.waiting?.message)
         .toMatch(/the cluster's own state/);
       await session.kubectl("delete", "pod", name, "--now");
     }

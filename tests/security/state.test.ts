@@ -27,7 +27,7 @@ beforeAll(async () => {
     .run("up", "examples/echo", "--detach")
     .finally(() => process.umask(before));
   expect(code, stdout + stderr).toBe(0);
-}, 60_000);
+});
 afterAll(() => session.close());
 
 describe("another user", () => {

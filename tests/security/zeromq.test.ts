@@ -13,7 +13,7 @@ beforeAll(async () => {
   const { code, stdout, stderr } = await session.run("up", "examples/echo", "--detach");
   expect(code, stdout + stderr).toBe(0);
   host = (await session.get<{ items: PodView[] }>("pods")).items[0]!.status.podIP!;
-}, 60_000);
+});
 afterAll(() => session.close());
 
 const greeting = Buffer.concat([

@@ -10,6 +10,9 @@ import { kubectlPath } from "../../scripts/kubectl.mjs";
 export const root: string = resolve(import.meta.dirname, "../..");
 export const wherryBin: string = join(root, "packages/cli/bin/wherry.js");
 
+/** Only what hangs takes this long. */
+const patienceMs = 60_000;
+
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
@@ -39,8 +42,8 @@ export class Running {
   }
 
   /** Waits until the output matches; fails with the output when the command ends first or time is up. */
-  async until(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
-    const deadlineMs = Date.now() + timeoutMs;
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadlineMs = Date.now() + patienceMs;
     for (;;) {
       const match = pattern.exec(this.output);
       if (match !== null) return match;

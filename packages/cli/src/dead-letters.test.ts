@@ -76,7 +76,7 @@ test("lists reason, deliveries, times and keys; drives some back, and deletes th
     stdout: "2 calls of default.orders.order deleted\n",
   });
   expect(await broker.depth(orders)).toMatchObject({ ready: 1, dead: 0 });
-}, 60_000);
+});
 
 test("of another namespace, and of a broker that is named, are that one's", async () => {
   await die(queueOf("orders", "order", "shop"), "boat");
@@ -84,13 +84,13 @@ test("of another namespace, and of a broker that is named, are that one's", asyn
   const listed = await deadLetters("orders.shop", "order", "--name", "other", "--broker", url);
   expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining("boat") });
   expect((await deadLetters("orders", "order")).stdout).toBe("");
-}, 60_000);
+});
 
 test("an empty queue that no service can vouch for is no silent health: it is warned of", async () => {
   const { code, stdout, stderr } = await deadLetters("orders", "oredr");
   expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
   expect(stderr).toMatch(/^warning: default\.orders\.oredr is empty, .*no cluster "default" is running/);
-}, 60_000);
+});
 
 test.each([
   [["orders", "order", "--all"], 2, /--all says which/],

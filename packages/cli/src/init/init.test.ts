@@ -35,14 +35,14 @@ const run = (command: string, args: readonly string[], folder = cwd): { status: 
     NODE_OPTIONS: "",
     NODE_TEST_CONTEXT: undefined,
   };
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, env, encoding: "utf8", timeout: 60_000 });
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, env, encoding: "utf8", timeout: 300_000 });
   return { status, said: stdout + stderr };
 };
 const wherry = (...args: string[]): ReturnType<typeof run> => run(process.execPath, [bin, ...args]);
 const read = (path: string): string => readFileSync(join(cwd, path), "utf8");
 
 describe.each([[["init", "shop"]], [["init", "shop", "--http"]]])("wherry %j", (args) => {
-  test("makes a service whose test passes and whose types are right", { timeout: 90_000 }, () => {
+  test("makes a service whose test passes and whose types are right", { timeout: 600_000 }, () => {
     const made = wherry(...args);
     expect(made).toMatchObject({
       status: 0,

@@ -146,7 +146,7 @@ describe("a pod's life", () => {
           name: "side",
           restartPolicy: "Always",
           // The next one starts when this has started, not before.
-          startupProbe: { exec: { command: ["grep", "-q", "side", file] }, periodSeconds: 1 },
+          startupProbe: { exec: { command: ["grep", "-q", "side", file] }, periodSeconds: 1, timeoutSeconds: 60 },
         },
         { ...shell(say("two")), name: "two" },
       ],

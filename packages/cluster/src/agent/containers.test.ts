@@ -2,7 +2,7 @@
 import { access, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { resources } from "@wherry/kube";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../network/eventually.suite.ts";
 import { logFileBytesMax, logFilesKept } from "./limits.ts";
 import { isReady, type TestNode, testNode } from "./test-node.suite.ts";
@@ -187,13 +187,14 @@ describe("probes", () => {
             exec: { command: ["test", "-e", file] },
             initialDelaySeconds: 1,
             periodSeconds: 1,
+            timeoutSeconds: 60,
             failureThreshold: 1,
           },
         }),
       ],
     });
     await node.until("web", isReady);
-    await vi.waitFor(async () => await rm(file), { timeout: 10_000 });
+    await eventually(async () => await rm(file)).toBeUndefined();
     await node.until("web", (found) => found.status?.containerStatuses?.[0]?.restartCount === 1);
     await eventually(async () => await node.events("web", "Unhealthy")).not.toHaveLength(0);
     await eventually(async () => await node.events("web", "Killing")).toEqual([

@@ -20,6 +20,8 @@ import { simulatedRuntime } from "./runtime/simulated-runtime.ts";
 import type { Agent, AgentOptions } from "./types.ts";
 
 const kubernetesPort = 6443;
+/** Only what hangs takes this long. */
+const patienceMs = 60_000;
 
 export interface TestNode {
   readonly client: KubeClient;
@@ -164,7 +166,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
           if (check(pod) === false) throw new Error(`not yet: ${JSON.stringify(pod.status)}`);
           return pod;
         },
-        { timeout: 15_000, interval: 10 },
+        { timeout: patienceMs, interval: 10 },
       ),
     gone: async (name) => {
       await vi.waitFor(
@@ -172,7 +174,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
           const found = (await client.list(resources.pods)).items.filter((pod) => pod.metadata.name === name);
           if (found.length > 0) throw new Error(`still there: ${JSON.stringify(found[0])}`);
         },
-        { timeout: 15_000, interval: 10 },
+        { timeout: patienceMs, interval: 10 },
       );
     },
     events: async (name, reason) =>

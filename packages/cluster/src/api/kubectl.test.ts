@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resources } from "@wherry/kube";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kubectlPath } from "../../../../scripts/kubectl.mjs";
 import { adminToken, startListener, type TestListener } from "./listener.suite.ts";
 
@@ -90,7 +90,7 @@ interface Result {
 
 const run = (...args: string[]): Promise<Result> =>
   new Promise((resolve) => {
-    execFile(kubectlPath(), args, { env: environment(), timeout: 20_000 }, (problem, out, err) => {
+    execFile(kubectlPath(), args, { env: environment(), timeout: 60_000 }, (problem, out, err) => {
       resolve({ code: problem === null ? 0 : Number(problem.code ?? 1), out, err });
     });
   });
@@ -240,10 +240,10 @@ describe("kubectl", () => {
       child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
       const at = { name: "seen", namespace: "default" };
       await server.client.create(resources.configmaps, { metadata: at });
-      await vi.waitFor(() => expect(out).toMatch(/ADDED +seen +0/), 15_000);
+      await expect.poll(() => out).toMatch(/ADDED +seen +0/);
       await server.client.patch(resources.configmaps, at, "merge", { data: { a: "b" } });
       await server.client.delete(resources.configmaps, at);
-      await vi.waitFor(() => expect(out).toMatch(/MODIFIED +seen +1 [^]*DELETED +seen +1/), 15_000);
+      await expect.poll(() => out).toMatch(/MODIFIED +seen +1 [^]*DELETED +seen +1/);
     } finally {
       child.kill("SIGKILL");
     }
@@ -251,7 +251,7 @@ describe("kubectl", () => {
 
   it("deletes, and waits for it", async () => {
     expect(await kubectl("delete", "pod", "one")).toContain('pod "one" deleted');
-    expect(await kubectl("wait", "--for=delete", "pod/one", "--timeout=5s")).toBe("");
+    expect(await kubectl("wait", "--for=delete", "pod/one", "--timeout=60s")).toBe("");
     expect(await kubectl("delete", "-f", file("web.yaml"), "--ignore-not-found")).toContain('service "web" deleted');
     expect(await kubectl("delete", "services", "--all")).toContain('service "more" deleted');
     const missing = await run("get", "pod", "one");

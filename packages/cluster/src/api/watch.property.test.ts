@@ -2,7 +2,7 @@
 // none comes twice, and each fits what came before it.
 import { type ConfigMap, resources } from "@wherry/kube";
 import fc from "fast-check";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { type Harness, startApi } from "./harness.suite.ts";
 
 const namespace = "default";
@@ -85,7 +85,7 @@ class Follower {
 
   async settled(): Promise<void> {
     const wanted = await this.#list();
-    await vi.waitFor(() => expect(new Map([...this.held].sort())).toEqual(new Map([...wanted].sort())));
+    await expect.poll(() => new Map([...this.held].sort())).toEqual(new Map([...wanted].sort()));
     expect(this.complaints).toEqual([]);
   }
 }
@@ -124,4 +124,4 @@ it("a list and the watch after it add up to what is there (property)", async () 
     }),
     { numRuns: 60 },
   );
-}, 60_000);
+});

@@ -1,7 +1,7 @@
 // Watches: every change once and in order, selections, bookmarks, and what happens when history is gone.
 import { type ConfigMap, resources, StatusError } from "@wherry/kube";
 import type { WatchOptions } from "@wherry/kube/client";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { abort, bodyOf, create, get, harness } from "./config-maps.suite.ts";
 import { root } from "./harness.suite.ts";
 import type { ApiWatchEvent } from "./types.ts";
@@ -42,7 +42,7 @@ describe("watch", () => {
       data: { x: "1" },
     });
     await harness.client.delete(resources.configmaps, { name: "b", namespace: "default" });
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "ADDED b", "MODIFIED a", "DELETED b"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED a", "ADDED b", "MODIFIED a", "DELETED b"]);
     const versions = seen.map(({ object }) => Number(object.metadata.resourceVersion));
     expect(versions).toEqual([...versions].sort((x, y) => x - y));
     expect(versions.at(-1)).toBe(harness.backend.revision);
@@ -54,7 +54,7 @@ describe("watch", () => {
     await create("b");
     const seen = await watching(`resourceVersion=${resourceVersion}`);
     await create("c");
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED b", "ADDED c"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED b", "ADDED c"]);
   });
 
   it("gives a thousand watchers the same text, encoded once", async () => {
@@ -84,18 +84,18 @@ describe("watch", () => {
     const left = String(harness.backend.revision);
     await harness.client.delete(resources.configmaps, { name: "a", namespace: "default" });
     await create("z", { tier: "web" });
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "MODIFIED a", "DELETED a", "ADDED z"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED a", "MODIFIED a", "DELETED a", "ADDED z"]);
     expect(seen[2]?.object.metadata.resourceVersion).toBe(left);
   });
 
   it("ends the initial events with a bookmark that says so (watch-list)", async () => {
     await create("a");
     const seen = await watching("sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "BOOKMARK"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED a", "BOOKMARK"]);
     expect(seen[1]?.object.metadata.annotations).toEqual({ "k8s.io/initial-events-end": "true" });
     expect(seen[1]?.object.metadata.resourceVersion).toBe(String(harness.backend.revision));
     await create("b");
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED a", "BOOKMARK", "ADDED b"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED a", "BOOKMARK", "ADDED b"]);
   });
 
   it("sends a bookmark about once a minute when other kinds change, and one before it times out", async () => {
@@ -104,11 +104,11 @@ describe("watch", () => {
     await harness.client.create(resources.secrets, { metadata: { name: "s", namespace: "default" } });
     const first = String(harness.backend.revision);
     await harness.clock.advance(60_000);
-    await vi.waitFor(() => expect(told(seen)).toEqual(["BOOKMARK"]));
+    await expect.poll(() => told(seen)).toEqual(["BOOKMARK"]);
     expect(seen[0]?.object.metadata.resourceVersion).toBe(first);
     await harness.clock.advance(30_000);
-    await vi.waitFor(() => expect(told(seen).at(-1)).toBe("END"));
-    await vi.waitFor(() => expect(told(quiet)).toEqual(["END"]));
+    await expect.poll(() => told(seen).at(-1)).toBe("END");
+    await expect.poll(() => told(quiet)).toEqual(["END"]);
   });
 
   it("says that a version is too old as an ERROR event with 410", async () => {
@@ -116,7 +116,7 @@ describe("watch", () => {
     await create("b");
     await harness.backend.compact(harness.backend.revision);
     const seen = await watching("resourceVersion=1");
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ERROR", "END"]));
+    await expect.poll(() => told(seen)).toEqual(["ERROR", "END"]);
     expect(seen[0]?.object.code).toBe(410);
   });
 
@@ -124,14 +124,14 @@ describe("watch", () => {
     const seen = await watching("fieldSelector=metadata.name%3Db");
     await create("a");
     await create("b");
-    await vi.waitFor(() => expect(told(seen)).toEqual(["ADDED b"]));
+    await expect.poll(() => told(seen)).toEqual(["ADDED b"]);
   });
 
   it("forgets a watcher that goes away", async () => {
     await watching("");
     await create("a");
     abort.abort();
-    await vi.waitFor(async () => {
+    const metrics = async (): Promise<unknown> => {
       const { body } = await harness.api.handle({
         method: "GET",
         path: ["metrics"],
@@ -140,8 +140,9 @@ describe("watch", () => {
         user: root,
         signal: new AbortController().signal,
       });
-      expect("text" in body && body.text).toContain("apiserver_longrunning_requests 0");
-    });
+      return "text" in body && body.text;
+    };
+    await expect.poll(metrics).toContain("apiserver_longrunning_requests 0");
   });
 
   it("hands components the same frozen object that a get returns", async () => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { VirtualClock } from "@wherry/core/testing";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { resources } from "../schema/kinds.ts";
 import { createClient } from "./client.ts";
 import { httpTransport } from "./http-transport.ts";
@@ -89,7 +89,7 @@ describe("requests", () => {
     }
     expect(await connections()).toBe(1);
     transport.close();
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await expect.poll(connections).toBe(0);
   });
 
   test("fail as KUBE_UNREACHABLE when nobody listens, or the answer breaks off", async () => {
@@ -128,11 +128,11 @@ describe("requests", () => {
     const transport = httpTransport({ server });
     const abort = new AbortController();
     const waiting = transport.request({ method: "GET", path: ["api"], signal: abort.signal });
-    await vi.waitFor(async () => expect(await connections()).toBe(1));
+    await expect.poll(connections).toBe(1);
     abort.abort(new Error("enough"));
     await expect(waiting).rejects.toThrow("enough");
     await expect(transport.request({ method: "GET", path: ["api"], signal: abort.signal })).rejects.toThrow("enough");
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await expect.poll(connections).toBe(0);
   });
 
   test("answers that are no JSON come as text, and bad JSON is an error of its own", async () => {
@@ -207,16 +207,16 @@ describe("watches", () => {
     const watching = (async () => {
       for await (const one of client.watch(resources.pods, { signal: abort.signal })) seen.push(one);
     })();
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     abort.abort();
     await watching;
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await expect.poll(connections).toBe(0);
     for await (const one of client.watch(resources.pods)) {
       seen.push(one);
       break;
     }
     expect(seen).toHaveLength(2);
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await expect.poll(connections).toBe(0);
   });
 
   test("are refused with the server's Status", async () => {
@@ -224,7 +224,7 @@ describe("watches", () => {
     const { server, connections } = await serve((_, response) => json(response, status, 410));
     const watch = createClient(httpTransport({ server })).watch(resources.pods)[Symbol.asyncIterator]();
     await expect(watch.next()).rejects.toMatchObject({ code: "KUBE_EXPIRED", httpStatus: 410 });
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await expect.poll(connections).toBe(0);
   });
 
   test.each([

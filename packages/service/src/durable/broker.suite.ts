@@ -46,7 +46,7 @@ export async function inbox(
     },
   });
   const at = async (index: number): Promise<Delivery> => {
-    await expect.poll(() => all.length, { interval: 5, timeout: 20_000 }).toBeGreaterThan(index);
+    await expect.poll(() => all.length, { interval: 5 }).toBeGreaterThan(index);
     return all[index]!;
   };
   return { all, consumer, at };
@@ -68,7 +68,7 @@ export function describeBroker(name: string, make: () => Promise<BrokerFixture>,
     const queue = (): string => `suite.q${process.pid}-${++queues}`;
     beforeAll(async () => {
       fixture = await make();
-    }, 60_000);
+    });
     afterEach(async () => {
       await Promise.all(open.map((opened) => opened.close()));
       open = [];

@@ -30,7 +30,7 @@ test("a pod says that a method is durable, what waits for it, and counts a call 
   const figures = async (): Promise<unknown> => ((await asker.call("$stats")) as ServiceStats).methods["order"];
   await expect.poll(figures).toMatchObject({ count: 1, codes: { SHUT: 1 } });
   await expect
-    .poll(() => asker.call("$queues"), { timeout: 10_000 })
+    .poll(() => asker.call("$queues"))
     .toEqual({
       order: { ready: 0, inFlight: 0, dead: 1 },
     });

@@ -49,9 +49,9 @@ export function traceGoesThrough(url: () => string): void {
       await caller.close();
       const { server } = await serve(service(name, { methods: { work } }), { broker });
       const observer = await openBroker({ url: broker });
-      await expect.poll(() => attempts, { timeout: 30_000 }).toEqual([1, 2]);
-      await expect.poll(() => observer.depth(queueOf(name, "work")), { timeout: 30_000 }).toMatchObject({ ready: 0 });
-      await expect.poll(() => spans(SpanKind.CONSUMER), { timeout: 30_000 }).toHaveLength(2);
+      await expect.poll(() => attempts).toEqual([1, 2]);
+      await expect.poll(() => observer.depth(queueOf(name, "work"))).toMatchObject({ ready: 0 });
+      await expect.poll(() => spans(SpanKind.CONSUMER)).toHaveLength(2);
 
       const [produced, noted] = spans(SpanKind.PRODUCER);
       const [failed, done] = spans(SpanKind.CONSUMER);
@@ -72,6 +72,6 @@ export function traceGoesThrough(url: () => string): void {
       const traces = exporter.getFinishedSpans().map((span) => span.spanContext().traceId);
       expect(new Set(traces)).toEqual(new Set([root.spanContext().traceId]));
       await Promise.all([far.close(), server.close(), observer.close()]);
-    }, 120_000);
+    });
   });
 }

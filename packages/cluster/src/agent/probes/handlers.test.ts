@@ -20,7 +20,7 @@ async function serve(listener: RequestListener): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, podIP, resolve));
   return (server.address() as AddressInfo).port;
 }
-const probe = (action: ProbeAction, timeoutMs = 5_000): Promise<ProbeResult> =>
+const probe = (action: ProbeAction, timeoutMs = 60_000): Promise<ProbeResult> =>
   run(
     action,
     {

@@ -100,7 +100,7 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
     });
 
     it("runs a command beside the container", async () => {
-      const result = await runtime.exec(await specOf(["sleep", "60"]), ["true"], 5_000);
+      const result = await runtime.exec(await specOf(["sleep", "60"]), ["true"], 60_000);
       expect(result).toMatchObject({ exitCode: 0, timedOut: false });
     });
 
@@ -226,7 +226,7 @@ export function describeRuntime({ name, create, withoutProcesses }: RuntimeSuite
       });
 
       it("cuts a command's output", async () => {
-        const result = await runtime.exec(await specOf(["true"]), ["head", "-c", "100000", "/dev/zero"], 5_000);
+        const result = await runtime.exec(await specOf(["true"]), ["head", "-c", "100000", "/dev/zero"], 60_000);
         expect(result.output).toHaveLength(10 * 1024);
       });
     });

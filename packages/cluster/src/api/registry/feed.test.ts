@@ -1,6 +1,6 @@
 // The fan-out of one resource's changes: nobody misses one, nobody is waited for.
 import { silentLogger } from "@wherry/core";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openMemoryBackend } from "../../store/index.ts";
 import type { Backend } from "../../store/types.ts";
 import { limits } from "../limits.ts";
@@ -113,7 +113,7 @@ describe("a feed", () => {
   it("hands over what waits before it ends by itself", async () => {
     const subscription = subscribe(0);
     const last = await put("a");
-    await vi.waitFor(() => expect(subscription.revision).toBe(last));
+    await expect.poll(() => subscription.revision).toBe(last);
     subscription.finish();
     expect(await take(subscription, 5)).toEqual(["a"]);
     expect(subscription.complete).toBe(true);

@@ -3,7 +3,7 @@ import { AppsV1Api, CoreV1Api, KubeConfig, type V1Pod, Watch } from "@kubernetes
 import { type Pod, resources } from "@wherry/kube";
 import { Agent, request } from "node:https";
 import { createGunzip } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminToken, type Answer, startListener, type TestListener } from "../listener.suite.ts";
 
 let server: TestListener;
@@ -206,7 +206,7 @@ describe("a watch over the wire", () => {
   it("answers at once, and then one JSON line for each change", async () => {
     const watch = await openWatch(server, `${configMaps}?watch=true&fieldSelector=metadata.name%3Dlive`);
     await post(configMaps, configMap("live"));
-    await vi.waitFor(() => expect(watch.lines).toHaveLength(1));
+    await expect.poll(() => watch.lines).toHaveLength(1);
     expect(JSON.parse(watch.lines[0] ?? "")).toMatchObject({ type: "ADDED", object: { metadata: { name: "live" } } });
     watch.close();
   });
@@ -218,7 +218,7 @@ describe("a watch over the wire", () => {
       await get("/metrics");
       return open();
     };
-    await vi.waitFor(async () => expect(await counted()).toBe(0));
+    await expect.poll(counted).toBe(0);
     const sockets = await Promise.all(Array.from({ length: 20 }, () => server.open()));
     for (const socket of sockets) {
       socket.write(
@@ -227,18 +227,18 @@ describe("a watch over the wire", () => {
       setImmediate(() => socket.destroy());
     }
     const stay = await openWatch(server, `${configMaps}?watch=true&resourceVersion=1`);
-    await vi.waitFor(async () => expect(await counted()).toBe(1));
+    await expect.poll(counted).toBe(1);
     stay.close();
-    await vi.waitFor(async () => expect(await counted()).toBe(0));
+    await expect.poll(counted).toBe(0);
   });
 
   it("ends cleanly when the server closes, and nothing is left open", async () => {
     const short = await startListener();
     await short.client.create(resources.namespaces, { metadata: { name: "default" } });
     const watch = await openWatch(short, "/api/v1/namespaces?watch=true");
-    await vi.waitFor(() => expect(watch.lines).toHaveLength(1));
+    await expect.poll(() => watch.lines).toHaveLength(1);
     const closed = short.listener.close(10_000);
-    await vi.waitFor(() => expect(watch.ended()).toBe(true));
+    await expect.poll(() => watch.ended()).toBe(true);
     await closed;
     await expect(short.send({ path: "/livez" })).rejects.toThrow();
     await short.close();
@@ -276,7 +276,7 @@ describe("@kubernetes/client-node", () => {
     const { items } = await core.listNamespacedPod({ namespace, fieldSelector: "status.phase=Pending" });
     expect(items.map(({ metadata }) => metadata?.name)).toEqual([created.metadata?.name]);
     expect(created.metadata?.creationTimestamp).toBeInstanceOf(Date);
-    await vi.waitFor(() => expect(seen).toEqual([`ADDED ${created.metadata?.name ?? ""}`]));
+    await expect.poll(() => seen).toEqual([`ADDED ${created.metadata?.name ?? ""}`]);
     watch.abort();
     await expect(
       config.makeApiClient(AppsV1Api).readNamespacedDeployment({ namespace, name: "no" }),

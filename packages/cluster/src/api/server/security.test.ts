@@ -1,7 +1,7 @@
 // Who is kept out, on every route and method; and that hostile bytes harm nobody but their sender.
 // The numbers in brackets are those of reference/exemplars.md §4.4.
 import { kinds, resources } from "@wherry/kube";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainRoots } from "../routes.ts";
 import { reviewKinds } from "../reviews.ts";
 import { adminToken, allowedHost, type HttpRequest, startListener, type TestListener } from "../listener.suite.ts";
@@ -271,7 +271,7 @@ describe("malformed HTTP (53)", () => {
     const before = server.api.metrics.dropped.total;
     const answer = await server.raw(bytes);
     expect(answer).not.toMatch(/^HTTP\/1\.1 2/);
-    await vi.waitFor(() => expect(server.api.metrics.dropped.total).toBeGreaterThan(before));
+    await expect.poll(() => server.api.metrics.dropped.total).toBeGreaterThan(before);
     expect((await server.send({ path: "/livez", token: adminToken })).status).toBe(200);
     const { text } = await server.send({ path: "/metrics", token: adminToken });
     expect(text).toContain("wherry_api_connections_dropped_total{");
@@ -281,8 +281,6 @@ describe("malformed HTTP (53)", () => {
     const socket = await server.open();
     socket.write("POST /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
     socket.destroy();
-    await vi.waitFor(() =>
-      expect(server.send({ path: "/livez", token: adminToken })).resolves.toMatchObject({ status: 200 }),
-    );
+    await expect.poll(() => server.send({ path: "/livez", token: adminToken })).toMatchObject({ status: 200 });
   });
 });

@@ -57,7 +57,7 @@ describe.skipIf(missing !== undefined)("NATS", () => {
       .toBe(true);
     expect(valueOf(await at(1))).toBe("after");
     await broker.close();
-  }, 60_000);
+  });
 
   /** Messages that the server itself has of a queue. */
   const held = async (queue: string): Promise<number> => {
@@ -82,11 +82,11 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     await restarted;
     // Within the time that the server waits for them: made again, they are heard before it delivers anything twice.
     expect(await Promise.all(acks)).toEqual([true, true, true]);
-    await expect.poll(() => held("orders.acks"), { timeout: 60_000 }).toBe(0);
+    await expect.poll(() => held("orders.acks")).toBe(0);
     await expect.poll(() => broker.depth("orders.acks")).toEqual({ ready: 0, inFlight: 0, dead: 0 });
     await consumer.stop();
     await broker.close();
-  }, 120_000);
+  });
 
   test("what the server has again though it was acknowledged is deleted, and nothing else", async () => {
     // A stream that keeps what was acknowledged stands for a server that has it again.
@@ -101,13 +101,13 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     for (const index of [0, 1, 3]) expect(await all[index]!.ack()).toBe(true);
     expect(await held(queue)).toBe(4);
     await server.restart("SIGTERM");
-    await expect.poll(() => held(queue), { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => held(queue)).toBe(2);
     // "done after" waits for what is before it.
     expect(await all[2]!.ack()).toBe(true);
-    await expect.poll(() => held(queue), { timeout: 30_000 }).toBe(0);
+    await expect.poll(() => held(queue)).toBe(0);
     expect(all).toHaveLength(4);
     await broker.close();
-  }, 90_000);
+  });
 
   test("what the server waits for though it is deleted is not waited for: it once took the turns of what is there", async () => {
     const broker = await open();
@@ -122,12 +122,12 @@ describe.skipIf(missing !== undefined)("NATS", () => {
     for (const index of [1, 2]) expect(await all[index]!.ack()).toBe(true);
     await server.restart("SIGTERM", (folder) => writeFileSync(join(folder, file), older));
     const observer = await open();
-    await expect.poll(() => observer.depth(queue), { timeout: 20_000 }).toEqual({ ready: 0, inFlight: 2, dead: 0 });
+    await expect.poll(() => observer.depth(queue)).toEqual({ ready: 0, inFlight: 2, dead: 0 });
     for (const index of [0, 3]) expect(await all[index]!.ack()).toBe(true);
     await expect.poll(() => observer.depth(queue)).toEqual({ ready: 0, inFlight: 0, dead: 0 });
     expect(await held(queue)).toBe(0);
     await Promise.all([broker.close(), observer.close()]);
-  }, 60_000);
+  });
 
   traceGoesThrough(() => server.url);
 

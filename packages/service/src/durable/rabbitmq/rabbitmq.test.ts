@@ -17,7 +17,7 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
   let server: BrokerServer;
   beforeAll(async () => {
     server = await startRabbit();
-  }, 120_000);
+  });
   afterAll(() => server.stop());
   const open = async (): Promise<Broker> => openRabbitBroker(server.url, common);
 
@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
         publish()
           .then((got) => (receipt = got))
           .catch(() => undefined);
-      await expect.poll(attempt, { timeout: 60_000 }).toBeDefined();
+      await expect.poll(attempt).toBeDefined();
       return receipt!;
     };
     const before = await stored();
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
     await broker.publish("orders.restart", json("after"));
     expect(valueOf(await at(2))).toBe("after");
     await broker.close();
-  }, 120_000);
+  });
 
   traceGoesThrough(() => server.url);
 
