@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { installService } from "./service/install.ts";
+import { installService } from "./install.ts";
 import { measureInstalled } from "./service/installed.ts";
 import { measureOverload } from "./service/overload.ts";
 import { measureRollout } from "./service/rollout.ts";

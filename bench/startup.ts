@@ -5,6 +5,7 @@
 //   first  nothing there: no state, no compile cache (the first start of a fresh clone)
 //   cold   no state; Node's compile cache has been filled by an earlier start
 //   warm   the cluster's state is there from before: `wherry down`, then `wherry up`
+//   installed  as cold, of the packages as users install them: the same by a few bundled files instead of hundreds of sources
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -13,10 +14,21 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, httpTransport, loadKubeconfig } from "@wherry/kube/client";
 import { connect } from "@wherry/service";
+import { installCommand } from "./install.ts";
 import type { Bench, Row } from "./types.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const wherryBin = join(root, "packages/cli/bin/wherry.js");
+/** What is started: the checkout's own command with its example, or those that were installed. */
+interface Started {
+  readonly wherryBin: string;
+  readonly folder: string;
+  readonly path: string;
+}
+const checkout: Started = {
+  wherryBin: join(root, "packages/cli/bin/wherry.js"),
+  folder: root,
+  path: "examples/echo",
+};
 const replicas = 3;
 const pollMs = 2;
 const timeoutMs = 30_000;
@@ -45,10 +57,17 @@ export const bench: Bench = async ({ quick, print }) => {
       cold.push(await measureAndStop(home, {}, false));
       warm.push(await measureAndStop(home, {}, true));
     }
+    const folder = join(scratch, "app");
+    const app = { wherryBin: installCommand(folder), folder, path: "./echo.mjs" };
+    const installed: Measured[] = [];
+    // The first fills its own compile cache.
+    for (let run = 0; run <= runs; run++)
+      installed.push(await measureAndStop(join(scratch, `installed-${run}`), {}, true, app));
+    installed.shift();
     print(`medians of ${runs} runs, milliseconds after the command was spawned:`);
     const rows: Row[] = [];
-    for (const [name, measured] of Object.entries({ first, cold, warm })) {
-      print(`  ${name.padEnd(6)} ${stepsOf(measured)}`);
+    for (const [name, measured] of Object.entries({ first, cold, warm, installed })) {
+      print(`  ${name.padEnd(9)} ${stepsOf(measured)}`);
       rows.push({
         name: `startup-${name}`,
         unit: "ms",
@@ -63,13 +82,18 @@ export const bench: Bench = async ({ quick, print }) => {
   }
 };
 
-async function measureAndStop(home: string, extra: NodeJS.ProcessEnv, purge: boolean): Promise<Measured> {
+async function measureAndStop(
+  home: string,
+  extra: NodeJS.ProcessEnv,
+  purge: boolean,
+  started: Started = checkout,
+): Promise<Measured> {
   const env = { ...process.env, WHERRY_HOME: home, NO_COLOR: "1", WHERRY_TIMINGS: "1", ...extra };
   try {
-    return await measure(home, env);
+    return await measure(home, env, started);
   } finally {
-    const down = spawn(process.execPath, [wherryBin, "down", ...(purge ? ["--purge"] : [])], {
-      cwd: root,
+    const down = spawn(process.execPath, [started.wherryBin, "down", ...(purge ? ["--purge"] : [])], {
+      cwd: started.folder,
       env,
       stdio: "ignore",
     });
@@ -77,12 +101,12 @@ async function measureAndStop(home: string, extra: NodeJS.ProcessEnv, purge: boo
   }
 }
 
-async function measure(home: string, env: NodeJS.ProcessEnv): Promise<Measured> {
+async function measure(home: string, env: NodeJS.ProcessEnv, { wherryBin, folder, path }: Started): Promise<Measured> {
   const kubeconfig = join(home, "default", "kubeconfig");
   rmSync(kubeconfig, { force: true });
   const startMs = performance.now();
-  const up = spawn(process.execPath, [wherryBin, "up", "examples/echo", "--replicas", String(replicas), "--detach"], {
-    cwd: root,
+  const up = spawn(process.execPath, [wherryBin, "up", path, "--replicas", String(replicas), "--detach"], {
+    cwd: folder,
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });
