@@ -113,9 +113,13 @@ export const queuesFreshMs = 2000;
 export const queuesAnswerMs = 1000;
 /** Milliseconds without a sign of life after which NATS gives a message to another pod. */
 export const brokerAckWaitMs = 30_000;
-/** What a NATS server that was killed has left behind: the longest pause between two looks, milliseconds, and messages that one cleans up. */
+/**
+ * What a NATS server that was killed has left behind: the longest pause between two looks, milliseconds; acknowledgements of what is gone
+ * that are made before it is asked how many are left; and messages of a queue that wait to be claimed, in the memory of a pod.
+ */
 export const natsLeftoversPauseMs = 10_000;
-export const natsLeftoversMax = 1000;
+export const natsGonePage = 1000;
+export const natsUnclaimedMax = 10_000;
 /** Milliseconds that pods have to claim what they finished, before it is run again; and what each remembers, in messages of a queue. */
 export const natsUnclaimedMs = 30_000;
 export const natsFinishedMax = 10_000;

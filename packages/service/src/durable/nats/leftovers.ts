@@ -9,26 +9,45 @@
 // Seen by others, too: https://github.com/nats-io/nats-server/issues/4736 (the second), and pull request 6387, which ends the third.
 //
 // The first two look the same, but a pod knows what it acknowledged itself, by sequence and time: it deletes that. What no pod has
-// claimed so is delivered again, as a copy: at least once, never not at all. The third is acknowledged: what is deleted is nobody's.
-import type { StoredMsg, StreamState } from "@nats-io/jetstream";
+// claimed so is delivered again, as a copy: at least once, never not at all. The third is acknowledged (gone.ts).
+//
+// A message that runs for hours keeps a queue from being clean for as long, so a look costs two small requests, whatever was done
+// meanwhile. What is remembered is there still, and bounded; what is beyond that is come to later.
+import type { StoredMsg } from "@nats-io/jetstream";
 import { asError } from "@wherry/core";
-import { brokerReconnectFirstMs, natsLeftoversMax, natsLeftoversPauseMs, natsUnclaimedMs } from "../../limits.ts";
+import { brokerReconnectFirstMs, natsLeftoversPauseMs, natsUnclaimedMax, natsUnclaimedMs } from "../../limits.ts";
 import type { BrokerOptions } from "../types.ts";
 import type { Connected } from "./connection.ts";
-import { consumerName, workStream } from "./names.ts";
+import { figuresOf, Gone } from "./gone.ts";
+import { workStream, workSubject } from "./names.ts";
 
 interface LeftoversOptions extends Pick<BrokerOptions, "clock" | "log"> {
   /** Has this process finished the message of a queue with that sequence, stored at that time? */
   readonly finished: (queue: string, seq: number, storedMs: number) => boolean;
   /** Stores a copy at the end of its queue; resolves to false when it could not be. */
   readonly again: (queue: string, message: StoredMsg, connected: Connected) => Promise<boolean>;
+  /** Messages of a queue that wait to be claimed at a time; those beyond are come to later. */
+  readonly unclaimedMax?: number;
+}
+
+/** A message that is past, and that nobody has claimed so far. */
+interface Unclaimed {
+  readonly storedMs: number;
+  /** When it was first seen, by the clock that never jumps. */
+  readonly sinceMs: number;
 }
 
 /** One queue's looks, until all is clean that there was at the first. */
 interface Looking {
   readonly stop: AbortController;
-  /** When each message that is past was first seen. */
-  readonly sinceMs: Map<string, number>;
+  readonly gone: Gone;
+  /** By sequence, bounded. */
+  readonly unclaimed: Map<number, Unclaimed>;
+  /** The first sequence that was not looked at yet. */
+  nextSeq: number;
+  /** The first that was, and is neither done nor remembered: there was no room. */
+  skippedSeq: number | undefined;
+  /** What there was at the first look. */
   untilSeq?: number;
 }
 
@@ -46,7 +65,10 @@ export class Leftovers {
     const before = this.#looking.get(queue);
     before?.stop.abort();
     if (this.#closed) return;
-    const looking: Looking = { stop: new AbortController(), sinceMs: before?.sinceMs ?? new Map<string, number>() };
+    // Who waits to be claimed does not begin anew.
+    const unclaimed = before?.unclaimed ?? new Map<number, Unclaimed>();
+    const gone = new Gone(queue, connected);
+    const looking: Looking = { stop: new AbortController(), gone, unclaimed, nextSeq: 0, skippedSeq: undefined };
     this.#looking.set(queue, looking);
     void this.#look(queue, connected, looking);
   }
@@ -62,9 +84,12 @@ export class Leftovers {
     const stopped = (): boolean => signal.aborted;
     for (let pauseMs = brokerReconnectFirstMs; !stopped(); pauseMs = Math.min(natsLeftoversPauseMs, pauseMs * 2)) {
       try {
-        if (await this.#clean(queue, connected, looking)) return;
+        if (await this.#clean(queue, connected, looking)) {
+          if (!stopped()) this.#looking.delete(queue);
+          return;
+        }
       } catch (error) {
-        // It went away again, or is not there yet; or another pod deleted the same message first.
+        // It went away again, or is not there yet.
         log.debug({ err: asError(error), queue }, "NATS did not tell, or delete, what it has of a queue");
       }
       await clock.sleep(pauseMs, signal).catch(() => undefined);
@@ -73,65 +98,80 @@ export class Leftovers {
 
   /** @returns whether all that was there at the first look is done. */
   async #clean(queue: string, connected: Connected, looking: Looking): Promise<boolean> {
-    const { manager, connection } = connected;
-    const stream = workStream(queue);
-    // The consumer first: what it has delivered by then was in the stream before.
-    const consumer = await manager.consumers.info(stream, consumerName);
-    const { state } = await manager.streams.info(stream, { deleted_details: true });
-    const delivered = consumer.delivered.stream_seq;
-    const floor = consumer.num_ack_pending === 0 ? delivered : consumer.ack_floor.stream_seq;
-    const { past, gone } = leftoversIn(floor, delivered, state);
-    for (const seq of gone.slice(0, natsLeftoversMax)) connection.publish(ackSubject(stream, seq), "+ACK");
-    for (const seq of past.slice(0, natsLeftoversMax)) await this.#settle(queue, seq, connected, looking);
+    const { unclaimed, gone, stop } = looking;
+    const { floor, delivered, first, last } = await figuresOf(queue, connected.manager);
     // Sequences that the stream has lost, and gives away again, are watched, too.
-    looking.untilSeq ??= Math.max(state.last_seq, delivered);
-    return past.length === 0 && floor >= looking.untilSeq && state.last_seq >= looking.untilSeq;
+    looking.untilSeq ??= Math.max(last, delivered);
+    const pastSeq = Math.min(floor, last);
+    if (first <= pastSeq) {
+      await this.#walk(queue, first, pastSeq, connected, looking);
+      await this.#settle(queue, connected, looking);
+    } else unclaimed.clear();
+    await gone.acknowledge(() => unclaimed.size, stop.signal);
+    return first > pastSeq && floor >= looking.untilSeq && last >= looking.untilSeq;
   }
 
-  async #settle(queue: string, seq: number, connected: Connected, { sinceMs }: Looking): Promise<void> {
-    const { clock, log, finished, again } = this.#options;
-    const message = await connected.manager.streams.getMessage(workStream(queue), { seq });
-    if (message === null) return;
-    const storedMs = message.time.getTime();
-    const done = finished(queue, seq, storedMs);
-    if (!done) {
-      const name = `${seq} ${storedMs}`;
-      const nowMs = clock.monotonic();
-      const firstMs = sinceMs.get(name) ?? nowMs;
-      sinceMs.set(name, firstMs);
-      if (nowMs - firstMs < natsUnclaimedMs || !(await again(queue, message, connected))) return;
-      log.info(
-        { queue, seq },
-        "NATS had a message that it would not deliver, and that no pod has finished: it is run again",
-      );
+  /** Looks at each message that is past, once: deletes what is done, and remembers the others, for as many as there is room. */
+  async #walk(queue: string, first: number, to: number, connected: Connected, looking: Looking): Promise<void> {
+    const { unclaimed, stop, nextSeq } = looking;
+    const { clock, finished, unclaimedMax = natsUnclaimedMax } = this.#options;
+    const sinceMs = clock.monotonic();
+    const hasRoom = unclaimed.size < unclaimedMax;
+    const from = Math.max(first, hasRoom ? (looking.skippedSeq ?? nextSeq) : nextSeq);
+    let skippedSeq = hasRoom ? undefined : looking.skippedSeq;
+    for await (const message of stored(queue, from, to, connected)) {
+      if (stop.signal.aborted) return;
+      const { seq } = message;
+      const storedMs = message.time.getTime();
+      if (finished(queue, seq, storedMs)) await this.#delete(queue, seq, connected, looking);
+      else if (unclaimed.get(seq)?.storedMs === storedMs) continue;
+      else if (unclaimed.size < unclaimedMax) unclaimed.set(seq, { storedMs, sinceMs });
+      else skippedSeq ??= seq;
     }
-    await connected.manager.streams.deleteMessage(workStream(queue), seq, false);
+    looking.skippedSeq = skippedSeq;
+    // If nothing waits, and yet something is past, it came when the walk was over it.
+    looking.nextSeq = unclaimed.size === 0 ? 0 : to + 1;
+  }
+
+  /** What this pod finished meanwhile is deleted, and what nobody has claimed in time is run again. */
+  async #settle(queue: string, connected: Connected, looking: Looking): Promise<void> {
+    const { clock, log, finished, again } = this.#options;
+    const { unclaimed, stop } = looking;
+    const nowMs = clock.monotonic();
+    for (const [seq, { storedMs, sinceMs }] of unclaimed) {
+      const done = finished(queue, seq, storedMs);
+      if (!done && nowMs - sinceMs < natsUnclaimedMs) continue;
+      const message = await connected.manager.streams.getMessage(workStream(queue), { seq });
+      if (stop.signal.aborted) return;
+      if (message?.time.getTime() !== storedMs) unclaimed.delete(seq);
+      else if (done || (await again(queue, message, connected))) {
+        if (!done)
+          log.info(
+            { queue, seq },
+            "NATS had a message that it would not deliver, and that no pod has finished: it is run again",
+          );
+        await this.#delete(queue, seq, connected, looking);
+      }
+    }
+  }
+
+  async #delete(queue: string, seq: number, connected: Connected, { unclaimed }: Looking): Promise<void> {
+    const { streams } = connected.manager;
+    await streams.deleteMessage(workStream(queue), seq, false).catch(async (error: unknown) => {
+      // Another pod was first.
+      if ((await streams.getMessage(workStream(queue), { seq })) !== null) throw error;
+    });
+    unclaimed.delete(seq);
   }
 }
 
-interface Sequences {
-  /** In the stream, though the consumer is past them. */
-  readonly past: readonly number[];
-  /** Delivered, and not in the stream any more. */
-  readonly gone: readonly number[];
-}
-
-/** A server that has none of those leaves `deleted` out, whatever the library's types say. */
-type Stream = Pick<StreamState, "first_seq" | "last_seq"> & Partial<Pick<StreamState, "deleted">>;
-
-/** @param floor the consumer waits for nothing up to it. @param delivered the last that it delivered */
-export function leftoversIn(floor: number, delivered: number, stream: Stream): Sequences {
-  const { first_seq: first, last_seq: last, deleted = [] } = stream;
-  const absent = new Set(deleted);
-  const past: number[] = [];
-  for (let seq = first; seq <= Math.min(floor, last); seq++) if (!absent.has(seq)) past.push(seq);
-  const gone: number[] = [];
-  // A sequence after the stream's last is not gone, but to come.
-  for (let seq = floor + 1; seq <= Math.min(delivered, last); seq++) if (seq < first || absent.has(seq)) gone.push(seq);
-  return { past, gone };
-}
-
-/** Of a first delivery; the server takes the message's sequence from it, and the rest from what it remembers. */
-function ackSubject(stream: string, seq: number): string {
-  return `$JS.ACK.${stream}.${consumerName}.1.${seq}.${seq}.0.0`;
+/** The messages of a queue in a range of sequences, one request each, however many between them are deleted. */
+async function* stored(queue: string, from: number, to: number, { manager }: Connected): AsyncGenerator<StoredMsg> {
+  for (let seq = from; seq <= to; seq++) {
+    const next = { seq, next_by_subj: workSubject(queue) };
+    const message = await manager.streams.getMessage(workStream(queue), next);
+    if (message === null || message.seq > to) return;
+    yield message;
+    seq = message.seq;
+  }
 }
