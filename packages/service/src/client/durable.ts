@@ -11,6 +11,7 @@ import { openTelemetry } from "../tracing/open-telemetry.ts";
 import { checkText } from "./call.ts";
 import { checkingBodies, type Send } from "./chain.ts";
 import { mayFallBack } from "./fallback.ts";
+import { Handover } from "./handover.ts";
 import { type MethodPolicy, Policies, type PolicyOptions } from "./policy.ts";
 import { backoffMs } from "./retry.ts";
 import type { CallOptions, ConnectOptions, MethodOptions } from "./types.ts";
@@ -24,6 +25,13 @@ interface DurableCallsOptions extends Pick<ConnectOptions, "broker">, PolicyOpti
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+}
+
+/** Of one call. */
+interface Attempts {
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+  readonly handover: Handover;
 }
 
 export class DurableCalls {
@@ -103,18 +111,19 @@ export class DurableCalls {
     if (withinMs <= 0) throw lateError("the deadline had passed before the call was made", "not-started");
     const over = new AbortController();
     const signal = signals.length === 0 ? over.signal : AbortSignal.any([over.signal, ...signals]);
-    const work = this.#repeated(method, message, policy, this.#options.clock.monotonic() + withinMs, signal);
+    const handover = new Handover();
+    const deadlineMs = this.#options.clock.monotonic() + withinMs;
+    const work = this.#repeated(method, message, policy, { deadlineMs, signal, handover });
     const late = this.#options.clock.sleep(withinMs, signal).then(
       () => {
-        const text = `the broker did not confirm within ${withinMs} ms; the call may be stored: with a key, the same again is safe`;
-        throw lateError(text, "maybe-executed");
+        throw unconfirmedError(withinMs, handover);
       },
       (cause: unknown) => {
-        throw cancelledError("maybe-executed", cause);
+        throw cancelledError(handover.giveUp(), cause);
       },
     );
     try {
-      // What is under way is not stopped: a message that the caller no longer waits for may be stored, or not.
+      // What the broker has got is not stopped: a message that the caller no longer waits for may be stored, or not.
       return await Promise.race([work, late]);
     } finally {
       // With a reason, or one would be made, and its stack, for nobody.
@@ -129,17 +138,16 @@ export class DurableCalls {
     method: string,
     message: OutgoingMessage,
     { retry, idempotent = false }: MethodPolicy,
-    deadlineMs: number,
-    signal: AbortSignal,
+    { deadlineMs, signal, handover }: Attempts,
   ): Promise<unknown> {
     const { clock, random } = this.#options;
-    let maybeStored = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#publish(method, message);
+        return await this.#publish(method, message, handover);
       } catch (error) {
         if (!ServiceError.is(error)) throw error;
-        maybeStored ||= error.fate === "maybe-executed";
+        handover.failed(error);
+        const { maybeStored } = handover;
         const repeatable = !maybeStored || message.key !== undefined || idempotent;
         const pauseMs = backoffMs(attempt, retry, random);
         const inTime = clock.monotonic() + pauseMs < deadlineMs && !signal.aborted;
@@ -150,7 +158,7 @@ export class DurableCalls {
     }
   }
 
-  async #publish(method: string, message: OutgoingMessage): Promise<unknown> {
+  async #publish(method: string, message: OutgoingMessage, handover: Handover): Promise<unknown> {
     const { service, namespace } = this.#options;
     // A failure is not kept: a kubeconfig may be mended.
     this.#namespace ??= namespace().catch((error: unknown) => {
@@ -162,7 +170,7 @@ export class DurableCalls {
       import("../durable/open.ts"),
       this.#namespace,
     ]);
-    return publisher.publish(queueOf(service, method, where), message);
+    return publisher.publish(queueOf(service, method, where), message, () => handover.begin());
   }
 
   #load(): Promise<Publisher> {
@@ -196,6 +204,17 @@ function refuseForPods(method: string, { hedge, retry, ...more }: CallOptions & 
 
 function asMaybeStored({ code, message, retryable, cause }: ServiceError): ServiceError {
   return new ServiceError(code, message, { retryable, fate: "maybe-executed", cause });
+}
+
+function unconfirmedError(withinMs: number, handover: Handover): ServiceError {
+  const fate = handover.giveUp();
+  const { last } = handover;
+  const why = last === undefined ? "" : `: ${last.message}`;
+  if (fate === "maybe-executed") {
+    const text = `the broker did not confirm within ${withinMs} ms${why}; the call may be stored: with a key, the same again is safe`;
+    return lateError(text, fate);
+  }
+  return lateError(`the broker was not reached within ${withinMs} ms${why}; the call was not stored`, fate);
 }
 
 function lateError(message: string, fate: RequestFate): ServiceError {

@@ -116,6 +116,102 @@ describe("a durable call", () => {
   });
 });
 
+describe("a durable call whose time is over", () => {
+  /** A broker that is away, or that hangs with what it was given, until the test lets it go on. */
+  function brokerThatHangs() {
+    const [there, confirmed] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    const seen = { asked: 0, given: 0 };
+    const broker: Partial<Broker> = {
+      ready: async () => {
+        seen.asked++;
+        await there.promise;
+      },
+      publish: async () => {
+        seen.given++;
+        await confirmed.promise;
+        return { id: "1", duplicate: false };
+      },
+    };
+    return { broker: broker as Broker, seen, there, confirmed };
+  }
+  /** Waits for what is real before virtual time goes by. */
+  const reached = (count: () => number): Promise<void> => expect.poll(count, { interval: 5 }).toBe(1);
+
+  test("before the broker was reached is told that it was not stored, and is not stored afterwards", async () => {
+    const { broker, seen, there } = brokerThatHangs();
+    const { client, clock } = clientOf(broker, { deadlineMs: 1000 });
+    const call = client.call("order", "boat");
+    const outcome = expect(call).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+      fate: "not-started",
+      message: "the broker was not reached within 1000 ms; the call was not stored",
+    });
+    await reached(() => seen.asked);
+    await clock.advance(1000);
+    await outcome;
+    there.resolve(undefined);
+    const later = expect(client.call("order", "oar")).rejects.toMatchObject({ fate: "maybe-executed" });
+    await reached(() => seen.given);
+    expect(seen.asked).toBe(2);
+    await clock.advance(1000);
+    await later;
+    expect(seen.given).toBe(1);
+  });
+
+  test("after the broker was given it is maybe stored", async () => {
+    const { broker, seen, there } = brokerThatHangs();
+    there.resolve(undefined);
+    const { client, clock } = clientOf(broker, { deadlineMs: 1000 });
+    const outcome = expect(client.call("order", "boat")).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+      fate: "maybe-executed",
+      message: expect.stringMatching(/did not confirm within 1000 ms; the call may be stored/),
+    });
+    await reached(() => seen.given);
+    await clock.advance(1000);
+    await outcome;
+  });
+
+  test("is told the same when its caller cancels it", async () => {
+    const { broker, seen, there } = brokerThatHangs();
+    const { client } = clientOf(broker);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const unreached = client.call("order", "boat", { signal: first.signal });
+    await reached(() => seen.asked);
+    first.abort();
+    await expect(unreached).rejects.toMatchObject({ code: "CANCELLED", fate: "not-started" });
+    there.resolve(undefined);
+    const given = client.call("order", "boat", { signal: second.signal });
+    await reached(() => seen.given);
+    second.abort();
+    await expect(given).rejects.toMatchObject({ code: "CANCELLED", fate: "maybe-executed" });
+  });
+
+  test("is maybe stored when an earlier try was, and says what came of that", async () => {
+    const { broker, seen } = brokerThatHangs();
+    let tries = 0;
+    const breaking: Broker = {
+      ...broker,
+      ready: async (queue) => (tries++ === 0 ? undefined : broker.ready?.(queue)),
+      publish: () => Promise.reject(brokerError("BROKER_UNCONFIRMED", "it broke")),
+    };
+    const { client, clock } = clientOf(breaking, { deadlineMs: 5000 });
+    const outcome = expect(client.call("order", "boat", { key: "k" })).rejects.toMatchObject({
+      fate: "maybe-executed",
+      message: expect.stringContaining("it broke"),
+    });
+    await expect.poll(() => tries).toBe(1);
+    await expect
+      .poll(async () => {
+        if (seen.asked === 0) await clock.advance(50);
+        return seen.asked;
+      })
+      .toBe(1);
+    await clock.advance(5000);
+    await outcome;
+  });
+});
+
 describe("a durable call from outside of a cluster", () => {
   const folder = mkdtempSync(join(tmpdir(), "wherry-calling-"));
   const file = join(folder, "config");

@@ -18,10 +18,16 @@ export class Publisher {
     this.#options = typeof broker === "string" ? { ...options, url: broker } : options;
   }
 
-  /** Fails with UNAVAILABLE (not stored) or ABORTED (maybe stored: with a key, the same again is safe). */
-  async publish(queue: string, message: OutgoingMessage): Promise<DurableReceipt> {
+  /**
+   * Fails with UNAVAILABLE (not stored) or ABORTED (maybe stored: with a key, the same again is safe).
+   * @param begin called when the broker is there and is given the message next; false: it is not given any more.
+   */
+  async publish(queue: string, message: OutgoingMessage, begin: () => boolean = () => true): Promise<DurableReceipt> {
     try {
-      return await (await this.broker()).publish(queue, message);
+      const broker = await this.broker();
+      await broker.ready?.(queue);
+      if (!begin()) throw new ServiceError("CANCELLED", "its caller waits no longer", { fate: "not-started" });
+      return await broker.publish(queue, message);
     } catch (error) {
       throw callerError(error);
     }

@@ -99,6 +99,12 @@ export interface Depth {
 export interface Broker {
   readonly kind: "sqlite" | "rabbitmq" | "nats" | "kafka";
   /**
+   * Resolves when its server is there, with all that a publish to the queue needs: what fails before was given to nobody. Absent where
+   * there is no server.
+   * @throws WherryError BROKER_UNAVAILABLE, BROKER_REFUSED
+   */
+  ready?(queue: string): Promise<void>;
+  /**
    * Resolves when the message is stored for good, and only then.
    * @throws WherryError BROKER_UNAVAILABLE (retryable): it may or may not have been stored; the same key again is safe.
    *   BROKER_REFUSED: it was not stored, and why.

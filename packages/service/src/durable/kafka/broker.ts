@@ -46,6 +46,10 @@ class KafkaBroker implements Broker {
     this.#consumers = new Consumers(options, this.#presence);
   }
 
+  async ready(queue: string): Promise<void> {
+    await this.#link.ready(queue);
+  }
+
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
     await this.#link.ready(queue);
     const { key, body = new Uint8Array() } = message;

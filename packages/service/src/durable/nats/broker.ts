@@ -51,6 +51,10 @@ class NatsBroker implements Broker {
     });
   }
 
+  async ready(queue: string): Promise<void> {
+    await this.#link.ready(queue);
+  }
+
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
     const connected = await this.#link.ready(queue);
     const { key, body = new Uint8Array() } = message;

@@ -40,6 +40,10 @@ class RabbitBroker implements Broker {
     this.#consumers = new Consumers(options, new Presence("RabbitMQ", options));
   }
 
+  async ready(queue: string): Promise<void> {
+    await this.#link.ready(queue);
+  }
+
   async publish(queue: string, message: OutgoingMessage): Promise<Receipt> {
     await this.#link.ready(queue);
     const { key, body = new Uint8Array() } = message;
