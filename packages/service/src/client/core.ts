@@ -12,7 +12,7 @@ import { Deadlines } from "./deadlines.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { fallBack, mayFallBack } from "./fallback.ts";
 import { PeakEwma } from "./latency.ts";
-import { closedError, fullError, hopelessError, lateError, poisonError, situationOf } from "./late.ts";
+import { closedError, fullError, hopelessError, lateError, poisonError, situationOf } from "./failures.ts";
 import { Line } from "./line.ts";
 import { Policies, type PolicyOptions } from "./policy.ts";
 import { Pool, type PoolOptions } from "./pool.ts";

@@ -7,7 +7,7 @@ import { type Balancer, ownerOf } from "./balancer.ts";
 import { requestIdMax } from "./channels.ts";
 import { type Attempt, type Call, isAt, none } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { nobodyError } from "./late.ts";
+import { nobodyError } from "./failures.ts";
 import type { Placement } from "./line.ts";
 import type { Pool } from "./pool.ts";
 import type { RetryBudget } from "./retry.ts";

@@ -8,7 +8,7 @@ import type { StreamOptions } from "../stream/types.ts";
 import { openTelemetry } from "../tracing/open-telemetry.ts";
 import { checkText } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { closedError, fullError } from "./late.ts";
+import { closedError, fullError } from "./failures.ts";
 import { backoffMs } from "./retry.ts";
 import { ClientStream } from "./stream.ts";
 

@@ -6,7 +6,7 @@ import { eventBufferMaxDefault } from "../limits.ts";
 import type { SubscribeOptions, Subscription, TopicEvent } from "../topic.ts";
 import type { EventSink } from "./channels.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { closedError } from "./late.ts";
+import { closedError } from "./failures.ts";
 
 export interface SubscriptionsOptions {
   readonly service: string;
