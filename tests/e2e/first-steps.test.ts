@@ -113,6 +113,28 @@ test("programs that want the same address, and one that ends at once, are told w
   await session.kubectl("delete", "service", "idle");
 });
 
+test("a program that listens elsewhere is told of while it is waited for, and at the end what to do; logs of all are by time", async () => {
+  const program = 'require("node:http").createServer().listen(3000, () => console.log("up"))';
+  const readinessProbe = { tcpSocket: { port: 8080 }, periodSeconds: 1 };
+  const container = { name: "web", image: "node", command: ["node", "-e", program], readinessProbe };
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "other" }, spec: { containers: [container] } };
+  const other = write("other.json", JSON.stringify(pod));
+  const waiting = session.wherry(["up", "--detach", other, "--timeout", "5m"]);
+  await waiting.until(/^waiting: pod other runs, but nothing answers on port 8080 yet .*it listens on 3000\)$/m);
+  await waiting.stop("SIGINT");
+  const { code, stderr } = await up(other, "--timeout", "1s");
+  expect(code, stderr).toBe(1);
+  expect(stderr).toMatch(
+    /not ready within 1 s:\n {2}pod default\/other runs[^]*log lines:\n {4}up\n {2}hint: .*8080 of \$POD_IP/,
+  );
+  const { stdout } = await session.run("logs");
+  expect(stdout.indexOf("listens on")).toBeGreaterThan(-1);
+  // It came after the service, whatever they are called.
+  expect(stdout.indexOf("│ up")).toBeGreaterThan(stdout.indexOf("listens on"));
+  expect((await session.run("logs", "shpo")).stderr).toMatch(/did you mean shop\? There are: deployment\//);
+  await session.kubectl("delete", "pod", "other", "--grace-period=1");
+});
+
 test("what only a start decides is refused on a cluster that runs", async () => {
   for (const option of [["--nodes", "3"], ["--runtime", "simulated"], ["--ephemeral"]]) {
     const { code, stderr } = await up(...option);

@@ -22,6 +22,12 @@ export const cliLimits = {
   oldLogLines: 10,
   /** How long containers without a readiness probe must stay up to be taken for ready. */
   confirmReadyMs: 500,
+  /** After how long `wherry up` says what it waits for, how often it looks whether that has changed, and of how many pods it says so. */
+  waitToldAfterMs: 4_000,
+  waitLookMs: 1_000,
+  waitToldPodsMax: 5,
+  /** Of what a probe says. */
+  probeCharsMax: 200,
   /** A manifest file. */
   manifestBytesMax: 10_485_760,
   /** Files that a service file's version is made of, and the size of each; more are not looked at. */
@@ -64,6 +70,9 @@ export const cliLimits = {
   durableAskedMs: 3_000,
   /** A type's text; what is longer ends in `…`. --output json has it all. */
   typeCharsMax: 100,
+  /** One detail of an error in one line, beyond which it is indented; and lines of all details that are shown. */
+  detailCharsMax: 200,
+  detailLinesMax: 50,
   /** A body from stdin; what a service takes is less, and its own business. */
   bodyCharsMax: 67_108_864,
   replicasMax: 500,

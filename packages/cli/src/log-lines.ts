@@ -12,6 +12,8 @@ export interface LogQuery {
   readonly follow?: boolean;
   readonly previous?: boolean;
   readonly tailLines?: number;
+  /** Each line after its time. */
+  readonly timestamps?: boolean;
 }
 
 /** Ends with the log, or when the signal aborts. A container without a log yet yields nothing. */
@@ -46,6 +48,7 @@ async function open(access: ClusterAccess, query: LogQuery, signal: AbortSignal)
   url.searchParams.set("container", query.container);
   if (query.follow === true) url.searchParams.set("follow", "true");
   if (query.previous === true) url.searchParams.set("previous", "true");
+  if (query.timestamps === true) url.searchParams.set("timestamps", "true");
   if (query.tailLines !== undefined) url.searchParams.set("tailLines", String(query.tailLines));
   return new Promise((resolve, reject) => {
     const call = request(url, {

@@ -1,33 +1,36 @@
-// Logs of many pods in one stream: each container once a run (pod UID, container, restart), new pods and restarts picked
-// up as they come, a prefix in the pod's own colour. Used by `up` and `logs`.
+// Logs of many pods in one stream, as lines come: each container once a run (pod UID, container, restart), new pods and restarts picked up
+// as they appear. Used by `up` and `logs --follow`; what is over is read by log-history.ts, in order.
 import type { KeptLog } from "@wherry/cluster/state";
 import type { ContainerStatus, Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "./client.ts";
 import { type LogQuery, logLines } from "./log-lines.ts";
-import { readable } from "./log-record.ts";
+import { LogPrinter, type Prefix } from "./log-printer.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LogStreamOptions {
   readonly access: ClusterAccess;
   readonly terminal: Terminal;
-  readonly follow: boolean;
   /** Lines of what was logged before; undefined: all of it. By pod, since old ones and new ones differ. */
   readonly tailLines: (pod: Stored<Pod>) => number | undefined;
   readonly signal: AbortSignal;
 }
 
+/** Whether there may be a log of it. */
+export const hasRun = ({ state, lastState }: ContainerStatus): boolean =>
+  state?.running !== undefined || state?.terminated !== undefined || lastState?.terminated !== undefined;
+
 export class LogStream {
   readonly #options: LogStreamOptions;
   /** Runs that are being, or were, read. */
   readonly #seen = new Set<string>();
-  readonly #numbers = new Map<string, number>();
+  readonly #printer: LogPrinter;
   readonly #reading = new Set<Promise<void>>();
   /** By pod and container: the run that is read, or was read last. */
   readonly #last = new Map<string, Promise<void>>();
-  #prefixChars = 0;
 
   constructor(options: LogStreamOptions) {
     this.#options = options;
+    this.#printer = new LogPrinter(options.terminal);
   }
 
   /** Reads what the pod has run that was not read yet. Call it with every new state of the pod. */
@@ -41,22 +44,21 @@ export class LogStream {
     { uid, name, goneAt, containers }: KeptLog,
     linesOf: (container: string, run: number) => AsyncIterable<string>,
   ): Promise<void> {
-    const { terminal, signal } = this.#options;
+    const { signal } = this.#options;
     const several = containers.length > 1;
     for (const { name: container, runs } of containers) {
-      const prefix = this.#prefix(uid, several ? `${name}/${container}` : name);
+      const prefix = this.#printer.prefix(uid, several ? `${name}/${container}` : name);
       for (const run of runs) {
-        if (run > 0) terminal.out(prefix() + terminal.style("dim", `── restart ${run} ──`));
-        for await (const line of linesOf(container, run)) this.#print(line, prefix);
+        if (run > 0) this.#printer.mark(`restart ${run}`, prefix);
+        for await (const line of linesOf(container, run)) this.#printer.line(line, prefix);
         if (signal.aborted) return;
       }
-      terminal.out(prefix() + terminal.style("dim", `── gone ${goneAt} ──`));
+      this.#printer.mark(`gone ${goneAt}`, prefix);
     }
   }
 
   #showContainer(pod: Stored<Pod>, status: ContainerStatus, oneOfSeveral: boolean): void {
-    const { running, terminated } = status.state ?? {};
-    if (running === undefined && terminated === undefined && status.lastState?.terminated === undefined) return;
+    if (!hasRun(status)) return;
     const run = status.restartCount;
     const key = (number: number): string => `${pod.metadata.uid}/${status.name}/${number}`;
     if (this.#seen.has(key(run))) return;
@@ -64,8 +66,8 @@ export class LogStream {
     const before = run > 0 && !this.#seen.has(key(run - 1));
     this.#seen.add(key(run)).add(key(run - 1));
     const { name, namespace = "default" } = pod.metadata;
-    const query = { namespace, pod: name, container: status.name, follow: this.#options.follow };
-    const prefix = this.#prefix(pod.metadata.uid, oneOfSeveral ? `${name}/${status.name}` : name);
+    const query = { namespace, pod: name, container: status.name, follow: true };
+    const prefix = this.#printer.prefix(pod.metadata.uid, oneOfSeveral ? `${name}/${status.name}` : name);
     const tailLines = this.#options.tailLines(pod);
     const container = `${pod.metadata.uid}/${status.name}`;
     // One run of a container after the other: the end of one is read while the next one starts.
@@ -86,38 +88,23 @@ export class LogStream {
     before: boolean,
     query: LogQuery,
     tailLines: number | undefined,
-    prefix: () => string,
+    prefix: Prefix,
   ): Promise<void> {
-    const { terminal } = this.#options;
     if (before) {
-      if (run > 1) terminal.out(prefix() + terminal.style("dim", `── restart ${run - 1} ──`));
+      if (run > 1) this.#printer.mark(`restart ${run - 1}`, prefix);
       await this.#read({ ...query, previous: true, follow: false }, tailLines, prefix);
     }
-    if (run > 0) terminal.out(prefix() + terminal.style("dim", `── restart ${run} ──`));
+    if (run > 0) this.#printer.mark(`restart ${run}`, prefix);
     await this.#read(query, tailLines, prefix);
   }
 
-  async #read(query: LogQuery, tailLines: number | undefined, prefix: () => string): Promise<void> {
-    const { access, terminal, signal } = this.#options;
+  async #read(query: LogQuery, tailLines: number | undefined, prefix: Prefix): Promise<void> {
+    const { access, signal } = this.#options;
     try {
       const lines = logLines(access, tailLines === undefined ? query : { ...query, tailLines }, signal);
-      for await (const line of lines) this.#print(line, prefix);
+      for await (const line of lines) this.#printer.line(line, prefix);
     } catch (error) {
-      if (!signal.aborted) terminal.note(`${prefix()}${terminal.clean(`(log: ${(error as Error).message})`)}`);
+      if (!signal.aborted) this.#printer.problem(error, prefix);
     }
-  }
-
-  #print(line: string, prefix: () => string): void {
-    const { terminal } = this.#options;
-    for (const shown of terminal.interactive ? readable(line, terminal) : [terminal.clean(line)])
-      terminal.out(prefix() + shown);
-  }
-
-  #prefix(uid: string, text: string): () => string {
-    const { terminal } = this.#options;
-    const number = this.#numbers.get(uid) ?? this.#numbers.size;
-    this.#numbers.set(uid, number);
-    this.#prefixChars = Math.max(this.#prefixChars, text.length);
-    return () => terminal.podStyle(number, `${text.padEnd(this.#prefixChars)} │ `);
   }
 }

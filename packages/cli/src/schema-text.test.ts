@@ -24,6 +24,7 @@ test("of another library too; of one that can't say, its name; and never without
     "{ a: number, b?: string }",
   );
   expect(schemaText({ vendor: "valibot", schema: {} })).toBe("(valibot)");
+  expect(schemaText({ vendor: "wherry", schema: {} })).toBe("any");
   const deep = { type: "array", items: {} };
   deep.items = deep;
   expect(text(deep)).toBe("…[][][][][]");

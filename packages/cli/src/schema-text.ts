@@ -5,9 +5,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 const depthMax = 4;
 
-/** `{ count: number, note?: string }`; of a schema that says nothing, the name of its library. */
+/** `{ count: number, note?: string }`; of a schema that says nothing, the name of its library; of `unchecked()`, `any`. */
 export function schemaText({ vendor, schema }: { readonly vendor: string; readonly schema: Json }): string {
-  const text = Object.keys(schema).length === 0 ? `(${vendor})` : typeText(schema, 0);
+  const silent = vendor === "wherry" ? "any" : `(${vendor})`;
+  const text = Object.keys(schema).length === 0 ? silent : typeText(schema, 0);
   return text.length > cliLimits.typeCharsMax ? `${text.slice(0, cliLimits.typeCharsMax - 1)}…` : text;
 }
 

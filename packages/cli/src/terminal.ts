@@ -21,6 +21,11 @@ export class Terminal {
   readonly interactive: boolean;
   readonly colour: boolean;
 
+  /** Characters in a line of the result; where nobody looks, as many as it likes: programs read lines. */
+  get columns(): number {
+    return this.interactive ? (this.#options.stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
+  }
+
   constructor(options: TerminalOptions) {
     this.#options = options;
     this.interactive = options.stdout.isTTY === true;
@@ -91,6 +96,19 @@ export function visible(text: string): string {
       return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
     },
   );
+}
+
+/** Lines of at most `columns` characters, broken between words; a word that is longer stays whole. @param indent of all but the first */
+export function wrap(text: string, columns: number, indent: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const piece of text.split(/(?<=\S)(?=\s)/)) {
+    if (line !== "" && line.length + piece.length > columns) {
+      lines.push(line);
+      line = indent + piece.trimStart();
+    } else line += piece;
+  }
+  return [...lines, line];
 }
 
 /** Columns of text, two blanks apart; the last one is not padded. */

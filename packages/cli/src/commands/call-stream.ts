@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { asError } from "@wherry/core";
 import { type Client, ServiceError, type StreamKind } from "@wherry/service";
 import type { Context } from "../context.ts";
-import { keyHint } from "../curve.ts";
+import { errorText } from "../error-text.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 
@@ -70,7 +70,7 @@ export async function callStream(client: Client, call: StreamCall, of: Streaming
       return exitCodes.interrupted;
     }
     if (!ServiceError.is(error)) throw error;
-    throw new CliError(`${error.code}: ${error.message}${keyHint(error.message)}`);
+    throw new CliError(errorText(error));
   }
 }
 

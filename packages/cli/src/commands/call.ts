@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { asError, type Clock } from "@wherry/core";
 import { type Client, connect, type ServiceDescription, ServiceError, type StreamKind } from "@wherry/service";
 import type { Context } from "../context.ts";
-import { type CurveOptions, curveOf, keyHint } from "../curve.ts";
+import { type CurveOptions, curveOf } from "../curve.ts";
+import { detailLines, errorText } from "../error-text.ts";
 import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
@@ -32,7 +33,7 @@ interface Load {
 /** What came of a load: one histogram of what was answered, failures by code. */
 interface Outcome {
   readonly latencies: Histogram;
-  readonly failures: Map<string, { count: number; readonly example: string }>;
+  readonly failures: Map<string, { count: number; readonly example: ServiceError }>;
   readonly elapsedMs: number;
 }
 
@@ -132,7 +133,7 @@ async function callOnce(client: Client, call: OneCall, context: Context): Promis
     if (kind !== undefined && ServiceError.is(error))
       return streaming(client, { method, body, kind, deadlineMs: streamMs, keyed }, context);
     if (!ServiceError.is(error)) throw error;
-    throw new CliError(`${error.code}: ${error.message}${keyHint(error.message)}`, exitCodes.failed);
+    throw new CliError(errorText(error), exitCodes.failed);
   }
 }
 
@@ -149,7 +150,9 @@ async function callMany(client: Client, method: string, body: unknown, load: Loa
   const { terminal } = context;
   for (const line of report(outcome, load)) terminal.out(line);
   for (const [code, { count, example }] of outcome.failures)
-    terminal.note(`${terminal.style("red", `${count} failed`)}  ${code}: ${terminal.clean(example)}`);
+    terminal.note(
+      `${terminal.style("red", `${count} failed`)}  ${terminal.clean([`${code}: ${example.message}`, ...detailLines(example)].join("\n"))}`,
+    );
   return outcome.failures.size === 0 ? 0 : exitCodes.failed;
 }
 
@@ -165,7 +168,7 @@ async function run(client: Client, method: string, body: unknown, load: Load, co
       const problem = await timed(() => client.call(method, body, load.keyed), clock, latencies);
       if (problem === undefined) continue;
       const known = failures.get(problem.code);
-      if (known === undefined) failures.set(problem.code, { count: 1, example: problem.message });
+      if (known === undefined) failures.set(problem.code, { count: 1, example: problem });
       else known.count += 1;
     }
   };
@@ -185,7 +188,7 @@ async function timed(
   make: () => Promise<unknown>,
   clock: Clock,
   latencies: Histogram,
-): Promise<{ readonly code: string; readonly message: string } | undefined> {
+): Promise<ServiceError | undefined> {
   const startMs = clock.monotonic();
   try {
     await make();
@@ -193,16 +196,22 @@ async function timed(
     return undefined;
   } catch (error) {
     if (!ServiceError.is(error)) throw asError(error);
-    return { code: error.code, message: error.message };
+    return error;
   }
 }
 
 function report({ latencies, elapsedMs }: Outcome, load: Load): string[] {
   const rate = Math.round((latencies.count / elapsedMs) * 1000);
-  const milliseconds = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
   return [
     `${latencies.count} of ${load.count} answered in ${(elapsedMs / 1000).toFixed(2)} s with ${load.concurrency} outstanding`,
-    `rate  ${rate} req/s`,
+    // Of none there are no times.
+    ...(latencies.count === 0 ? [] : [`rate  ${rate} req/s`, ...percentiles(latencies)]),
+  ];
+}
+
+function percentiles(latencies: Histogram): string[] {
+  const milliseconds = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
+  return [
     `p50   ${milliseconds(latencies.percentile(0.5))}`,
     `p90   ${milliseconds(latencies.percentile(0.9))}`,
     `p99   ${milliseconds(latencies.percentile(0.99))}`,

@@ -12,7 +12,7 @@ import type { CommonOptions } from "../common-options.ts";
 import type { Context } from "../context.ts";
 import { type CurveOptions, curveOf } from "../curve.ts";
 import { cliLimits } from "../limits.ts";
-import { methodRow } from "../method-row.ts";
+import { methodLines } from "../method-lines.ts";
 import { printData } from "../output.ts";
 import { silentState } from "../pod-state.ts";
 import { schemaText } from "../schema-text.ts";
@@ -93,8 +93,10 @@ function print({ about, instances, queues = {} }: Told, all: boolean, terminal: 
   const leaving = instances.filter(({ state }) => state === "leaving" || state === "gone").length;
   const others = leaving === 0 ? "" : `, ${leaving} leaving`;
   const staying = instances.length - leaving;
-  out(`${about.name}${version}  protocol ${about.protocol}, ${answering} of ${staying} pods answer${others}`);
-  section("methods", Object.entries(about.methods).map(methodRow), terminal);
+  const http = about.httpPort === undefined ? "" : `, HTTP on port ${about.httpPort}`;
+  out(`${about.name}${version}  protocol ${about.protocol}${http}, ${answering} of ${staying} pods answer${others}`);
+  const columns = terminal.columns - margin.length;
+  lines("methods", methodLines(about.methods, { columns, http: about.httpPort !== undefined }), terminal);
   section(
     "topics",
     Object.entries(about.topics).map(([name, { event }]) => [name, schemaText(event)]),
@@ -103,20 +105,45 @@ function print({ about, instances, queues = {} }: Told, all: boolean, terminal: 
   const depths = Object.entries(queues).map(([name, depth]) => [name, ...depthCells(depth)]);
   if (depths.length > 0) section("queues", [["method", "waiting", "out", "dead"], ...depths], terminal);
   const { concurrency, queueMax, streamsMax } = about.limits;
-  const raw = about.raw ? "; plain ZeroMQ sockets are served" : "";
-  out(`\nlimits  concurrency ${concurrency}, queueMax ${queueMax}, streamsMax ${streamsMax}${raw}`);
+  if (about.raw) out("\nplain ZeroMQ sockets are served");
+  out(`\nlimits  concurrency ${concurrency}, queueMax ${queueMax}, streamsMax ${streamsMax}`);
   const shown = all ? instances : instances.slice(0, cliLimits.describedPodsShown);
-  const heads = ["pod", "state", "up", "calls", "failed", "p99", "queued", "running", "streams", "credit", "peers"];
-  section("pods", [heads, ...shown.map(instanceRow)], terminal);
+  section("pods", fitting([podHeads, ...shown.map(instanceRow)], columns), terminal);
   if (shown.length < instances.length) out(`  and ${instances.length - shown.length} more: --all`);
   if (all) for (const instance of instances) printMethods(instance, terminal);
 }
 
-function section(title: string, rows: readonly (readonly string[])[], terminal: Terminal): void {
-  if (rows.length === 0) return;
+const margin = "  ";
+
+const section = (title: string, rows: readonly (readonly string[])[], terminal: Terminal): void =>
+  lines(title, table(rows), terminal);
+
+function lines(title: string, below: readonly string[], terminal: Terminal): void {
+  if (below.length === 0) return;
   terminal.out(`\n${title}`);
-  for (const line of table(rows)) terminal.out(terminal.clean(`  ${line}`.trimEnd()));
+  for (const line of below) terminal.out(terminal.clean(`${margin}${line}`.trimEnd()));
 }
+
+const podHeads = ["pod", "state", "up", "calls", "failed", "p99", "queued", "running", "streams", "credit", "peers"];
+/** Columns that a narrow terminal does without, the first one first, while they say nothing but 0; the last two also when they do. */
+const dispensable = ["streams", "queued", "running", "failed", "credit", "peers"];
+
+/** Leaves columns out until the rest fits. `--output json` has them all. */
+function fitting(rows: readonly (readonly string[])[], columns: number): readonly (readonly string[])[] {
+  const tooWide = (kept: readonly string[]): boolean =>
+    Math.max(...table(pick(rows, kept)).map((line) => line.trimEnd().length)) > columns;
+  let kept: readonly string[] = podHeads;
+  for (const name of dispensable) {
+    const at = podHeads.indexOf(name);
+    const says = rows.slice(1).some((row) => (row[at] ?? "0") !== "0");
+    if (tooWide(kept) && (!says || name === "credit" || name === "peers"))
+      kept = kept.filter((other) => other !== name);
+  }
+  return pick(rows, kept);
+}
+
+const pick = (rows: readonly (readonly string[])[], kept: readonly string[]): readonly (readonly string[])[] =>
+  rows.map((row) => row.filter((_, at) => kept.includes(podHeads[at] ?? "")));
 
 /** Null: the broker did not tell in time. */
 function depthCells(depth: QueuesDescription[string] | undefined): string[] {

@@ -34,7 +34,12 @@ test.each([
   [
     "nope",
     exitCodes.failed,
-    /no pod, deployment or service "nope" .* There are: pod\/shop-1, deployment\/shop, service\/front/,
+    /no pod, deployment or service "nope" in namespace "default"\. There are: deployment\/shop, service\/front, pod\/shop-1$/,
+  ],
+  [
+    "shpo",
+    exitCodes.failed,
+    /no pod, deployment or service "shpo" .*; did you mean shop\? There are: deployment\/shop/,
   ],
   ["deployment/front", exitCodes.failed, /no deployment "front" .* There are: deployment\/shop$/],
   ["service/kubernetes", exitCodes.failed, /"kubernetes" has no pods of its own/],

@@ -1,7 +1,7 @@
 // Which pods `wherry logs` is about: all, those of labels, or what one name stands for: a pod, else a Deployment, else a Service. Pure.
 import { parseLabelSelector, type Selector, selectorOf, selectorOfMap } from "@wherry/kube";
 import type { Deployment, KubeObject, Pod, Service, Stored } from "@wherry/kube/types";
-import { asError } from "@wherry/core";
+import { asError, nearest } from "@wherry/core";
 import { CliError, usageError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 
@@ -60,7 +60,7 @@ export function namedChoice(target: string, present: Present): Choice {
     if (choice !== undefined) return choice;
   }
   throw new CliError(
-    `there is no ${kinds.join(", ").replace(/, (?=\w+$)/, " or ")} "${name}" in namespace "${present.namespace}". ${thereAre(kinds, present)}`,
+    `there is no ${kinds.join(", ").replace(/, (?=\w+$)/, " or ")} "${name}" in namespace "${present.namespace}"${thereAre(kinds, name, present)}`,
   );
 }
 
@@ -79,10 +79,20 @@ function choiceOf(kind: Kind, name: string, { pods, gone, deployments, services 
   return { selector: selectorOfMap(labels) };
 }
 
-function thereAre(kinds: readonly Kind[], { pods, deployments, services }: Present): string {
-  const all = { pod: pods, deployment: deployments, service: services };
-  const names = kinds.flatMap((kind) => all[kind].map(({ metadata }) => `${kind}/${metadata.name}`));
-  if (names.length === 0) return "There are none";
+/** What whoever mistyped it most likely means comes first: the names that last, not those of pods. */
+function thereAre(kinds: readonly Kind[], name: string, { pods, deployments, services }: Present): string {
+  const all = { deployment: deployments, service: services.filter(hasPods), pod: pods };
+  const found = (["deployment", "service", "pod"] as const)
+    .filter((kind) => kinds.includes(kind))
+    .flatMap((kind) => all[kind].map(({ metadata }) => ({ kind, name: metadata.name })));
+  if (found.length === 0) return ". There are none";
+  const meant = nearest(
+    name,
+    found.map((one) => one.name),
+  );
+  const names = found.map((one) => `${one.kind}/${one.name}`);
   const more = names.length - cliLimits.othersShown;
-  return `There are: ${names.slice(0, cliLimits.othersShown).join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
+  return `${meant === "" ? "." : meant} There are: ${names.slice(0, cliLimits.othersShown).join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
 }
+
+const hasPods = ({ spec }: Stored<Service>): boolean => Object.keys(spec?.selector ?? {}).length > 0;

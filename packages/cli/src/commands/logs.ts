@@ -1,4 +1,5 @@
-// `wherry logs`: all replicas and restarts of what was asked for, in one stream; those that are gone come first.
+// `wherry logs`: all replicas and restarts of what was asked for, also those that are gone, as one log by time; with --follow those that
+// are gone come first, and the others as their lines come.
 import { type ClusterPaths, type KeptLog, loadKeptLogs } from "@wherry/cluster/state";
 import { type Labels, resources } from "@wherry/kube";
 import type { Pod, Stored } from "@wherry/kube/types";
@@ -40,13 +41,6 @@ export async function logs(target: string | undefined, options: LogsOptions, con
   process.once("SIGINT", () => {
     stop.abort();
   });
-  const stream = new LogStream({
-    access,
-    terminal: context.terminal,
-    follow: options.follow === true,
-    tailLines: () => tail,
-    signal: stop.signal,
-  });
   const { name, selector } = choice;
   const isMeant = (one: string, labels: Labels): boolean =>
     name === undefined ? selector.matches(labels) : one === name;
@@ -59,9 +53,20 @@ export async function logs(target: string | undefined, options: LogsOptions, con
     throw new CliError(
       `no pods ${target === undefined ? "" : `of ${target} `}in namespace "${namespace}": see "wherry status"`,
     );
-  for (const one of gone) await showGone(one, stream, paths, stop.signal);
+  const { terminal } = context;
+  const { signal } = stop;
+  if (options.follow !== true) {
+    const { showHistory } = await import("../log-history.ts");
+    const { readKeptLog } = await loadKeptLogs();
+    const goneLines = (one: KeptLog, container: string, run: number): AsyncIterable<string> =>
+      linesOf(readKeptLog(paths.keptLogs, one, { container, run, timestamps: true, signal }));
+    await showHistory(gone, pods, { access, terminal, tailLines: tail, goneLines, signal });
+    return 0;
+  }
+  const stream = new LogStream({ access, terminal, tailLines: () => tail, signal });
+  for (const one of gone) await showGone(one, stream, paths, signal);
   for (const pod of pods) stream.show(pod);
-  if (options.follow === true) await followPods(client, namespace, matches, stream, context, stop.signal);
+  await followPods(client, namespace, matches, stream, context, signal);
   await stream.ended();
   return 0;
 }

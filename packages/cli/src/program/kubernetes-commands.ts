@@ -26,7 +26,7 @@ export function addKubernetesCommands({ command, context, done }: CommandKit): v
 
   command(
     "logs [target]",
-    "logs of pods in one stream: all replicas, also those that are gone, and the run before a restart",
+    "logs of pods as one, by time: all replicas, also those that are gone, and the run before a restart",
     [
       "wherry logs                       of every pod of the namespace",
       "wherry logs echo-7c5d8-x2x9v      of one pod",
@@ -35,10 +35,13 @@ export function addKubernetesCommands({ command, context, done }: CommandKit): v
       "wherry logs -l app.kubernetes.io/name=echo",
     ],
   )
-    .option("-f, --follow", "go on with what comes")
+    .option("-f, --follow", "go on with what comes: those that are gone first, then lines as they come")
     .option("-l, --selector <labels>", "pods with these labels")
     .option("-n, --namespace <namespace>", "of the pods", "default")
-    .option("--tail <lines>", "only the last lines of each container, and none of pods that are gone")
+    .option(
+      "--tail <lines>",
+      "only the last lines of each container, as kubectl counts, and none of pods that are gone",
+    )
     .action(async (target: string | undefined, options: LogsOptions) => {
       const { logs } = await import("../commands/logs.ts");
       done(await logs(target, options, context));

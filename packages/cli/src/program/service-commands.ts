@@ -37,7 +37,7 @@ export function addServiceCommands({ command, encrypted, output, context, done }
     });
 
   encrypted(
-    command("describe <service>", "what a service has: methods, topics, types; and how its pods are", [
+    command("describe <service>", "what a service has: methods, topics, types, errors; and how its pods are", [
       "wherry describe echo",
       "wherry describe echo.shop --all            what each pod has done, method by method",
       "wherry describe echo --output json         schemas in full",

@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { Script } from "node:vm";
 import { type CallOptions, type Client, type ServiceDescription, ServiceError } from "@wherry/service";
-import { methodRow } from "../method-row.ts";
-import { table, type Terminal } from "../terminal.ts";
+import { methodLines } from "../method-lines.ts";
+import type { Terminal } from "../terminal.ts";
 
 export interface ReplOptions {
   readonly client: Client;
@@ -42,8 +42,9 @@ export function startRepl({ client, description, input, output, terminal, intera
   server.defineCommand("methods", {
     help: "Show the service's methods, with their types",
     action() {
-      const rows = Object.entries(description.methods).map(methodRow);
-      for (const line of table(rows)) terminal.out(terminal.clean(line.trimEnd()));
+      // Their addresses are for others: whoever is here has the methods themselves.
+      const lines = methodLines(description.methods, { columns: terminal.columns, http: false });
+      for (const line of lines) terminal.out(terminal.clean(line));
       this.displayPrompt();
     },
   });

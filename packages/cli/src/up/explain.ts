@@ -1,18 +1,38 @@
 // Why pods don't get ready, for a person: the reason as the API has it, the error that the program ended with, the end of its log
 // around it, and what to do about the mistakes that everybody makes once. Reads logs; changes nothing.
+import type { Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "../client.ts";
 import { cliLimits } from "../limits.ts";
 import { levelName, logRecord, readable } from "../log-record.ts";
 import type { Trouble } from "./readiness.ts";
+import { isOfServiceFile, ports } from "./service-file.ts";
+import type { Waiting } from "./waiting.ts";
+
+/** What keeps pods from getting ready. */
+export interface NotReady {
+  readonly troubles: readonly Trouble[];
+  /** Pods that have none. */
+  readonly waiting: readonly Waiting[];
+}
 
 /** @returns lines; one trouble for all replicas that have the same */
 export async function explain(
+  { troubles, waiting }: NotReady,
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const lines = [
+    ...(await explainTroubles(troubles, access, signal)),
+    ...(await explainWaiting(waiting, access, signal)),
+  ];
+  return lines.length === 0 ? ["  pods are still starting"] : lines;
+}
+
+async function explainTroubles(
   found: readonly Trouble[],
   access: ClusterAccess,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  if (found.length === 0) return ["  pods are still starting"];
-  const { logLines } = await import("../log-lines.ts");
   const seen = new Set<string>();
   const parts: string[] = [];
   for (const { pod, container, reason, message } of found) {
@@ -23,15 +43,51 @@ export async function explain(
     const { name, namespace = "default" } = pod.metadata;
     parts.push(`  pod ${namespace}/${name}: ${reason}: ${message}`);
     if (container === "" || reason.includes("Image")) continue;
-    const lines: string[] = [];
-    const query = { namespace, pod: name, container, tailLines: cliLimits.whyLogLinesRead };
-    for await (const line of logLines(access, query, signal)) lines.push(line);
-    parts.push(...explainLog(lines));
+    parts.push(...explainLog(await logOf(pod, container, access, signal)));
     const status = pod.status?.containerStatuses?.find((one) => one.name === container);
     const exit = (status?.state?.terminated ?? status?.lastState?.terminated)?.exitCode;
     if (exit === 0) parts.push(`  hint: ${hints.ended}`);
   }
   return parts;
+}
+
+async function explainWaiting(
+  found: readonly Waiting[],
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const seen = new Set<string>();
+  const parts: string[] = [];
+  for (const { pod, container, text, port } of found) {
+    const alike = `${pod.metadata.ownerReferences?.[0]?.uid ?? pod.metadata.uid} ${text}`;
+    if (seen.has(alike)) continue;
+    seen.add(alike);
+    parts.push(`  pod ${pod.metadata.namespace ?? "default"}/${pod.metadata.name} ${text}`);
+    if (container === "") continue;
+    // What ended nothing decides nothing: its last lines are enough.
+    const log = await logOf(pod, container, access, signal);
+    parts.push(...explainLog(log.slice(-cliLimits.whyLogLines)));
+    parts.push(`  hint: ${port === undefined ? hints.unready : hintOfPort(port, isOfServiceFile(pod))}`);
+  }
+  return parts;
+}
+
+function hintOfPort(port: number, isServiceFile: boolean): string {
+  return isServiceFile && port === ports.messaging ? hints.noService : hints.silent.replace("PORT", String(port));
+}
+
+async function logOf(
+  pod: Stored<Pod>,
+  container: string,
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { logLines } = await import("../log-lines.ts");
+  const { name, namespace = "default" } = pod.metadata;
+  const lines: string[] = [];
+  const query = { namespace, pod: name, container, tailLines: cliLimits.whyLogLinesRead };
+  for await (const line of logLines(access, query, signal)) lines.push(line);
+  return lines;
 }
 
 const hints = {
@@ -40,6 +96,12 @@ const hints = {
     'the other pods there. Bind that one, as in: command: [python, -m, http.server, "8080", --bind, $(POD_IP)]',
   ended:
     "the program ended by itself, without an error. A service file stays up with `await run(service(…))` at its end",
+  noService:
+    'what "wherry up" is given as a file is a service of @wherry/service, which listens there as soon as it calls `await run(service(…))`. ' +
+    'A program of another kind takes a manifest that says its port: "wherry manifest FILE" prints one to begin with',
+  silent:
+    "let it listen on port PORT of $POD_IP (it is in $HOST, too), or correct the port of its probe. If it only needs longer: --timeout 5m",
+  unready: "what its probe says is answered by the program itself. If it only needs longer: --timeout 5m",
 } as const;
 
 const plain = { style: (_: unknown, text: string): string => text, clean: (text: string): string => text };

@@ -43,7 +43,7 @@ export function isDeploymentReady(deployment: Stored<Deployment>): boolean {
 export const isPodReady = (pod: Stored<Pod>): boolean =>
   pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 
-const isPodDone = (pod: Stored<Pod>): boolean => pod.status?.phase === "Succeeded";
+export const isPodDone = (pod: Stored<Pod>): boolean => pod.status?.phase === "Succeeded";
 
 export const controllerOf = (object: Stored<Pod> | Stored<ReplicaSet>): OwnerReference | undefined =>
   object.metadata.ownerReferences?.find((owner) => owner.controller === true);

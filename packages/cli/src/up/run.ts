@@ -14,6 +14,8 @@ import { controllerOf } from "./readiness.ts";
 import { servicesOf } from "./service-file.ts";
 import type { Targets } from "./targets.ts";
 import type { View } from "./view.ts";
+import type { WaitResult } from "./wait.ts";
+import type { Waiting } from "./waiting.ts";
 
 export interface RunOptions {
   readonly paths: ClusterPaths;
@@ -82,8 +84,7 @@ export class Run {
   /** @returns the exit code. @throws CliError when it can't be brought up; the caller stops a daemon of ours */
   async bringUp(): Promise<number> {
     const { context, plan, paths, info, detach } = this.#options;
-    const { answerOf, connectApi, refuseClashes, applyObjects, takeBack, openView, Targets, waitUntilReady } =
-      await loadParts();
+    const { answerOf, connectApi, refuseClashes, applyObjects, takeBack, openView, Targets } = await loadParts();
     const api = connectApi(paths, info);
     if (!this.ownsDaemon) {
       const { resources } = await import("@wherry/kube");
@@ -98,15 +99,7 @@ export class Run {
     for (const { kind, object, outcome } of applied)
       if (outcome !== "created") context.terminal.note(`${kind.kind.toLowerCase()}/${object.metadata.name} ${outcome}`);
     await this.#startAfresh(api, targets, applied);
-    const progress = (line: string): void => {
-      context.terminal.progress(line);
-    };
-    const result = await waitUntilReady(view, targets, {
-      timeoutMs: this.#options.timeoutMs,
-      clock: context.clock,
-      progress,
-    });
-    progress("");
+    const { result, waiting } = await this.#wait(api, view, targets);
     this.#options.timings.mark("ready");
     this.isUp = true;
     if (result.outcome === "ready") {
@@ -115,7 +108,7 @@ export class Run {
     }
     const { terminal } = context;
     const { explain } = await import("./explain.ts");
-    const why = (await explain(result.troubles, api.access, this.#abort.signal))
+    const why = (await explain({ troubles: result.troubles, waiting }, api.access, this.#abort.signal))
       .map((line) => terminal.clean(line))
       .join("\n");
     if (result.final && applied.length > 0)
@@ -137,6 +130,35 @@ export class Run {
     if (made.length > 0 && !targets.olderServe)
       terminal.note(`Remove it: wherry kubectl${nameOption(paths.name)} delete ${made.join(" ")}`);
     return detach ? 1 : this.#stream(api, view);
+  }
+
+  /** Until all is ready, or won't be; says meanwhile what it waits for. @returns also the pods that nothing but time was wrong with */
+  async #wait(
+    { client }: ClusterApi,
+    view: View,
+    targets: Targets,
+  ): Promise<{ readonly result: WaitResult; readonly waiting: readonly Waiting[] }> {
+    const { clock, terminal } = this.#options.context;
+    const { listeningPorts, waitUntilReady, WaitingReport } = await loadParts();
+    let last = "";
+    const progress = (line: string): void => {
+      last = line;
+      terminal.progress(line);
+    };
+    const note = (line: string): void => {
+      terminal.progress("");
+      terminal.note(terminal.clean(line));
+      terminal.progress(last);
+    };
+    const pods = (): readonly Stored<Pod>[] => targets.livePods;
+    const { signal } = this.#abort;
+    const report = new WaitingReport({ pods, client, listening: listeningPorts, clock, note, signal });
+    const result = await waitUntilReady(view, targets, { timeoutMs: this.#options.timeoutMs, clock, progress });
+    report.stop();
+    progress("");
+    if (result.outcome === "ready" || !result.timedOut) return { result, waiting: [] };
+    const inTrouble = new Set(result.troubles.map(({ pod }) => pod.metadata.uid));
+    return { result, waiting: (await report.look()).filter(({ pod }) => !inTrouble.has(pod.metadata.uid)) };
   }
 
   /**
@@ -186,7 +208,6 @@ export class Run {
     const stream = new LogStream({
       access: api.access,
       terminal: context.terminal,
-      follow: true,
       tailLines: (pod) => (isOld(pod) ? cliLimits.oldLogLines : undefined),
       signal: this.#abort.signal,
     });
@@ -202,9 +223,11 @@ export class Run {
 type Parts = typeof import("../client.ts") &
   typeof import("./apply.ts") &
   typeof import("./clash.ts") &
+  typeof import("./listening.ts") &
   typeof import("./targets.ts") &
   typeof import("./view.ts") &
-  typeof import("./wait.ts");
+  typeof import("./wait.ts") &
+  typeof import("./waiting-report.ts");
 let parts: Promise<Parts> | undefined;
 
 /** Everything that a run needs; called while the daemon starts, so that it is there when that listens. */
@@ -216,14 +239,9 @@ export function loadParts(): Promise<Parts> {
     import("./targets.ts"),
     import("./view.ts"),
     import("./wait.ts"),
-  ]).then(([client, apply, clash, targets, view, wait]) => ({
-    ...client,
-    ...apply,
-    ...clash,
-    ...targets,
-    ...view,
-    ...wait,
-  }));
+    import("./listening.ts"),
+    import("./waiting-report.ts"),
+  ]).then((all) => Object.assign({}, ...all) as Parts);
   return parts;
 }
 

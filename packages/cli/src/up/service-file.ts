@@ -1,7 +1,7 @@
 // The Deployment and Service that `wherry up echo.ts` generates, with the probes of the service framework (@wherry/service): messages on
 // 5555, health and metrics on 9000, HTTP on 8080 where the service asks for it. A program that runs several services gets a Service for
 // each. Nothing Wherry-specific is in them: the same objects run on any cluster that has the image.
-import type { Deployment, Service } from "@wherry/kube/types";
+import type { Deployment, Pod, Service } from "@wherry/kube/types";
 
 /** The framework's defaults (packages/service: `--port`, `--admin-port`, `--http-port`). */
 export const ports = { messaging: 5555, admin: 9000, http: 8080 } as const;
@@ -10,6 +10,9 @@ const httpServicePort = 80;
 
 /** Changes with what the service consists of: `kubectl rollout history` and a rolling update see a new version. */
 const contentAnnotation = "wherry.dev/content";
+
+/** Whether the pod runs a file or package that was given to `up`. */
+export const isOfServiceFile = ({ metadata }: Pod): boolean => metadata?.annotations?.[contentAnnotation] !== undefined;
 
 /** What the framework wants to know of its pod, from the pod itself: the same on every cluster. */
 const fields = {

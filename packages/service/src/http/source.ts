@@ -87,6 +87,7 @@ export class HttpSource implements Source {
     this.#access = { hosts: options.hosts, cors: options.cors ?? [], address, names };
     this.#explorer = options.explorer ?? true;
     this.#addresses = new Addresses(server.service, options.topics ?? false);
+    server.httpPort = port;
     server.httpTopics = this.#addresses.topics;
     const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
     this.#connectionsMax = options.limits?.connectionsMax ?? httpConnectionsMax;

@@ -4,7 +4,9 @@ import * as v from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect } from "../client/connect.ts";
+import type { Contract } from "../contract.ts";
 import { method, service } from "../define.ts";
+import { startHttp } from "../http/start.ts";
 import { unchecked } from "../topic.ts";
 import type { ServiceDescription, ServiceStats } from "./introspect.ts";
 import { serve } from "./serve.ts";
@@ -102,6 +104,42 @@ describe("$describe", () => {
       price: { event: { vendor: "wherry", schema: {} } },
     });
     expect(told.limits).toMatchObject({ concurrency: 1, queueMax: 1, streamsMax: 100 });
+  });
+
+  test("has each method's HTTP addresses, the port once there is one, and a contract's errors with their details", async () => {
+    const contract = {
+      name: "shop",
+      methods: {
+        buy: {
+          input: z.object({ count: z.number() }),
+          errors: { SOLD_OUT: z.object({ left: z.number() }), CLOSED_TODAY: null },
+        },
+        stock: { output: z.number(), http: ["GET /stock/{item}", "GET /stock"] },
+        hidden: { http: false },
+      },
+    } as const satisfies Contract;
+    const shop = service(contract, { buy: () => 1, stock: () => 1, hidden: { trust: "internal", handler: () => 1 } });
+    const { endpoint, server } = await serve(shop);
+    const client = connect("shop", { endpoints: [endpoint] });
+    cleanups.push(
+      () => client.close(),
+      () => server.close(),
+    );
+    const told = (await client.call("$describe" as never)) as ServiceDescription;
+    expect(told).not.toHaveProperty("httpPort");
+    const { buy, stock, hidden } = told.methods;
+    expect(buy).toMatchObject({
+      http: ["POST /buy"],
+      errors: { SOLD_OUT: { vendor: "zod", schema: { properties: { left: { type: "number" } } } }, CLOSED_TODAY: null },
+    });
+    expect(stock).toMatchObject({
+      http: ["GET /stock/{item}", "GET /stock"],
+      // It takes no argument.
+      input: { vendor: "wherry", schema: { type: "null" } },
+    });
+    for (const key of ["http", "errors"]) expect(hidden).not.toHaveProperty(key);
+    const { url } = await startHttp(server, "127.0.0.1", 0);
+    expect(await client.call("$describe" as never)).toMatchObject({ httpPort: Number(new URL(url).port) });
   });
 
   test("is answered with a full queue too, as $ping and $stats are", async () => {

@@ -1,5 +1,7 @@
 // What a service says of itself: `$describe`, which is true as long as it runs, and `$stats`, which is true now. It only reads. What its
 // broker has to be asked for, `$queues`, is in durable/queues.ts.
+import { noBody } from "../contract.ts";
+import { addressesOf } from "../http/route.ts";
 import { jsonSchemaOf } from "../json-schema.ts";
 import { bodyBytesMax, creditMax, deadlineMsDefault, streamWindowBytes, streamWindowItems } from "../limits.ts";
 import { durationBuckets, type MethodMetrics, type StreamMetrics } from "../metrics/request-metrics.ts";
@@ -28,6 +30,8 @@ export interface Introspected extends Pick<Host, "service" | "state" | "clock" |
   readonly topics: Topics | undefined;
   /** What durable methods' calls are stored by, once it is open. */
   readonly broker: Broker["kind"] | undefined;
+  /** The port that it answers HTTP on, if it does. */
+  readonly httpPort: number | undefined;
 }
 
 /** A schema as far as its library can say it. */
@@ -38,7 +42,10 @@ export interface SchemaDescription {
   readonly schema: Readonly<Record<string, unknown>>;
 }
 
-/** `input` and `output` as in the method's definition: of a stream, those of its items. */
+/**
+ * `input` and `output` as in the method's definition: of a stream, those of its items; of a durable method, what its handler gets and
+ * returns, for its caller gets a receipt. `http` and `errors` are not told by services older than these words.
+ */
 export interface MethodDescription extends Pick<Method, "trust" | "idempotent" | "keyed"> {
   readonly stream?: StreamKind;
   /** Its calls are stored by a broker; `$queues` tells how many wait, and how many are dead. */
@@ -52,6 +59,10 @@ export interface MethodDescription extends Pick<Method, "trust" | "idempotent" |
   readonly resumable?: boolean;
   readonly input?: SchemaDescription;
   readonly output?: SchemaDescription;
+  /** Its addresses, as `GET /stock/{item}`, whether or not there is an HTTP port. */
+  readonly http?: readonly string[];
+  /** The errors of its contract, by code, with the schema of their details; null: they have none. */
+  readonly errors?: Readonly<Record<string, SchemaDescription | null>>;
 }
 
 /** What `$describe` answers. */
@@ -61,6 +72,8 @@ export interface ServiceDescription {
   readonly instance: string;
   readonly pod?: string;
   readonly protocol: number;
+  /** The port of each pod that it answers HTTP on; absent: it does not, or is older than this word. */
+  readonly httpPort?: number;
   readonly methods: Readonly<Record<string, MethodDescription>>;
   readonly topics: Readonly<Record<string, { readonly event: SchemaDescription }>>;
   /** It takes messages of plain ZeroMQ sockets. */
@@ -96,10 +109,11 @@ export interface ServiceStats {
 }
 
 export function describe(server: Introspected): ServiceDescription {
-  const { service, instance, pod } = server;
+  const { service, instance, pod, httpPort } = server;
   const { name, version, concurrency, queueMax, streamsMax } = service;
   return {
     ...{ name, version, instance, ...(pod === undefined ? {} : { pod }), protocol: protocolVersion },
+    ...(httpPort === undefined ? {} : { httpPort }),
     methods: Object.fromEntries([...service.methods].map(([key, method]) => [key, describeMethod(method, server)])),
     topics: Object.fromEntries(
       [...service.topics].map(([key, schema]) => [key, { event: describeSchema(schema, "output") }]),
@@ -114,18 +128,27 @@ export function describe(server: Introspected): ServiceDescription {
 
 function describeMethod(method: Method, { broker }: Pick<Introspected, "broker">): MethodDescription {
   const { stream, endless, resumable, durable, trust, idempotent, keyed, input, output } = method;
+  const [http, errors] = [addressesOf(method), Object.entries(method.errors)];
   return {
     ...(durable === undefined ? {} : { durable: { ...(broker === undefined ? {} : { broker }), ...durable } }),
     ...(stream === undefined ? {} : { stream, endless, ...(resumable ? { resumable } : {}) }),
     ...{ trust, idempotent, keyed },
     ...(input === undefined ? {} : { input: describeSchema(input, "input") }),
     ...(output === undefined ? {} : { output: describeSchema(output, "output") }),
+    ...(http.length === 0 ? {} : { http }),
+    ...(errors.length === 0 ? {} : { errors: Object.fromEntries(errors.map(describeError)) }),
   };
 }
 
+const describeError = ([code, details]: readonly [string, Schema | null]): [string, SchemaDescription | null] => [
+  code,
+  details === null ? null : describeSchema(details, "output"),
+];
+
 /** @param side what it takes, or what it gives: they differ where it transforms. */
 function describeSchema(schema: Schema, side: "input" | "output"): SchemaDescription {
-  return { vendor: schema["~standard"].vendor, schema: jsonSchemaOf(schema, side) ?? {} };
+  const json = schema === noBody ? { type: "null" } : jsonSchemaOf(schema, side);
+  return { vendor: schema["~standard"].vendor, schema: json ?? {} };
 }
 
 export function stats(server: Introspected): ServiceStats {

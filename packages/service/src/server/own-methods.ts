@@ -62,7 +62,7 @@ async function told(server: OwnMethodsHost, method: string): Promise<TextContent
   const texts = made.get(server) ?? new Map<string, TextContent>();
   made.set(server, texts);
   // The broker, and the HTTP port with topics to show, may come later than the first question.
-  const name = [method, server.broker, ...server.httpTopics].join(" ");
+  const name = [method, server.broker, server.httpPort, ...server.httpTopics].join(" ");
   let text = texts.get(name);
   if (text === undefined) {
     text = encodeContent(await description(server, method));

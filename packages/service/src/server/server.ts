@@ -93,7 +93,8 @@ export class Server implements Host {
   streams: Streams | undefined;
   /** Its topics, likewise. */
   topics: Topics | undefined;
-  /** Those that its HTTP port shows, if it has one. */
+  /** Its HTTP port, if it has one, and the topics that are shown there. */
+  httpPort: number | undefined;
   httpTopics: readonly string[] = [];
   readonly #sources = new Set<Source>();
   readonly #socket: ServerSocket;

@@ -49,16 +49,23 @@ export async function keptLogs(folder: string): Promise<readonly KeptLog[]> {
 export async function* readKeptLog(
   folder: string,
   { uid }: KeptLog,
-  of: { readonly container: string; readonly run: number; readonly tailLines?: number; readonly signal: AbortSignal },
+  of: {
+    readonly container: string;
+    readonly run: number;
+    readonly tailLines?: number;
+    /** Each line after its time. Default false. */
+    readonly timestamps?: boolean;
+    readonly signal: AbortSignal;
+  },
 ): AsyncGenerator<Uint8Array> {
   const entry = (await readdir(folder).catch(() => [])).find((name) => name.endsWith(`_${uid}`));
   if (entry === undefined) return;
-  const { tailLines, signal } = of;
+  const { tailLines, timestamps = false, signal } = of;
   yield* readLog({
     file: join(folder, entry, of.container, `${of.run}.log`),
     pump: undefined,
     options: {
-      ...{ follow: false, previous: false, timestamps: false, signal },
+      ...{ follow: false, previous: false, timestamps, signal },
       ...(tailLines === undefined ? {} : { tailLines }),
     },
     nowMs: 0,
