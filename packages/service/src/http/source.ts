@@ -254,8 +254,11 @@ export class HttpSource implements Source {
     this.#door = Promise.withResolvers();
     await settled();
     if (this.#sinceArrivalMs < httpQuietMs)
-      while (this.#sinceArrivalMs < httpDoorMs && this.#clock.monotonic() < untilMs)
+      while (this.#sinceArrivalMs < httpDoorMs && this.#clock.monotonic() < untilMs) {
         await this.#clock.sleep(drainPollMs);
+        // A late timer makes it look as if nobody came.
+        await settled();
+      }
     this.#http.close();
     this.#door.resolve();
     while (!this.#isFlushed() && this.#clock.monotonic() < untilMs) {
