@@ -58,6 +58,15 @@ function parseInproc(text: string, name: string): Endpoint {
   return { transport: "inproc", name };
 }
 
+/**
+ * The machine, or the pod, at the other end of a connection; an IPv4 address is the same by whatever kind of socket it came.
+ * @param address of a peer: `tcp://10.0.0.1:53211`, `tcp://[::ffff:10.0.0.1]:53211`
+ * @returns undefined where it has none: `ipc:///run/x.sock`
+ */
+export function hostOf(address: string): string | undefined {
+  return /^[a-z]+:\/\/\[?(?:::ffff:)?([^\]/]+?)\]?:\d+$/.exec(address)?.[1];
+}
+
 /** What `node:net` calls it: an abstract name begins with a zero. */
 export function pipePath(path: string): string {
   return path.startsWith("@") ? `\0${path.slice(1)}` : path;

@@ -23,9 +23,11 @@ export class RawPeer {
     });
   }
 
-  static async connect(endpoint: string): Promise<RawPeer> {
+  /** @param from an address of this machine, such as 127.0.0.2: another host, as the other end sees it */
+  static async connect(endpoint: string, from?: string): Promise<RawPeer> {
     const url = new URL(endpoint.replace("tcp:", "http:"));
-    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+    const local = from === undefined ? {} : { localAddress: from };
+    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true, ...local });
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
     return new RawPeer(socket);
   }

@@ -23,6 +23,7 @@ import type {
 } from "./types.ts";
 
 export type * from "./types.ts";
+export { hostOf } from "./endpoint.ts";
 export type { Security } from "./mechanism/mechanism.ts";
 export {
   allowUsers,

@@ -38,6 +38,11 @@ export interface SocketOptions {
   readonly receivePartialBytesMax?: number;
   /** Connections at a time, those in handshake included; a further one is closed at once. Default 65 536. */
   readonly peersMax?: number;
+  /**
+   * May whoever has `own` of the `used` connections have one more, of at most `peersMax`? Whoever: the user that a peer has proven to be; without a
+   * proof, and before it, the host that it comes from. One too many is closed at once. Default: everybody may.
+   */
+  readonly mayConnect?: (own: number, used: number, peersMax: number) => boolean;
   /** Who may talk to this socket, encrypted or not: `plainServer`, `curveClient`, … Default: NULL, which proves nothing. */
   readonly security?: Security;
   /** From the connection's start to its READY. Default 10 s. */

@@ -61,7 +61,7 @@ export type DropReason =
   | "refused-by-peer"
   /** ROUTER: a newer connection announced the same routing id and took its place. */
   | "handed-over"
-  /** The socket has `peersMax` connections. */
+  /** The socket has `peersMax` connections, or as many of one host or user as `mayConnect` lets him have. */
   | "too-many-peers"
   /** PAIR (RFC 31): it has its one peer already. */
   | "pair-taken"

@@ -236,7 +236,7 @@ export class Connection extends BaseLink implements ReaderOwner {
   #introduce(): Problem | undefined {
     const { introduction } = this.#handshake;
     if (introduction === undefined) return undefined;
-    const problem = this.#owner.judge(introduction);
+    const problem = this.#owner.judge(introduction, this);
     if (problem !== undefined) return problem;
     this.metadata = new Map([...introduction.metadata].map(([name, value]) => [name, value.toString()]));
     this.userId = introduction.userId;

@@ -21,8 +21,8 @@ export interface EndpointsOwner extends ConnectionOwner {
   readonly closed: boolean;
   /** Counts a connection that comes in, and says whether it may. */
   admit(address: string): boolean;
-  /** Takes a connection that was made. */
-  adopt(connection: Link): void;
+  /** Takes a connection that was made. @param from where it came in from; absent: it was made from here */
+  adopt(connection: Link, from?: string): void;
   reportDrop(address: string, reason: DropReason, detail: string): void;
 }
 
@@ -148,7 +148,7 @@ export class Endpoints {
       return;
     }
     const connection = new Connection(++lastConnectionId, socket, address, this.#owner);
-    this.#owner.adopt(connection);
+    this.#owner.adopt(connection, address);
     connection.open();
   }
 

@@ -17,6 +17,7 @@ import type { Link } from "./link.ts";
 import type { Candidate, ConnectionEnd } from "./owner.ts";
 import { Partials } from "./partials.ts";
 import { type Settings, settingsOf } from "./settings.ts";
+import { Shares } from "./shares.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -67,6 +68,7 @@ export class Hub implements EndpointsOwner {
   readonly #gone = new Waiters();
   readonly #flushed = new Waiters();
   readonly #connections = new Set<Link>();
+  readonly #shares: Shares<Link> | undefined;
   readonly #endpoints: Endpoints = new Endpoints(this);
   readonly #routingIdBase: number;
 
@@ -86,6 +88,8 @@ export class Hub implements EndpointsOwner {
       () => this.#roomAgain(),
       () => this.#flushed.resolve(),
     );
+    const { mayConnect, peersMax } = this.settings;
+    if (mayConnect !== undefined) this.#shares = new Shares(mayConnect, peersMax);
     this.partials = new Partials(this.settings.receivePartialBytesMax);
     this.inbox = new Inbox(this.settings, pattern.turn, (paused) => this.#setPaused(paused));
   }
@@ -179,8 +183,10 @@ export class Hub implements EndpointsOwner {
     return id;
   }
 
-  judge(peer?: Candidate): Problem | undefined {
-    return this.#pattern.judge?.(peer);
+  judge(peer?: Candidate, connection?: Link): Problem | undefined {
+    const problem = this.#pattern.judge?.(peer);
+    if (problem !== undefined || connection === undefined || peer?.userId === undefined) return problem;
+    return this.#shares?.prove(connection, peer.userId, this.#connections.size);
   }
 
   onReady(connection: Link): void {
@@ -208,6 +214,7 @@ export class Hub implements EndpointsOwner {
 
   onGone(connection: Link, end: ConnectionEnd): void {
     this.#connections.delete(connection);
+    this.#shares?.leave(connection);
     this.#counters.ended(connection);
     this.#counters.undelivered += end.undelivered;
     if (end.wasReady) {
@@ -224,16 +231,17 @@ export class Hub implements EndpointsOwner {
 
   /** Counts a connection that comes in, and says whether it may. */
   admit(address: string): boolean {
-    if (this.#connections.size < this.settings.peersMax && !this.closed) {
-      this.#counters.accepted++;
-      return true;
-    }
-    this.reportDrop(address, "too-many-peers", `there are ${this.settings.peersMax} connections already`);
-    return false;
+    const { size } = this.#connections;
+    const isFull = size >= this.settings.peersMax || this.closed;
+    const problem = isFull ? tooManyPeers(this.settings) : this.#shares?.judge(address, size);
+    if (problem === undefined) this.#counters.accepted++;
+    else this.reportDrop(address, problem.reason, problem.detail);
+    return problem === undefined;
   }
 
-  adopt(connection: Link): void {
+  adopt(connection: Link, from?: string): void {
     this.#connections.add(connection);
+    if (from !== undefined) this.#shares?.enter(connection, from);
     if (this.inbox.paused) connection.pause();
   }
 
@@ -254,4 +262,8 @@ export class Hub implements EndpointsOwner {
       else if (!connection.inbox.full) connection.unpause();
     }
   }
+}
+
+function tooManyPeers({ peersMax }: Settings): Problem {
+  return { reason: "too-many-peers", detail: `there are ${peersMax} connections already` };
 }

@@ -33,8 +33,8 @@ export interface ConnectionOwner {
   generateRoutingId(connection: Link): Uint8Array;
   /** Is each message to begin with the sender's routing id? */
   readonly prefixesMessages: boolean;
-  /** May one more peer come in, by the socket type's rules? */
-  judge(peer?: Candidate): Problem | undefined;
+  /** May one more peer come in, by the socket type's rules, and by how many it has? */
+  judge(peer?: Candidate, connection?: Link): Problem | undefined;
   onReady(connection: Link): void;
   onMessages(connection: Link, messages: Message[]): void;
   /** The output queue has room again. */

@@ -19,6 +19,8 @@ export interface Settings {
   readonly peerReceiveQueueBytesMax: number;
   readonly receivePartialBytesMax: number;
   readonly peersMax: number;
+  /** Undefined: everybody, up to `peersMax`. */
+  readonly mayConnect: SocketOptions["mayConnect"];
   readonly handshakeTimeoutMs: number;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
@@ -67,6 +69,7 @@ export function settingsOf(options: SocketOptions): Settings {
     ),
     receivePartialBytesMax: partialBytesOf(options),
     peersMax: atLeast(1, "peersMax", options.peersMax ?? defaults.peersMax),
+    mayConnect: options.mayConnect,
     handshakeTimeoutMs: atLeast(1, "handshakeTimeoutMs", options.handshakeTimeoutMs ?? defaults.handshakeTimeoutMs),
     reconnectFirstMs,
     reconnectMaxMs: atLeast(
