@@ -6,7 +6,7 @@ import { ServiceError } from "../errors.ts";
 import { connectPatienceMs, pingSuspectMs, streamSilenceMs } from "../limits.ts";
 import type { Codec } from "../protocol/content.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
-import { type Decoded, decode, encode, passingHeader } from "../protocol/frames.ts";
+import { type Decoded, decode, encode, passingHeader, uint32Of } from "../protocol/frames.ts";
 import { errorOf, factsOf, valueOf } from "./answers.ts";
 import type { Attempt, Call } from "./call.ts";
 import { Channels } from "./channels.ts";
@@ -146,7 +146,7 @@ export class Endpoint {
   send(attempt: Attempt): boolean {
     const { id, number: mark, call, sentMs } = attempt;
     const { content, body } = call;
-    const withinMs = Math.min(0xffffffff, Math.max(1, Math.ceil(call.deadlineMs - sentMs)));
+    const withinMs = Math.max(1, uint32Of(call.deadlineMs - sentMs));
     const { method, key, trace, traceState } = call;
     const texts = traceState === "" ? [method, key, trace] : [method, key, trace, traceState];
     const header = passingHeader(messageType.request, mark, id, withinMs, texts, content);

@@ -3,7 +3,7 @@
 import { ServiceError } from "../errors.ts";
 import { messageType } from "../protocol/codes.ts";
 import { type Codec, decodeContent, encodeContent } from "../protocol/content.ts";
-import type { Decoded } from "../protocol/frames.ts";
+import { type Decoded, wirePlace, uint32Of } from "../protocol/frames.ts";
 import { Inbox } from "../stream/inbox.ts";
 import type { ItemStream } from "../stream/types.ts";
 import { SendWindow } from "../stream/window.ts";
@@ -172,11 +172,11 @@ export class ClientStream implements Channel, ItemStream {
         if (this.#isSourceLeft()) return;
         if (step.done === true) {
           this.#source = undefined;
-          this.#send(messageType.end, { number: window.sent });
+          this.#send(messageType.end, { number: uint32Of(window.sent) });
           return;
         }
         const { content, body } = encodeContent(step.value, this.#codec);
-        this.#send(messageType.item, { number: window.spend(body?.length ?? 0), content }, body);
+        this.#send(messageType.item, { number: wirePlace(window.spend(body?.length ?? 0)), content }, body);
       }
     } catch (error) {
       // The caller's own: it is his to see, and the service's handler must not take what came for all.

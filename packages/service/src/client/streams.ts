@@ -4,6 +4,7 @@ import type { Clock, Random, Timer } from "@wherry/core";
 import { currentContext } from "../current-context.ts";
 import { ServiceError } from "../errors.ts";
 import { retryFirstMs, retryMaxMs, waitingCallsMax } from "../limits.ts";
+import { uint32Of } from "../protocol/frames.ts";
 import type { StreamOptions } from "../stream/types.ts";
 import { openTelemetry } from "../tracing/open-telemetry.ts";
 import { checkText } from "./call.ts";
@@ -121,7 +122,7 @@ export class Streams {
     const nowMs = clock.monotonic();
     const endpoint = this.#choose(stream.at, nowMs);
     const leftMs = bounds.deadlineMs - nowMs;
-    const onWireMs = leftMs === Number.POSITIVE_INFINITY ? 0 : Math.min(0xffffffff, Math.max(1, Math.ceil(leftMs)));
+    const onWireMs = leftMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, uint32Of(leftMs));
     try {
       if (endpoint === undefined || !stream.open(endpoint, onWireMs)) this.#waiting.add(stream);
     } catch (error) {

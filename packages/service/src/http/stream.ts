@@ -7,6 +7,7 @@ import { ServiceError } from "../errors.ts";
 import { bodyBytesMax, httpStreamHeadMs, streamWindowBytes, streamWindowItems } from "../limits.ts";
 import { contentType } from "../protocol/codes.ts";
 import { bytesOfText, type Content, type TextContent } from "../protocol/content.ts";
+import { wirePlace } from "../protocol/frames.ts";
 import type { Incoming, StreamCaller } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
 import type { Party } from "../server/party.ts";
@@ -152,13 +153,13 @@ class HttpStream implements StreamCaller {
   /** Gives the body's lines to the handler, each when it takes it: until then the client's connection is not read. */
   async #feed(request: IncomingMessage, stream: ServerStream): Promise<void> {
     const lines = new LineSplitter(bodyBytesMax);
-    let place = 0;
+    let taken = 0;
     const pass = async (line: Buffer): Promise<void> => {
       if (isBlank(line)) return;
       if (!this.#room.isOpen) await this.#room.opens();
       if (this.#stopped) return;
       this.#room.spend(line.length);
-      stream.item(++place, { content: contentType.json, body: line }, `line ${lines.count}`);
+      stream.item(wirePlace(++taken), { content: contentType.json, body: line }, `line ${lines.count}`);
     };
     try {
       for await (const piece of request.iterator({ destroyOnReturn: false })) {

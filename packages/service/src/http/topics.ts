@@ -3,7 +3,8 @@
 import { ServiceError } from "../errors.ts";
 import { eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import type { Server } from "../server/server.ts";
-import { lastPlace, type PublishedEvent, type Subscriber } from "../server/event.ts";
+import { lastPlace } from "../protocol/codes.ts";
+import type { PublishedEvent, Subscriber } from "../server/event.ts";
 import type { Content } from "../protocol/content.ts";
 import type { Exchange } from "./exchange.ts";
 import { EventWriter } from "./writers.ts";

@@ -5,9 +5,11 @@ import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
 import { describe, expect, test } from "vitest";
 import { Dealer, Request } from "zeromq";
+import { service } from "../define.ts";
 import { probe } from "../probe.ts";
 import { echoProgram, startChild } from "../testing/child.ts";
 import { freePort } from "../testing/free-port.ts";
+import { run } from "./run.ts";
 import { cleanups, clientOf, fetchJson, program } from "./run.suite.ts";
 
 /** util-linux's `script` gives a program a terminal. */
@@ -21,6 +23,18 @@ async function occupiedPort(): Promise<number> {
   await once(server, "listening");
   return (server.address() as AddressInfo).port;
 }
+
+test.each(["drainTimeoutMs", "drainMinimumMs"])(
+  "a %s that is no time is refused before anything starts",
+  async (name) => {
+    const echo = service("echo", { methods: { echo: (body: unknown) => body } });
+    for (const ms of [Number("five"), -1])
+      await expect(run(echo, { argv: [], [name]: ms })).rejects.toMatchObject({
+        code: "SERVICE_OPTION_INVALID",
+        message: `${name}: expected milliseconds, 0 or more, got ${ms}`,
+      });
+  },
+);
 
 describe("the echo example", () => {
   test("echoes plain ZeroMQ sockets of libzmq, and calls", async () => {

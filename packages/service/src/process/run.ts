@@ -21,7 +21,7 @@ import type { Watchdog } from "./watchdog.ts";
 export interface RunOptions {
   /** Command-line arguments. Default: the process's own. */
   readonly argv?: readonly string[];
-  /** Milliseconds from SIGTERM until what is unanswered is handed back. Default 5000. */
+  /** Milliseconds from SIGTERM until what is unanswered is handed back; `Infinity`: that is waited for, however long. Default 5000. */
   readonly drainTimeoutMs?: number;
   /** Milliseconds to stay after SIGTERM even if nobody is connected. Default 1000 in a cluster, else 0. */
   readonly drainMinimumMs?: number;
@@ -50,6 +50,7 @@ const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 /**
  * Runs a service, or several, as this process: resolves when it listens, and ends the process when it is drained, crashed or told to.
  * Exit codes: 0 drained, 1 an error or requests cut off, 2 wrong options, 128 + signal for a second signal.
+ * @throws WherryError SERVICE_OPTION_INVALID
  */
 export async function run<M extends Methods, T extends Topics>(
   service: Service<M, T>,
@@ -58,6 +59,8 @@ export async function run<M extends Methods, T extends Topics>(
 /** Several: each with a messaging port of its own, one admin port; ready, drained and crashed together. In their order. */
 export async function run(services: readonly Service[], options?: RunOptions): Promise<readonly Running[]>;
 export async function run(given: Service | readonly Service[], options: RunOptions = {}): Promise<unknown> {
+  checkMs("drainTimeoutMs", options.drainTimeoutMs);
+  checkMs("drainMinimumMs", options.drainMinimumMs);
   const several = "length" in given;
   const services = several ? given : [given];
   const name = services.map((service) => service.name).join("+");
@@ -89,6 +92,12 @@ function configOf(name: string, several: readonly Service[], argv: readonly stri
     if (!WherryError.is(error, "SERVICE_CONFIG_INVALID")) throw error;
     return refuse(name, error);
   }
+}
+
+/** Now, and not when the process is told to leave. */
+function checkMs(name: string, ms: number | undefined): void {
+  if (ms === undefined || ms >= 0) return;
+  throw new WherryError(`${name}: expected milliseconds, 0 or more, got ${ms}`, { code: "SERVICE_OPTION_INVALID" });
 }
 
 /** A line for each mistake. */

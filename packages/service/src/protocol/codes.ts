@@ -31,6 +31,9 @@ export const messageType = {
 } as const;
 export type MessageType = (typeof messageType)[keyof typeof messageType];
 
+/** The highest place that an item or event can have: after it comes 1. */
+export const lastPlace = 0xffffffff;
+
 /** What the body frame holds; with `none` there is no body frame, `coded` is by the codec that the service and its client agree on. */
 export const contentType = { none: 0, json: 1, bytes: 2, coded: 3 } as const;
 export type ContentType = (typeof contentType)[keyof typeof contentType];

@@ -1,7 +1,15 @@
 // Encodes and decodes the header frame of the request protocol (docs/reference/protocol.md). Pure: no socket, no state.
 // A header is 16 fixed bytes and a few short texts; the body is a frame of its own and is never copied here.
 import { textBytesMax } from "../limits.ts";
-import { type ContentType, contentType, type MessageType, magic, messageType, protocolVersion } from "./codes.ts";
+import {
+  type ContentType,
+  contentType,
+  lastPlace,
+  type MessageType,
+  magic,
+  messageType,
+  protocolVersion,
+} from "./codes.ts";
 
 // Looked up once: on the global object it is an accessor, and importing `node:buffer` loads all that lies behind its exports.
 const { Buffer } = globalThis;
@@ -111,6 +119,19 @@ export function passingHeader(
   let end = fixedBytes;
   for (const text of texts) end = writeText(text, end);
   return (passingViews[end] ??= passing.subarray(0, end));
+}
+
+/**
+ * A time or a count, as far as `number` can say it: whole, nothing below 0, and no more than 2³² − 1, which as milliseconds is 49 days. What
+ * is no number is 0.
+ */
+export function uint32Of(ms: number): number {
+  return ms > 0 ? Math.min(0xffffffff, Math.ceil(ms)) : 0;
+}
+
+/** The place of the item that is the `count`th: after 2³² − 1 comes 1. */
+export function wirePlace(count: number): number {
+  return ((count - 1) % lastPlace) + 1;
 }
 
 // Node's own check their arguments each time.

@@ -5,7 +5,7 @@ import { ServiceError } from "../errors.ts";
 import { textBytesMax } from "../limits.ts";
 import { contentType, magic, type MessageType, messageType } from "./codes.ts";
 import { decodeContent, encodeContent } from "./content.ts";
-import { decode, encode, isProtocolFrame, passingHeader } from "./frames.ts";
+import { decode, encode, isProtocolFrame, passingHeader, uint32Of } from "./frames.ts";
 
 const textsOf: Record<number, number> = { 1: 1, 2: 2, 3: 3, 5: 1, 8: 2, 12: 3, 17: 1, 18: 1, 19: 1, 20: 1 };
 const withBody = new Set<number>([
@@ -47,6 +47,25 @@ describe("header frames", () => {
         expect(decode(encode(type, fields, decoded.body))).toEqual(decoded);
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  test("say any time and any count as far as they can, and never another one: what is too much is the most, what is none is 0", () => {
+    const anything = fc.oneof(
+      fc.double(),
+      fc.integer(),
+      fc.constantFrom(NaN, Infinity, -Infinity, 2 ** 32 - 1, 2 ** 32, -0),
+    );
+    fc.assert(
+      fc.property(anything, (given) => {
+        const sent = uint32Of(given);
+        const decoded = decode(encode(messageType.goaway, { number: sent }));
+        const told = typeof decoded === "string" ? decoded : decoded.header.number;
+        expect(told).toBe(sent);
+        if (!(given > 0)) expect(told).toBe(0);
+        else if (given > 2 ** 32 - 1) expect(told).toBe(2 ** 32 - 1);
+        else expect(told).toBe(Math.ceil(given));
+      }),
     );
   });
 

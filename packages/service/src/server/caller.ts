@@ -31,7 +31,7 @@ export interface StreamCaller extends Omit<Caller, "delivers" | "holdsBody"> {
   readonly outflow: Outflow;
   /** The stream takes so many more items and bytes; the first time it says that it is taken, and may be nothing. */
   grant(id: number, items: number, bytes: number): void;
-  /** An item of the stream; only as many as the caller granted it. @param place in the stream, from 1 */
+  /** An item of the stream; only as many as the caller granted it. @param place in the stream, from 1, however many there are */
   item(id: number, place: number, content: Content): void;
   /** The handler wants no more items. */
   stop(id: number): void;

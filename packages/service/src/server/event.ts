@@ -70,9 +70,6 @@ export class EventContent {
   }
 }
 
-/** The place after which they begin anew. */
-export const lastPlace = 0xffffffff;
-
 /** Who gets events. */
 export interface Subscriber {
   /** What waits for it already is as much as may wait: it misses events until that has changed. */

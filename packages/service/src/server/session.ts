@@ -5,7 +5,7 @@ import { fateByte, type ServiceError } from "../errors.ts";
 import { creditMax, eventQueueBytesMax, eventQueueMessagesMax } from "../limits.ts";
 import { contentType, messageType } from "../protocol/codes.ts";
 import { type Content, encodeContent, type TextContent } from "../protocol/content.ts";
-import { encode, noTexts, passingHeader } from "../protocol/frames.ts";
+import { encode, noTexts, passingHeader, uint32Of, wirePlace } from "../protocol/frames.ts";
 import { Outflow } from "../stream/window.ts";
 import type { Caller, StreamCaller } from "./caller.ts";
 import type { PublishedEvent, Subscriber } from "./event.ts";
@@ -77,7 +77,7 @@ export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
   fail(id: number, error: ServiceError): void {
     this.#forget(id);
     const { code, message, retryable, details } = error;
-    const number = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
+    const number = uint32Of(error.retryAfterMs ?? 0);
     const { content, body } = encodeContent({ message, retryable, details });
     this.send(encode(messageType.error, { id, number, content, mark: fateByte(error.fate), texts: [code] }, body));
   }
@@ -87,7 +87,7 @@ export class Session implements Caller, StreamCaller, Subscriber, PlainPeer {
   }
 
   item(id: number, place: number, { content, body }: Content): void {
-    this.send(encode(messageType.item, { id, number: place, content }, body));
+    this.send(encode(messageType.item, { id, number: wirePlace(place), content }, body));
   }
 
   stop(id: number): void {

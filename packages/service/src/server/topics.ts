@@ -3,12 +3,12 @@
 import { asError, type Timer, WherryError } from "@wherry/core";
 import type { ServiceError } from "../errors.ts";
 import { eventCatchUpMs, eventQueuesBytesMax } from "../limits.ts";
-import { messageType } from "../protocol/codes.ts";
+import { lastPlace, messageType } from "../protocol/codes.ts";
 import type { Header } from "../protocol/frames.ts";
 import { type Schema, validate } from "../schema.ts";
 import type { PublishOptions, Published } from "../topic.ts";
 import type { Authorizer } from "./authorize.ts";
-import { EventContent, lastPlace, PublishedEvent, type Subscriber } from "./event.ts";
+import { EventContent, PublishedEvent, type Subscriber } from "./event.ts";
 import type { Host } from "./host.ts";
 import { noTopic } from "./refusals.ts";
 import type { Session } from "./session.ts";

@@ -2,6 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { streamWindowBytes, streamWindowItems } from "../limits.ts";
+import { lastPlace } from "../protocol/codes.ts";
+import { wirePlace } from "../protocol/frames.ts";
 import { Inbox } from "./inbox.ts";
 import { Outflow, SendWindow } from "./window.ts";
 
@@ -103,6 +105,24 @@ test("an item out of place, or beyond what was granted, is refused", () => {
   ended.open();
   ended.end();
   expect(ended.push(1, "after the end", 1)).toBe(false);
+});
+
+test("after as many items as a place can say, places begin anew, and the stream goes on", () => {
+  const inbox = new Inbox({ grant: () => undefined, left: () => undefined }, lastPlace - 1);
+  inbox.open();
+  expect(inbox.push(lastPlace, "the last place", 1)).toBe(true);
+  expect([0, 2, lastPlace + 1].map((place) => inbox.takes(place))).toEqual([false, false, false]);
+  expect(inbox.push(1, "the first again", 1)).toBe(true);
+  expect(inbox.push(2, "and on", 1)).toBe(true);
+  const counts = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+  fc.assert(
+    fc.property(counts, (count) => {
+      const [place, next] = [wirePlace(count), wirePlace(count + 1)];
+      expect(place).toBeGreaterThanOrEqual(1);
+      expect(next).toBe(place === lastPlace ? 1 : place + 1);
+    }),
+    { examples: [[1], [lastPlace - 1], [lastPlace], [lastPlace + 1], [2 * lastPlace]] },
+  );
 });
 
 test("an error comes after the items before it, once; a break comes at once", async () => {

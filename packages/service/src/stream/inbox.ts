@@ -2,6 +2,7 @@
 // service, or the caller's loop at the client. It keeps order, grants as the reader consumes, and ends exactly once.
 import { BoundedQueue } from "@wherry/core";
 import { streamWindowBytes, streamWindowItems } from "../limits.ts";
+import { wirePlace } from "../protocol/frames.ts";
 
 export interface InboxEvents {
   /** The writer may send so much more. */
@@ -37,14 +38,16 @@ export class Inbox<Item = unknown> implements AsyncIterableIterator<Item, undefi
   /** Consumed and not granted again. */
   #owedItems = 0;
   #owedBytes = 0;
-  #received = 0;
+  #received: number;
   /** `ended`: the writer said so. `closed`: nobody reads any more; what was under way is dropped. */
   #state: "open" | "ended" | "closed" = "open";
   /** What the reader gets at the end, once. */
   #error: { readonly error: unknown } | undefined;
 
-  constructor(events: InboxEvents) {
+  /** @param received items that came before: more than a test can send */
+  constructor(events: InboxEvents, received = 0) {
     this.#events = events;
+    this.#received = received;
   }
 
   /** Bytes of what waits for its reader. */
@@ -59,7 +62,7 @@ export class Inbox<Item = unknown> implements AsyncIterableIterator<Item, undefi
 
   /** May an item come, and is it this one's turn? */
   takes(place: number): boolean {
-    return place === this.#received + 1 && this.#items > 0 && this.#bytes > 0;
+    return place === wirePlace(this.#received + 1) && this.#items > 0 && this.#bytes > 0;
   }
 
   /** Takes an item in. @returns false when it is out of place or beyond what was granted. */

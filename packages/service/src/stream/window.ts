@@ -67,7 +67,7 @@ export class SendWindow {
     return this.#items > 0 && this.#bytes > 0 && this.#outflow.hasRoom;
   }
 
-  /** An item goes. @returns its place in the stream, from 1. */
+  /** An item goes. @returns how many have, with it. */
   spend(bytes: number): number {
     this.#items--;
     this.#bytes -= bytes;
