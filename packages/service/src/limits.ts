@@ -19,13 +19,25 @@ export const queueRequestsMaxDefault = 1000;
  * received or unanswered, of durable calls that the broker has not confirmed; one beyond is answered BUSY. One alone always has room.
  */
 export const bodiesBytesMax: number = 256 * 1024 * 1024;
+/** Connections to the messaging port; fewer where the process may not have so many files open. Each takes some 12 KiB. */
+export const peersMax = 65_536;
+/** Files and sockets of those that a process may have open that its ports leave for all else: brokers, logs, other services. */
+export const openFilesReserve = 256;
+/**
+ * Milliseconds that a peer has from its connection on to say HELLO, or to send a raw message, and after each PING before that; then it is
+ * disconnected. Where there is a raw handler, only when three quarters of the connections are taken.
+ */
+export const silentPeerMs = 10_000;
+/** Peers that are disconnected for silence in one go, and milliseconds until the next: a flood of them holds nobody up. */
+export const silentPeersPerLook = 500;
+export const silentPeersPauseMs = 10;
 /** Messages, and bytes, queued to one peer that doesn't read; beyond it the peer is dropped. */
 export const peerQueueMessagesMax = 10_000;
 export const peerQueueBytesMax: number = 64 * 1024 * 1024;
 /** Bytes queued to all peers together; beyond it those for whom most waits are dropped, so that the others have room. */
 export const outgoingBytesMax: number = 512 * 1024 * 1024;
 /**
- * The last part of what all clients share (places in the queue, streams, bytes of bodies, HTTP connections, keys in memory): of it, a client may have no
+ * The last part of what all clients share (places in the queue, streams, bytes of bodies, connections, keys in memory): of it, a client may have no
  * more than is left for others. A client: a key where the service encrypts, else the machine or pod that the connection comes from.
  */
 export const sharedReserve = 0.25;

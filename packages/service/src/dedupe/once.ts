@@ -5,6 +5,7 @@ import { duplicatePollFirstMs, duplicatePollMaxMs } from "../limits.ts";
 import { frameworkCodes } from "../protocol/codes.ts";
 import { type Codec, type Content, decodeContent, encodeContent } from "../protocol/content.ts";
 import type { RequestJob } from "../server/job.ts";
+import { clientName } from "../server/party.ts";
 import { openClaim, type OpenClaim, StoreBusy } from "./claims.ts";
 import type { Begun, Claim, KeyedCall, KeyStore, StoredResult } from "./types.ts";
 
@@ -58,8 +59,8 @@ export class Once {
     const fingerprint = hash.digest("base64url");
     const named = { scope: `${this.#service}.${method.name}`, key: context.key ?? "", fingerprint };
     if (brought.delivers === true) return named;
-    // Its key, or the machine that it calls from: its connections come and go, results are kept for longer.
-    return { ...named, caller: context.userId ?? context.peer.replace(/:\d+$/, "") };
+    // Of this machine, too: connections come and go, results are kept for longer.
+    return { ...named, caller: clientName({ address: context.peer, userId: context.userId }) };
   }
 
   async #begin(call: KeyedCall): Promise<Begun> {

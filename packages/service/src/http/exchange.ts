@@ -8,7 +8,7 @@ import { bytesOfText, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "../server/caller.ts";
 import type { Party } from "../server/party.ts";
 import { hasBody } from "./body.ts";
-import type { Connection, Unanswered } from "./connection.ts";
+import { addressOf, type Connection, type Unanswered } from "./connection.ts";
 import { problemOf, type Problem, retryAfterSeconds } from "./problem.ts";
 
 export interface ExchangeOptions {
@@ -103,8 +103,7 @@ export class Exchange implements Caller, Unanswered {
   }
 
   get address(): string {
-    const { remoteAddress = "", remotePort = 0 } = this.request.socket;
-    return `http://${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
+    return addressOf(this.request.socket);
   }
 
   get party(): Party {

@@ -13,13 +13,14 @@ import {
   httpStallMs,
 } from "../limits.ts";
 import { BodyBudget, type BodyShare } from "../server/body-budget.ts";
-import { hasShare } from "../server/party.ts";
+import { clientName, hasShare } from "../server/party.ts";
 import type { Source } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
+import { settled } from "../server/settled.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";
 import { Addresses } from "./addresses.ts";
-import { Connection } from "./connection.ts";
+import { addressOf, Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
 import type { TopicReaders } from "./topics.ts";
@@ -103,17 +104,19 @@ export class HttpSource implements Source {
 
   #connected(socket: Socket): void {
     const { parties } = this.#server;
-    // An address, of this machine too: here nobody has a key, and each of a client's requests may have a connection of its own.
-    const { remoteAddress } = socket;
-    const party = parties.join(undefined, remoteAddress);
+    // By its address, of this machine too: here nobody has a key.
+    const name = clientName({ address: addressOf(socket) });
+    const party = parties.join(name);
     const connection = new Connection(socket, party, this.#clock);
     this.#connections.set(socket, connection);
     this.#lastArrivalMs = this.#clock.monotonic();
     socket.once("close", () => {
       this.#connections.delete(socket);
-      parties.leave(party, undefined, remoteAddress);
+      party.httpConnections--;
+      parties.leave(party, name);
     });
-    if (!hasShare(party.connections - 1, this.#connections.size - 1, this.#connectionsMax)) socket.destroy();
+    const mayCome = hasShare(party.httpConnections++, this.#connections.size - 1, this.#connectionsMax);
+    if (!mayCome) socket.destroy();
     if (this.#leaving) this.#sweepLater();
   }
 
@@ -277,11 +280,6 @@ export class HttpSource implements Source {
     for (const connection of this.#connections.values()) if (connection.isQuiet) connection.close();
     return [...this.#connections.values()].every((connection) => connection.isFlushed);
   }
-}
-
-/** One whole turn of the event loop: what the kernel has received or let in already is read and accepted first. */
-async function settled(): Promise<void> {
-  for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function tooManyAtOnce(): ServiceError {

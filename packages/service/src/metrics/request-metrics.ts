@@ -35,6 +35,7 @@ export type PeerFault =
   | "other-version"
   | "protocol-violation"
   | "slow-reader"
+  | "silent-peer"
   | "no-raw-handler"
   | "key-removed";
 
@@ -49,6 +50,7 @@ export class RequestMetrics {
     "other-version": 0,
     "protocol-violation": 0,
     "slow-reader": 0,
+    "silent-peer": 0,
     "no-raw-handler": 0,
     "key-removed": 0,
   };

@@ -125,8 +125,8 @@ export function passingHeader(
  * A time or a count, as far as `number` can say it: whole, nothing below 0, and no more than 2³² − 1, which as milliseconds is 49 days. What
  * is no number is 0.
  */
-export function uint32Of(ms: number): number {
-  return ms > 0 ? Math.min(0xffffffff, Math.ceil(ms)) : 0;
+export function uint32Of(value: number): number {
+  return value > 0 ? Math.min(0xffffffff, Math.ceil(value)) : 0;
 }
 
 /** The place of the item that is the `count`th: after 2³² − 1 comes 1. */

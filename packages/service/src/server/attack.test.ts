@@ -12,6 +12,7 @@ import type { Client, ConnectOptions } from "../client/types.ts";
 import { curveKeyPair } from "../curve/index.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
+import { openFilesReserve } from "../limits.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 
 const program = `
@@ -49,8 +50,8 @@ interface Pod {
   files(): number;
 }
 
-async function pod(args: readonly string[] = []): Promise<Pod> {
-  const child = startChild({ program, args: ["--port", "0", "--admin-port", "0", ...args] });
+async function pod(args: readonly string[] = [], as: readonly string[] = []): Promise<Pod> {
+  const child = startChild({ program, args: ["--port", "0", "--admin-port", "0", ...args], as });
   const { endpoint, admin } = await child.listening;
   const http = child.records.map((record) => record["http"]).find((url) => typeof url === "string");
   const pid = child.process.pid ?? 0;
@@ -86,8 +87,8 @@ function calling(client: Client): { stop(): Promise<number> } {
   };
 }
 
-async function tcp(port: number, first?: Uint8Array | string): Promise<Socket> {
-  const socket = connectTcp({ port, host: "127.0.0.1" }).on("error", () => undefined);
+async function tcp(port: number, first?: Uint8Array | string, localAddress = "127.0.0.1"): Promise<Socket> {
+  const socket = connectTcp({ port, host: "127.0.0.1", localAddress }).on("error", () => undefined);
   closing.push(() => socket.destroy());
   await once(socket, "connect");
   if (first !== undefined) socket.write(first);
@@ -163,6 +164,48 @@ describe("who never goes on", () => {
     }
     expect(served).toBeGreaterThan(0);
   });
+});
+
+/** All that a client says until it is welcome. */
+const introduced = Buffer.concat([
+  greeting("NULL"),
+  ready,
+  frame(encode(messageType.hello, { texts: ["one of many"] })),
+]);
+
+test("who finishes ZeroMQ's handshake and never says HELLO, or never all of it, is cut off in time", async () => {
+  const target = await pod();
+  const calls = calling(clientOf(target));
+  const unsaid = [Buffer.alloc(0), introduced.subarray(64 + ready.length, -1)];
+  const silent = await Promise.all(
+    Array.from({ length: 100 }, (_, index) =>
+      tcp(target.port, Buffer.concat([greeting("NULL"), ready, unsaid[index % 2] ?? Buffer.alloc(0)])),
+    ),
+  );
+  await Promise.all(silent.map(closed));
+  expect(await calls.stop()).toBeGreaterThan(0);
+  expect(await target.drops("silent-peer")).toBe(100);
+});
+
+test("a host that opens all connections that the process can have, by either port, gets its share, and others come in and are answered", async () => {
+  // Half of what the reserve leaves is for each port, and of that three quarters for whoever comes first.
+  const target = await pod([], ["sh", "-c", `ulimit -n ${openFilesReserve + 160} && exec "$@"`, "sh"]);
+  const attack = async (port: number, first: Uint8Array | undefined): Promise<Socket[]> => {
+    const opened: Socket[] = [];
+    for (let count = 0; count < 100; count++) opened.push(await tcp(port, first, "127.0.0.2"));
+    return opened;
+  };
+  for (const [port, first] of [
+    [target.port, introduced],
+    [target.httpPort, undefined],
+  ] as const) {
+    const greedy = await attack(port, first);
+    await expect.poll(() => greedy.filter((socket) => !socket.closed).length, { timeout: 20_000 }).toBe(60);
+  }
+  expect(await clientOf(target).call("echo", "let in")).toBe("let in");
+  const url = `http://127.0.0.1:${target.httpPort}/echo`;
+  const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: "1" });
+  expect(await answer.json()).toBe(1);
 });
 
 test("thousands who connect and leave at once cost no call, and leave nothing behind", async () => {

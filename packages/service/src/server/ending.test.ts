@@ -88,6 +88,45 @@ describe("crash", () => {
 describe("drain", () => {
   const times = { timeoutMs: 5000, minimumMs: 0 };
 
+  const most = 2 ** 32 - 1;
+  test.each([
+    [Infinity, most, most],
+    [2 ** 32 + 5, most, most],
+    [4.5, 5, 5],
+  ])(
+    "of %d ms tells peers, those that come later too, no other time than that: what cannot be said is the most",
+    async (...row) => {
+      const [timeoutMs, told, toldLater] = row;
+      const slow = gate();
+      const { peer, server } = await start({ methods: { wait: slow.handler } });
+      const leftOf = (got: Awaited<ReturnType<typeof peer>>) =>
+        got.got.filter(({ header }) => header.type === messageType.goaway).map(({ header }) => header.number);
+      const early = (await peer()).hello().request(1, "wait", "done");
+      await expect.poll(() => slow.started).toHaveLength(1);
+      void server.drain({ timeoutMs, minimumMs: 0 });
+      const late = (await peer()).hello();
+      await expect.poll(() => [leftOf(early), leftOf(late)]).toEqual([[told], [toldLater]]);
+      expect(server.state).toBe("draining");
+      slow.open();
+      await expect.poll(() => early.answers).toEqual([[1, "done"]]);
+    },
+  );
+
+  test.each([-1, 0, NaN, -Infinity])("of %d ms is over at once, and says so", async (timeoutMs) => {
+    const slow = gate();
+    const { peer, server } = await start({ methods: { wait: slow.handler } });
+    const client = (await peer()).hello().request(1, "wait", 1).request(2, "wait", 2);
+    await expect.poll(() => slow.started).toHaveLength(1);
+    expect(await server.drain({ timeoutMs, minimumMs: 0 })).toMatchObject({
+      reason: "deadline",
+      refused: 1,
+      aborted: 1,
+    });
+    await expect.poll(() => client.answers).toHaveLength(2);
+    const [goaway] = client.got.filter(({ header }) => header.type === messageType.goaway);
+    expect(goaway?.header.number).toBe(0);
+  });
+
   test("tells every peer, and later ones, stays until each said BYE, and serves what still comes", async () => {
     const { peer, server, clock } = await start({ methods: { echo: (body: unknown) => body } });
     const early = (await peer()).hello();

@@ -6,16 +6,17 @@ import { rawWarningIntervalMs, stuckMs } from "../limits.ts";
 import type { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encodeContent } from "../protocol/content.ts";
-import { type Decoded, decode, encode, type Header, isProtocolFrame } from "../protocol/frames.ts";
+import { type Decoded, decode, encode, type Header, isProtocolFrame, uint32Of } from "../protocol/frames.ts";
 import type { Credit } from "./credit.ts";
 import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import type { RawJob } from "./job.ts";
 import { ownMethods } from "./own-methods.ts";
-import { hostOf, type Parties } from "./party.ts";
+import { type Parties, peerName } from "./party.ts";
 import { noTopic, notStreaming } from "./refusals.ts";
 import type { Requests } from "./requests.ts";
 import { Session } from "./session.ts";
+import type { SilentPeers } from "./silent.ts";
 import type { Streams } from "./streams.ts";
 import type { Topics } from "./topics.ts";
 
@@ -26,6 +27,7 @@ interface IntakeHost extends Host {
   readonly sessions: Map<number, Session>;
   readonly executor: Executor;
   readonly parties: Parties;
+  readonly silent: SilentPeers;
   readonly requests: Requests;
   readonly credit: Credit;
   readonly streams: Streams | undefined;
@@ -73,10 +75,11 @@ export class Intake {
 
   /** The peer is gone: its queued requests are not started any more, its running ones are told. */
   forget(peer: Peer): void {
+    this.#server.silent.forget(peer);
     const session = this.#server.sessions.get(peer.id);
     if (session === undefined) return;
     this.#server.sessions.delete(peer.id);
-    this.#server.parties.leave(session.party, peer.userId, hostOf(peer.address));
+    this.#server.parties.leave(session.party, peerName(peer));
     const gone = new ServiceError("CANCELLED", "the caller's connection closed", { fate: "not-started" });
     for (const job of session.open.all()) this.#server.requests.cancel(job, gone);
     this.#server.streams?.forget(session);
@@ -102,7 +105,7 @@ export class Intake {
   #session(peer: Peer, nowMs: number): Session {
     let session = this.#server.sessions.get(peer.id);
     if (session === undefined) {
-      const party = this.#server.parties.join(peer.userId, hostOf(peer.address));
+      const party = this.#server.parties.join(peerName(peer));
       session = new Session(peer, party, nowMs, (to, reply) => this.#server.sendMessage(to, reply));
       this.#server.sessions.set(peer.id, session);
     }
@@ -132,19 +135,21 @@ export class Intake {
 
   #pong(session: Session, { id }: Header): void {
     const texts = [this.#server.service.name, this.#server.instance];
+    if (session.phase === "new") this.#server.silent.pinged(session.peer);
     session.send(encode(messageType.pong, { id, mark: this.#server.wireState, texts }));
   }
 
   #hello(session: Session, header: Header): void {
     const server = this.#server;
     session.phase = "wherry";
+    server.silent.forget(session.peer);
     session.name = header.texts[0] ?? "";
     session.codec = header.texts[1];
     const { content, body } = this.#welcomeBody;
     const texts = [server.service.name, server.instance];
     session.send(encode(messageType.welcome, { number: server.credit.current, texts, content }, body));
     if (server.state === "draining" || server.state === "ended")
-      session.send(encode(messageType.goaway, { number: server.drainLeftMs }));
+      session.send(encode(messageType.goaway, { number: uint32Of(server.drainLeftMs) }));
   }
 
   #request(session: Session, header: Header, body: Uint8Array | undefined, nowMs: number): void {
@@ -214,6 +219,7 @@ export class Intake {
         server.drop(session, "protocol-violation");
         return;
       }
+      if (session.phase === "new") server.silent.forget(session.peer);
       session.phase = "raw";
     }
     const delimited = message.length > 2 && message[1]?.length === 0;

@@ -7,7 +7,7 @@ import { startHttp } from "../http/start.ts";
 import { method, service } from "../define.ts";
 import type { Service } from "../service.ts";
 import { BodyBudget } from "./body-budget.ts";
-import { hasShare, hostOf, Parties, Party } from "./party.ts";
+import { clientName, hasShare, Parties, Party, peerName } from "./party.ts";
 import { serve } from "./serve.ts";
 
 const closing: (() => unknown)[] = [];
@@ -46,7 +46,7 @@ describe("a share", () => {
 
   test("is one client's over all its connections: by its key, else by its address, which in one machine tells nothing", () => {
     const parties = new Parties();
-    const join = (address: string, userId?: string): Party => parties.join(userId, hostOf(address));
+    const join = (address: string, userId?: string): Party => parties.join(peerName({ address, userId }));
     const first = join("tcp://10.0.0.1:1000");
     expect(join("tcp://10.0.0.1:2000")).toBe(first);
     expect(join("tcp://[::ffff:10.0.0.1]:3000")).toBe(first);
@@ -56,8 +56,26 @@ describe("a share", () => {
     expect(join("tcp://[fd00::1]:1")).toBe(join("tcp://[fd00::1]:2"));
     for (const address of ["tcp://127.0.0.1:1", "tcp://[::1]:1", "ipc:///run/a", "memory://1"])
       expect(join(address)).not.toBe(join(address));
-    for (let left = 0; left < 3; left++) parties.leave(first, undefined, "10.0.0.1");
+    expect(join("tcp://[::ffff:127.0.0.1]:1")).not.toBe(join("tcp://[::ffff:127.0.0.1]:1"));
+    for (let left = 0; left < 3; left++) parties.leave(first, peerName({ address: "tcp://10.0.0.1:1" }));
     expect(join("tcp://10.0.0.1:1000")).not.toBe(first);
+  });
+
+  test("is by the same name whichever way it comes: ZeroMQ, HTTP, and the keys in memory", () => {
+    const name = (address: string, userId?: string) => clientName({ address, userId });
+    for (const address of [
+      "tcp://10.0.0.1:1",
+      "tcp://[::ffff:10.0.0.1]:2",
+      "http://10.0.0.1:3",
+      "http://[::ffff:10.0.0.1]:4",
+    ])
+      expect(name(address)).toBe("host 10.0.0.1");
+    expect(name("http://[::ffff:127.0.0.1]:1")).toBe(name("http://127.0.0.1:2"));
+    expect(name("http://[fd00::1]:1")).toBe(peerName({ address: "tcp://[fd00::1]:2" }));
+    expect(peerName({ address: "tcp://10.0.0.1:1" })).toBe(name("http://10.0.0.1:3"));
+    // A user who is called like a host is none.
+    expect(name("tcp://10.0.0.2:1", "10.0.0.1")).not.toBe(name("tcp://10.0.0.1:1"));
+    expect(name("ipc:///run/a")).not.toBe(name("ipc:///run/b"));
   });
 
   test("of a budget of bodies ends where others' begins, and comes back", () => {
@@ -128,6 +146,14 @@ describe("a client that takes all it gets", () => {
     expect(await open(client())).toMatchObject({ value: 1 });
     await greedy.close();
     await expect.poll(() => server.streams?.running.size).toBe(1);
+  });
+
+  test("of ZeroMQ connections has its HTTP connections still: each kind is counted for itself", async () => {
+    const { server } = await target();
+    const { url } = await startHttp(server, "127.0.0.1", 0, { limits: { connectionsMax: 4 } });
+    const host = clientName({ address: "tcp://127.0.0.1:1" });
+    for (let own = 0; own < 100; own++) server.parties.join(host);
+    expect((await fetch(`${url}/hold`, { method: "OPTIONS" })).status).toBe(204);
   });
 
   test("of HTTP connections and of the queue over HTTP leaves both to who comes by ZeroMQ", async () => {

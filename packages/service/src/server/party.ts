@@ -1,11 +1,15 @@
 // Who shares a service with others, and what each of them has of what is bounded for all together: places in the queue, streams,
 // bodies, HTTP connections. Three quarters are for whoever comes first; of the last quarter nobody gets more than he leaves, so
-// that one client, or a few, cannot keep the others out. Counts alone: who counts, and what is answered, is decided where it is used.
+// that one client, or a few, cannot keep the others out. Who is one, is said here for all of that; the connections to the messaging port
+// are counted by its socket, which knows them before they have said who they are. Counts alone: what is answered is decided elsewhere.
+import { hostOf } from "@wherry/zmtp";
 import { sharedReserve } from "../limits.ts";
 
 /** One client, over all its connections, and what it has at the moment. */
 export class Party {
   connections = 0;
+  /** Those of them that are HTTP. */
+  httpConnections = 0;
   /** Requests and raw messages in the queue, durable calls that no broker has confirmed. */
   waiting = 0;
   streams = 0;
@@ -25,12 +29,8 @@ export function hasShare(own: number, used: number, max: number): boolean {
 export class Parties {
   readonly #known: Map<string, Party> = new Map();
 
-  /**
-   * Another connection of the client that has proven to be `userId`, or else comes from `host`.
-   * @param host undefined: nothing is known of it, and it is a party by itself
-   */
-  join(userId: string | undefined, host: string | undefined): Party {
-    const name = nameOf(userId, host);
+  /** Another connection of whoever is called so. @param name undefined: a party by itself */
+  join(name: string | undefined): Party {
     const party = (name === undefined ? undefined : this.#known.get(name)) ?? new Party();
     party.connections++;
     if (name !== undefined) this.#known.set(name, party);
@@ -38,24 +38,34 @@ export class Parties {
   }
 
   /** As it joined. */
-  leave(party: Party, userId: string | undefined, host: string | undefined): void {
+  leave(party: Party, name: string | undefined): void {
     party.connections--;
-    const name = nameOf(userId, host);
     if (name !== undefined && party.connections === 0) this.#known.delete(name);
   }
 }
 
-/**
- * The machine, or the pod, at the other end; undefined where that tells nobody from another: processes of one machine, or of one
- * pod and its sidecar.
- * @param address of a ZeroMQ peer: `tcp://10.0.0.1:53211`
- */
-export function hostOf(address: string): string | undefined {
-  const host = /^tcp:\/\/\[?(?:::ffff:)?([^\]]+?)\]?:\d+$/.exec(address)?.[1];
-  return host === undefined || host === "::1" || host.startsWith("127.") ? undefined : host;
+/** What is known of who is at the other end. */
+interface Known {
+  /** `tcp://10.0.0.1:53211`, `http://10.0.0.1:53211` */
+  readonly address: string;
+  /** Who it has proven to be. */
+  readonly userId?: string | undefined;
 }
 
-function nameOf(userId: string | undefined, host: string | undefined): string | undefined {
-  if (userId !== undefined) return `user ${userId}`;
-  return host === undefined ? undefined : `host ${host}`;
+/**
+ * What a client is called wherever it is counted: by what it has proven, else by the machine or pod that it calls from, whichever way
+ * it does. One that has neither, over a file in this machine, by the address.
+ */
+export function clientName({ address, userId }: Known): string {
+  return userId === undefined ? `host ${hostOf(address) ?? address}` : `user ${userId}`;
+}
+
+/**
+ * The same, of a ZeroMQ peer: one connection is a client. Undefined where the address tells nobody from another: processes of one
+ * machine, or of one pod and its sidecar. Over HTTP such an address is a client still: there, each request may have a connection of its own.
+ */
+export function peerName(peer: Known): string | undefined {
+  const host = hostOf(peer.address);
+  const tellsNothing = host === undefined || host === "::1" || host.startsWith("127.");
+  return peer.userId === undefined && tellsNothing ? undefined : clientName(peer);
 }

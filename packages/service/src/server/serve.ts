@@ -5,6 +5,8 @@ import type { ServiceSecurity } from "../curve/serving.ts";
 import type { ServiceCurve } from "../curve/types.ts";
 import type { HttpOptions } from "../http/source.ts";
 import { messageBytesMax, peerQueueBytesMax, peerQueueMessagesMax } from "../limits.ts";
+import { connectionsMax } from "./open-files.ts";
+import { hasShare } from "./party.ts";
 import type { Broker } from "../durable/types.ts";
 import type { Service } from "../service.ts";
 import type { Ending } from "./hand-back.ts";
@@ -49,7 +51,9 @@ export interface Serving {
  */
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
   const { host = "127.0.0.1", port = 0, busyPollUs = 0, clock = new SystemClock() } = options;
-  const limits = { messageBytesMax, peerQueueMessagesMax, peerQueueBytesMax };
+  const connections = connectionsMax((options.http ?? false) !== false);
+  const peersMax = connections.messaging;
+  const limits = { messageBytesMax, peersMax, mayConnect: hasShare, peerQueueMessagesMax, peerQueueBytesMax };
   const secured = await securityOf(options);
   const socket = router({
     clock,
@@ -62,6 +66,7 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
     log: options.log ?? silentLogger,
     instance: options.pod ?? new SystemRandom().uuid(),
     pod: options.pod,
+    peersMax,
     onCrash: options.onCrash ?? escape,
   });
   await guardStanding(server, socket, secured, options);
@@ -69,7 +74,7 @@ export async function serve(service: Service, options: ServeOptions = {}): Promi
   let httpUrl: string | undefined;
   try {
     await equip(server);
-    httpUrl = await listenHttp(server, host, options);
+    httpUrl = await listenHttp(server, host, connections.http, options);
     const address = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
     endpoint = await server.listen(`tcp://${address}`);
   } catch (error) {
@@ -134,12 +139,14 @@ export async function equip(server: Server): Promise<void> {
 async function listenHttp(
   server: Server,
   host: string,
+  connections: number,
   { http = false, namespace }: ServeOptions,
 ): Promise<string | undefined> {
   if (http === false) return undefined;
   const { startHttp } = await import("../http/start.ts");
   const { port = 0, ...options } = http === true ? {} : http;
-  const source = await startHttp(server, host, port, { ...options, namespace });
+  const limits = { connectionsMax: connections };
+  const source = await startHttp(server, host, port, { ...options, namespace, limits });
   return source.url;
 }
 

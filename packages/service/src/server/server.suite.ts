@@ -10,7 +10,7 @@ import type { Methods, ServiceDefinition } from "../service.ts";
 import { service } from "../define.ts";
 import { type MemoryDealer, MemoryNetwork } from "../testing/memory-network.ts";
 import type { Ending } from "./hand-back.ts";
-import { Server } from "./server.ts";
+import { Server, type ServerOptions } from "./server.ts";
 
 const servers: Server[] = [];
 afterEach(async () => {
@@ -70,7 +70,11 @@ export class Peer {
 }
 
 /** A server in memory, in virtual time, and peers of it. */
-export async function start<const M extends Methods>(definition: ServiceDefinition<M>, log: Logger = silentLogger) {
+export async function start<const M extends Methods>(
+  definition: ServiceDefinition<M>,
+  log: Logger = silentLogger,
+  options: Pick<ServerOptions, "peersMax"> = {},
+) {
   const network = new MemoryNetwork();
   const clock = new VirtualClock();
   const router = network.router();
@@ -80,6 +84,7 @@ export async function start<const M extends Methods>(definition: ServiceDefiniti
     log,
     instance: "uid-1",
     onCrash: (ending) => crashes.push(ending),
+    ...options,
   });
   servers.push(server);
   await server.listen("tcp://server");

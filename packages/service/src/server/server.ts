@@ -8,7 +8,7 @@ import { templated } from "../log/logger.ts";
 import type { Log } from "../log/types.ts";
 import { RequestMetrics } from "../metrics/request-metrics.ts";
 import { messageType, serverState } from "../protocol/codes.ts";
-import { encode } from "../protocol/frames.ts";
+import { encode, uint32Of } from "../protocol/frames.ts";
 import type { QueuesDescription } from "../durable/queues.ts";
 import type { Broker } from "../durable/types.ts";
 import type { DurableReceipt } from "../method.ts";
@@ -31,6 +31,7 @@ import { Parties } from "./party.ts";
 import { Requests } from "./requests.ts";
 import { runRaw } from "./run-raw.ts";
 import type { Session } from "./session.ts";
+import { SilentPeers } from "./silent.ts";
 import type { ServerStream } from "./stream.ts";
 import type { Streams } from "./streams.ts";
 import type { Topics } from "./topics.ts";
@@ -50,6 +51,8 @@ export interface ServerOptions {
   readonly instance: string;
   /** The pod's UID, when the process knows it; clients compare it with what the cluster says. */
   readonly pod?: string | undefined;
+  /** Connections that its socket takes. Default: as many as there may be. */
+  readonly peersMax?: number;
   /** Called at once, in the same turn, when a bug ends the service; the server flushes after it. */
   readonly onCrash?: (ending: Ending) => void;
 }
@@ -68,6 +71,8 @@ export class Server implements Host {
   readonly credit: Credit;
   readonly health: Health;
   readonly sessions: Map<number, Session> = new Map();
+  /** Who has connected, and not said who it is. */
+  readonly silent: SilentPeers;
   readonly clock: Clock;
   readonly log: Logger;
   readonly traceIds: TraceIds;
@@ -121,8 +126,13 @@ export class Server implements Host {
     this.executor = new Executor({ concurrency, queueMax, bodies: this.bodies, clock: this.clock, run, afterwards });
     this.health = new Health(this.executor, queueMax);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    const { peersMax } = options;
+    const mayBePlain = service.raw !== undefined;
+    const end = (peer: Peer): void => this.#cut(peer, "silent-peer");
+    this.silent = new SilentPeers({ clock: this.clock, socket, peersMax, mayBePlain, end });
     const intake = new Intake(this, socket);
     socket.onMessages((messages) => intake.take(messages));
+    socket.on("connect", (peer) => this.silent.listen(peer));
     socket.on("disconnect", (peer) => intake.forget(peer));
   }
 
@@ -176,14 +186,19 @@ export class Server implements Host {
 
   /** Ends a connection whose client's key was taken away; the client is told so, if it speaks the request protocol. */
   revoke(peer: Peer): void {
+    this.sessions.get(peer.id)?.fail(0, keyRemoved());
+    this.#cut(peer, "key-removed");
+  }
+
+  /** Drops a peer that may not have said anything yet. */
+  #cut(peer: Peer, fault: keyof RequestMetrics["faults"]): void {
     const session = this.sessions.get(peer.id);
-    if (session === undefined) {
-      this.metrics.faults["key-removed"]++;
-      peer.close("key-removed");
+    if (session !== undefined) {
+      this.drop(session, fault);
       return;
     }
-    session.fail(0, keyRemoved());
-    this.drop(session, "key-removed");
+    this.metrics.faults[fault]++;
+    peer.close(fault);
   }
 
   /** Takes a request from a caller of any kind, and starts it when its turn comes. @returns undefined when it is answered already. */
@@ -236,8 +251,9 @@ export class Server implements Host {
     if (this.#state === "starting" || this.#state === "ready") {
       this.#state = "draining";
       const startMs = (this.#drainStartMs = this.clock.monotonic());
-      this.#drainEndMs = startMs + options.timeoutMs;
-      this.#tellAll(encode(messageType.goaway, { number: options.timeoutMs }));
+      // What is no number is no time either.
+      this.#drainEndMs = startMs + (options.timeoutMs > 0 ? options.timeoutMs : 0);
+      this.#tellAll(encode(messageType.goaway, { number: uint32Of(options.timeoutMs) }));
       this.streams?.leave();
       for (const source of this.#sources) source.leave();
       while (this.#drainIsOpen(startMs + options.minimumMs)) await this.clock.sleep(drainPollMs);
@@ -296,6 +312,7 @@ export class Server implements Host {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#creditTimer?.cancel();
+    this.silent.stop();
     this.topics?.close();
     const ending: Ending = { reason, ...handBack(this, culprit), ...bug };
     if (reason === "crashed") this.#onCrash?.(ending);
