@@ -124,8 +124,12 @@ test("manifest gives no two programs the same image", async () => {
   expect(both).toMatchObject({
     code: 2,
     stdout: "",
-    stderr: expect.stringMatching(/--image names the image of one program, and there are 2/),
+    stderr: expect.stringMatching(
+      /is the image of one program, and there are 2: .*--image one=IMAGE --image two=IMAGE/,
+    ),
   });
+  const each = await wherry("manifest", "one.ts", "two.ts", "--image", "two=reg/two:2", "--image", "one=reg/one:1");
+  expect(each.stdout.match(/image: .*/g)).toEqual(["image: reg/one:1", "image: reg/two:2"]);
   expect(await wherry("manifest", "one.ts", "--production", "--image", "reg/x:1")).toMatchObject({ code: 0 });
 });
 

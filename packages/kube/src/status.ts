@@ -108,9 +108,9 @@ export const notFound = (resource: ResourceName, name: string): StatusError =>
     detailsOf(resource, name),
   );
 
-/** For a path that no resource answers. */
-export const unknownPath = (): StatusError =>
-  refuse(404, "NotFound", "the server could not find the requested resource", {});
+/** For a path that no resource answers. @param why what there is instead, for people */
+export const unknownPath = (why = ""): StatusError =>
+  refuse(404, "NotFound", `the server could not find the requested resource${why}`, {});
 
 export const methodNotAllowed = (resource: ResourceName, action: string): StatusError =>
   refuse(

@@ -49,9 +49,15 @@ export function addClusterCommands({ plainCommand, command, output, context, don
   plainCommand("manifest <path...>", 'print the objects that "wherry up" would apply, as YAML', [
     "wherry manifest examples/echo --replicas 3",
     "wherry manifest shop --production --image ghcr.io/acme/shop:1.4.0 | kubectl apply -f -",
+    "wherry manifest shop stock --image shop=ghcr.io/acme/shop:1.4.0 --image stock=ghcr.io/acme/stock:2.0.1",
   ])
     .option("--replicas <n>", "pods of each service that is given as a file or package")
-    .option("--image <image>", "the image of the one program (default: NAME:dev)")
+    .option(
+      "--image <image>",
+      "the image of the one program, or, of several, NAME=IMAGE of each (default: NAME:dev)",
+      (image: string, before: readonly string[]) => [...before, image],
+      [],
+    )
     .option("--production", "with what a shared cluster wants: security context, resources, a PodDisruptionBudget")
     .action(async (paths: string[], options: ManifestOptions) => {
       const { manifest } = await import("../commands/manifest.ts");

@@ -1,6 +1,10 @@
 // Why a pod does not start, told from its log: the error itself first, not the frames below it.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { explainLog } from "./explain.ts";
+import { packagesOf } from "./workspace.ts";
 
 const stack = Array.from({ length: 12 }, (_, index) => `    at frame${index} (node:internal/modules:${index}:1)`);
 
@@ -19,6 +23,49 @@ test("a program that ended names its error first, however long the stack below i
   expect(title).toBe("  its last log lines:");
   expect(rest[0]).toContain("Cannot find package 'zod'");
   expect(rest.at(-1)).toBe("  hint: it is not installed: npm install zod");
+});
+
+test.each([
+  ["zod", "it is not installed: npm install zod"],
+  ["zod/mini", "it is not installed: npm install zod"],
+  // It has been a slip of the finger, perhaps.
+  ["zdo", "it is not installed; did you mean zod? Else: npm install zdo"],
+  [
+    "@acme/stok",
+    "no package of this project's workspaces is called so; did you mean @acme/stock? There are: @acme/stock",
+  ],
+  ["@acme/ledger", "no package of this project's workspaces is called so; there are: @acme/stock"],
+  ["@acme/stock", /^@acme\/stock is a package of this project's workspaces that is not linked yet: npm install,/],
+  ["@other/stok", "it is not installed: npm install @other/stok"],
+])("of a package %s that is missing, what is most likely to be done", (name, hint) => {
+  const packages = (from: string): ReturnType<typeof packagesOf> => {
+    expect(from).toBe("/srv/shop.ts");
+    return { workspaces: ["@acme/stock"], installed: name.startsWith("zod") ? [] : ["zod"] };
+  };
+  const log = [`Error [ERR_MODULE_NOT_FOUND]: Cannot find package '${name}' imported from /srv/shop.ts`, ...stack];
+  const said = explainLog(log, packages).at(-1);
+  expect(said).toEqual(typeof hint === "string" ? `  hint: ${hint}` : expect.stringMatching(/^ {2}hint: /));
+  if (typeof hint !== "string") expect(said?.replace("  hint: ", "")).toMatch(hint);
+});
+
+test("a project's packages are those of its workspaces, and what it depends on", () => {
+  const folder = mkdtempSync(join(tmpdir(), "wherry-explain-"));
+  const write = (path: string, content: object): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), JSON.stringify(content));
+  };
+  try {
+    write("package.json", { workspaces: ["packages/*"], devDependencies: { vitest: "5" } });
+    write("packages/stock/package.json", { name: "@acme/stock" });
+    write("packages/shop/package.json", { name: "@acme/shop", dependencies: { zod: "4" } });
+    expect(packagesOf(join(folder, "packages/shop/src/shop.ts"))).toEqual({
+      workspaces: ["@acme/shop", "@acme/stock"],
+      installed: ["zod", "vitest"],
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(packagesOf("/no/such/file.ts")).toEqual({ workspaces: [], installed: [] });
 });
 
 test("a syntax error says file and line", () => {

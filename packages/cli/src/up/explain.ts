@@ -1,5 +1,6 @@
 // Why pods don't get ready, for a person: the reason as the API has it, the error that the program ended with, the end of its log
 // around it, and what to do about the mistakes that everybody makes once. Reads logs; changes nothing.
+import { nearest } from "@wherry/core";
 import type { Pod, Stored } from "@wherry/kube/types";
 import type { ClusterAccess } from "../client.ts";
 import { cliLimits } from "../limits.ts";
@@ -7,6 +8,7 @@ import { levelName, logRecord, readable } from "../log-record.ts";
 import type { Trouble } from "./readiness.ts";
 import { isOfServiceFile, ports } from "./service-file.ts";
 import type { Waiting } from "./waiting.ts";
+import { packagesOf } from "./workspace.ts";
 
 /** What keeps pods from getting ready. */
 export interface NotReady {
@@ -106,8 +108,8 @@ const hints = {
 
 const plain = { style: (_: unknown, text: string): string => text, clean: (text: string): string => text };
 
-/** The deciding line of a log, its end from there on, and a hint. Pure. */
-export function explainLog(lines: readonly string[]): readonly string[] {
+/** The deciding line of a log, its end from there on, and a hint. @param packages what a file may import by name */
+export function explainLog(lines: readonly string[], packages: typeof packagesOf = packagesOf): readonly string[] {
   if (lines.length === 0) return [];
   const at = lines.findLastIndex(isDeciding);
   const place = at < 0 ? undefined : placeOf(lines, at);
@@ -122,15 +124,30 @@ export function explainLog(lines: readonly string[]): readonly string[] {
     "  its last log lines:",
     ...shown.slice(0, cliLimits.whyLogLinesShown).map((line) => `    ${line}`),
     ...(lines.some((line) => /EADDRINUSE|Address already in use/i.test(line)) ? [`  hint: ${hints.address}`] : []),
-    ...missingPackage(lines),
+    ...missingPackage(lines, packages),
   ];
 }
 
-/** `npm install zod`; of `zod/mini`, the same. */
-function missingPackage(lines: readonly string[]): string[] {
-  const found = lines.map((line) => /Cannot find package '((?:@[\w.-]+\/)?[\w.-]+)/.exec(line)?.[1]);
-  const name = found.findLast((one) => one !== undefined);
-  return name === undefined ? [] : [`  hint: it is not installed: npm install ${name}`];
+const missing = /Cannot find package '((?:@[\w.-]+\/)?[\w.-]+)(?:[^']*)'(?: imported from (\S+))?/;
+
+/** `npm install zod`; of `zod/mini`, the same; of what the project has itself, or nearly, that. */
+function missingPackage(lines: readonly string[], packages: typeof packagesOf): string[] {
+  const found = lines.map((line) => missing.exec(line)).findLast((one) => one !== null);
+  const [, name, from] = found ?? [];
+  if (name === undefined) return [];
+  const { workspaces, installed } = from === undefined ? { workspaces: [], installed: [] } : packages(from);
+  if (workspaces.includes(name))
+    return [
+      `  hint: ${name} is a package of this project's workspaces that is not linked yet: npm install, in the project's folder`,
+    ];
+  const near = nearest(name, [...workspaces, ...installed]);
+  const scope = name.startsWith("@") ? name.slice(0, name.indexOf("/") + 1) : undefined;
+  const family = workspaces.filter((one) => scope !== undefined && one.startsWith(scope));
+  if (family.length > 0)
+    return [
+      `  hint: no package of this project's workspaces is called so${near}${near === "" ? "; there" : " There"} are: ${family.join(", ")}`,
+    ];
+  return [`  hint: it is not installed${near === "" ? "" : `${near} Else`}: npm install ${name}`];
 }
 
 /** Where it went wrong: the first line of the stack that is a file's; of a syntax error, what Node prints above it. */

@@ -9,6 +9,7 @@ import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf } from "./content.ts";
+import type { ImageOf } from "./image-options.ts";
 import { isManifestFile, missingEntry } from "./manifest-files.ts";
 import type { PlannedObject } from "./manifests.ts";
 import { type ServiceFile, serviceObjects, servicesOf } from "./service-file.ts";
@@ -32,7 +33,8 @@ export async function planPaths(
   options: {
     readonly cwd: string;
     readonly replicas?: number;
-    readonly image?: string;
+    /** Which image a program's Deployment names. Default: `NAME:dev`. */
+    readonly imageOf?: ImageOf;
     readonly env: NodeJS.ProcessEnv;
   },
 ): Promise<Plan> {
@@ -67,7 +69,7 @@ export async function planPaths(
       replicas: options.replicas ?? 1,
       content: content.hash,
       http: content.http || answersHttp(listening),
-      ...imageOf(options),
+      ...imageOf(name, options),
       ...(listening === undefined ? {} : severalOf(listening)),
     };
     for (const service of servicesOf(file)) {
@@ -130,7 +132,10 @@ function severalOf({ services, adminPort }: Listening): Pick<ServiceFile, "sever
   return { several: { parts, adminPort } };
 }
 
-const imageOf = ({ image }: { readonly image?: string }): { image?: string } => (image === undefined ? {} : { image });
+function imageOf(name: string, options: { readonly imageOf?: ImageOf }): Pick<ServiceFile, "image"> {
+  const image = options.imageOf?.(name);
+  return image === undefined ? {} : { image };
+}
 
 /** The script to run when PATH is a service file or package; undefined when it holds manifests. */
 function serviceScript(path: string): string | undefined {

@@ -1,13 +1,16 @@
 // Where the file is that a package's name leads to, if it is the project's own: of a workspace, which node_modules links to, or of the
 // package itself (`#lib`). What is installed is the lock file's business. Reads package.json; runs nothing.
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, globSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 interface Manifest {
   readonly exports?: unknown;
   readonly imports?: unknown;
   readonly main?: unknown;
+  readonly name?: unknown;
+  readonly workspaces?: unknown;
   readonly dependencies?: unknown;
+  readonly devDependencies?: unknown;
   readonly peerDependencies?: unknown;
 }
 
@@ -47,6 +50,30 @@ export function dependsOn(name: string, other: string, from: string): boolean {
   if (folder === undefined) return false;
   const { dependencies, peerDependencies } = readManifest(folder);
   return [dependencies, peerDependencies].some((all) => typeof all === "object" && all !== null && other in all);
+}
+
+/** What a file may import by name: packages of its project's workspaces, and what its own and its project's package.json depend on. */
+export function packagesOf(from: string): {
+  readonly workspaces: readonly string[];
+  readonly installed: readonly string[];
+} {
+  const own = findUp(from, (at) => existsSync(join(at, "package.json")));
+  const root = findUp(from, (at) => patternsOf(readManifest(at)).length > 0);
+  const manifests = [own, root].filter((folder) => folder !== undefined).map(readManifest);
+  const folders = root === undefined ? [] : globSync(patternsOf(readManifest(root)), { cwd: root }).sort();
+  const names = folders.map((folder) => readManifest(join(root ?? "", folder)).name);
+  return {
+    workspaces: names.filter((name) => typeof name === "string"),
+    installed: manifests.flatMap(({ dependencies, devDependencies }) =>
+      [dependencies, devDependencies].flatMap((all) => (isRecord(all) ? Object.keys(all) : [])),
+    ),
+  };
+}
+
+/** `workspaces: [...]`, or `{ packages: [...] }`. */
+function patternsOf({ workspaces }: Manifest): string[] {
+  const given = isRecord(workspaces) ? workspaces["packages"] : workspaces;
+  return Array.isArray(given) ? given.filter((pattern) => typeof pattern === "string") : [];
 }
 
 function packageFolder(name: string, from: string): string | undefined {

@@ -28,7 +28,7 @@ import { Feed } from "./registry/feed.ts";
 import { ObjectCache, type StoredObject } from "./registry/objects.ts";
 import { Registry } from "./registry/registry.ts";
 import { answerReview, reviewAt } from "./reviews.ts";
-import { parseRoute, type PlainRoute, type ResourceRoute } from "./routes.ts";
+import { parseRoute, type PlainRoute, type ResourceRoute, whyUnknown } from "./routes.ts";
 import { strategyOf } from "./strategies/index.ts";
 import { ServiceStrategy } from "./strategies/service.ts";
 import { handleEviction } from "./subresources/eviction.ts";
@@ -165,7 +165,7 @@ class ApiServer implements Api {
     const route = parseRoute(request.path);
     if (route === undefined) {
       this.#authorize({ user: request.user, verb: request.method.toLowerCase(), path: `/${request.path.join("/")}` });
-      throw unknownPath();
+      throw unknownPath(whyUnknown(request.path));
     }
     if (route.type === "plain") return this.#plain(request, route);
     const { kind, subresource = "" } = route;

@@ -228,6 +228,13 @@ describe("kubectl", () => {
     await kubectl("run", "two", "--image=two:1", "-n", "team");
   });
 
+  it("says what is not served, and what does it instead", async () => {
+    expect((await run("create", "job", "once", "--image=busybox", "--", "date")).err).toMatch(
+      /failed to create job: .*serves no jobs of batch\/v1; "kubectl api-resources" lists .*kubectl run NAME .*--restart=Never/,
+    );
+    expect((await run("create", "ingress", "web", "--rule=a/b=c:80")).err).toMatch(/serves no ingresses of networking/);
+  });
+
   it("reads logs", async () => {
     expect(await kubectl("logs", "one")).toBe("hello from one/c");
     expect((await run("logs", "one", "-c", "nope")).err).toContain("container nope is not valid for pod one");

@@ -87,3 +87,23 @@ function withName(kind: KindInfo, path: readonly string[], namespace?: string): 
     ...(subresource !== undefined && { subresource }),
   };
 }
+
+/** What does here what a kind of Kubernetes that is not served does elsewhere. */
+const instead: Readonly<Record<string, string>> = {
+  jobs: ". What runs once is a Pod: kubectl run NAME --image=IMAGE --restart=Never -- COMMAND",
+  cronjobs: ". What runs once is a Pod, with restartPolicy: Never; whoever has a clock creates it",
+  statefulsets: ". What is served is a Deployment",
+  daemonsets: ". What is served is a Deployment",
+};
+
+/** Of a path that names a resource as Kubernetes does, and leads nowhere: that it is not served, for whoever typed `kubectl create job`. */
+export function whyUnknown(path: readonly string[]): string {
+  const [root, group = "", version = ""] = path;
+  const [groupVersion, rest] = root === "apis" ? [`${group}/${version}`, path.slice(3)] : [group, path.slice(2)];
+  const plural = (rest[0] === "namespaces" ? rest[2] : rest[0]) ?? "";
+  const isName = /^[a-z]{1,63}$/.test(plural) && /^([a-z0-9.-]{1,253}\/)?v\d[a-z0-9]{0,20}$/.test(groupVersion);
+  if (!["api", "apis"].includes(root ?? "") || !isName || byGroupVersion.get(groupVersion)?.has(plural) === true)
+    return "";
+  const other = Object.hasOwn(instead, plural) ? instead[plural] : "";
+  return `: this cluster serves no ${plural} of ${groupVersion}; "kubectl api-resources" lists what it does${other ?? ""}`;
+}

@@ -25,6 +25,8 @@ export const daemonLimits = {
   daemonLogBytesMax: 10_485_760,
   /** Folders that `wherry up` registered for finding images; the oldest leaves first. */
   imageRootsMax: 32,
+  /** Images that the refusal of an unknown one names. */
+  imagesNamed: 10,
   /** A Dockerfile or wherry.yaml is refused beyond this. */
   imageFileBytesMax: 262_144,
 } as const;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseDockerfile } from "./dockerfile.ts";
 import { createImages, imageBaseName } from "./images.ts";
 import { nodeImage } from "./project.ts";
-import { readImageRegistry, registerImages } from "./registry.ts";
+import { type ImageRegistry, readImageRegistry, registerImages } from "./registry.ts";
 
 let folder: string;
 let registry: string;
@@ -91,8 +91,18 @@ describe("an image name means", () => {
       const images = createImages(registry);
       expect(await images.find(name)).toBeUndefined();
       expect(images.explain(name)).toMatch(/wherry up PATH.*wherry\.yaml/);
+      expect(images.explain(name)).toMatch(/There are: .*alpine, bash, .* \(this machine's own tools\)/);
     },
   );
+});
+
+test("who mistyped an image is told those that `wherry up` registered, and no endless list of them", () => {
+  const named = (names: readonly string[]): ImageRegistry["images"] =>
+    Object.fromEntries(names.map((name) => [name, nodeImage("/srv/a.ts", "/srv")]));
+  registerImages(registry, { images: named(["shop:dev"]), roots: [] });
+  expect(createImages(registry).explain("shpo:dev")).toMatch(/There are: shop:dev \(by "wherry up"\), alpine/);
+  registerImages(registry, { images: named(Array.from({ length: 30 }, (_, index) => `web-${index}:dev`)), roots: [] });
+  expect(createImages(registry).explain("shpo:dev")).toMatch(/shop:dev, web-0:dev, .*, 21 more \(by "wherry up"\)/);
 });
 
 test("a damaged registry counts as empty", () => {

@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Image, Images } from "../../agent/images.ts";
+import { daemonLimits } from "../limits.ts";
 import { findInProject } from "./project.ts";
 import { readImageRegistry } from "./registry.ts";
 
@@ -35,11 +36,20 @@ export function createImages(registryPath: string): Images {
     },
     explain(name) {
       return (
-        `image "${name}" names no program here: nothing is downloaded. Register a service file or project with ` +
-        `"wherry up PATH", or map the name in wherry.yaml (images: { "${imageBaseName(name)}": { folder: ./…, command: […] } })`
+        `image "${name}" names no program of this machine, and nothing is downloaded. ${knownImages(registryPath)}. Give its ` +
+        `program to "wherry up PATH", or map the name in wherry.yaml (images: { "${imageBaseName(name)}": { folder: ./…, command: […] } })`
       );
     },
   };
+}
+
+/** What a mistyped name may have meant. */
+function knownImages(registryPath: string): string {
+  const names = Object.keys(readImageRegistry(registryPath).images);
+  const more = names.length - daemonLimits.imagesNamed;
+  const registered = [...names.slice(0, daemonLimits.imagesNamed), ...(more > 0 ? [`${more} more`] : [])].join(", ");
+  const tools = `${Object.keys(wellKnown).join(", ")} (this machine's own tools)`;
+  return `There are: ${registered === "" ? "" : `${registered} (by "wherry up"), `}${tools}`;
 }
 
 async function findImage(registryPath: string, name: string): Promise<Image | undefined> {
