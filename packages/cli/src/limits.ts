@@ -35,8 +35,6 @@ export const cliLimits = {
   contentFileBytesMax: 10_485_760,
   /** How long a program that is asked which services it runs has for its answer, and how much it may say. */
   askTimeoutMs: 20_000,
-  /** The same for one service that is made of a contract; without an answer it is called as its file is. */
-  askNameTimeoutMs: 5_000,
   askBytesMax: 1_048_576,
   /** Objects in one `wherry up`. */
   manifestObjectsMax: 1_000,

@@ -24,14 +24,12 @@ export async function askProgram(
   { entrypoint, cmd, env, workingDir }: RegisteredImage,
   shown: string,
   own: NodeJS.ProcessEnv,
-  timeoutMs: number = cliLimits.askTimeoutMs,
 ): Promise<Listening> {
   const [command = "", ...args] = [...entrypoint, ...cmd];
   const inherited = Object.entries(own).filter(([name]) => !notThePods.includes(name));
   const { failure, stdout, stderr } = await output(command, args, {
     cwd: workingDir,
     env: { ...Object.fromEntries(inherited), ...env, WHERRY_DESCRIBE: "true" },
-    timeoutMs,
   });
   const line = stdout.split("\n").findLast((candidate) => candidate.startsWith('{"services":'));
   if (line === undefined) throw noAnswer(shown, failure, stdout + stderr);
@@ -53,27 +51,29 @@ interface Output {
 function output(
   command: string,
   args: readonly string[],
-  { timeoutMs, ...at }: { cwd: string; env: NodeJS.ProcessEnv; timeoutMs: number },
+  at: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Promise<Output> {
   return new Promise((resolve) => {
     const limits = {
-      timeout: timeoutMs,
+      timeout: cliLimits.askTimeoutMs,
       maxBuffer: cliLimits.askBytesMax,
       killSignal: "SIGKILL",
     } as const;
     const child = execFile(command, args, { ...at, ...limits }, (error, stdout, stderr) => {
-      resolve({ failure: error === null ? undefined : failureOf(error, timeoutMs), stdout, stderr });
+      resolve({ failure: error === null ? undefined : failureOf(error), stdout, stderr });
     });
     child.stdin?.end();
   });
 }
 
-function failureOf(
-  { code, signal, killed, message }: Error & { code?: unknown; signal?: unknown; killed?: boolean },
-  timeoutMs: number,
-): string {
+function failureOf({
+  code,
+  signal,
+  killed,
+  message,
+}: Error & { code?: unknown; signal?: unknown; killed?: boolean }): string {
   if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") return "it said too much";
-  if (killed === true) return `it did not within ${timeoutMs / 1000} s`;
+  if (killed === true) return `it did not within ${cliLimits.askTimeoutMs / 1000} s`;
   if (typeof code === "number") return `it ended with code ${code}`;
   return typeof signal === "string" ? `it ended by ${signal}` : message;
 }

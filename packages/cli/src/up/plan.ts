@@ -5,7 +5,6 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ImageRegistry, nodeImage, packageEntry, type RegisteredImage } from "@wherry/cluster/state";
 import { CliError, usageError } from "../errors.ts";
-import { cliLimits } from "../limits.ts";
 import { projectFileName, readProjectFile } from "../project-file.ts";
 import { askProgram, type Listening } from "./ask.ts";
 import { type Content, contentOf } from "./content.ts";
@@ -107,7 +106,7 @@ async function listeningOf(
   if (service === "several") return askProgram(image, path, env);
   if (service !== "unknown") return undefined;
   try {
-    return await askProgram(image, path, env, cliLimits.askNameTimeoutMs);
+    return await askProgram(image, path, env);
   } catch (error) {
     // Its pods say what is wrong with it, and better.
     if (error instanceof CliError) return undefined;
