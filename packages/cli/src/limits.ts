@@ -7,6 +7,8 @@ export const cliLimits = {
   daemonStartTimeoutMs: 30_000,
   /** How long the API of a daemon that runs may take to answer `wherry status` and the search for a service. */
   apiAnswerMs: 5_000,
+  /** After how long a stop says which pods it waits for: a service's own drain is over by then. */
+  stopToldAfterMs: 6_000,
   /** How long `wherry down` waits for the daemon to drain and end. */
   stopTimeoutMs: 120_000,
   /** How often a stop looks whether the daemon is gone. */

@@ -134,7 +134,12 @@ function define(
   definition: ServiceDefinition,
   errors: Readonly<Record<string, ErrorContracts>>,
 ): Service {
-  check(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name), "name", "a DNS label such as `echo`", name);
+  check(
+    /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name),
+    "name",
+    "a DNS label, lower case letters, digits and `-`, such as `echo`",
+    name,
+  );
   checkKeys(definition, serviceKeys, "");
   const {
     concurrency = 1,

@@ -10,6 +10,7 @@ import {
 } from "@wherry/cluster/state";
 import type { Context } from "../context.ts";
 import { isStarting, pathsOf, startDaemonProcess, stopDaemonProcess } from "../daemon-process.ts";
+import { tellEnding } from "../ending-report.ts";
 import { CliError } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
@@ -60,7 +61,8 @@ async function stopOnce(paths: ClusterPaths, last: DaemonInfo | undefined, conte
   const running = runningDaemon(paths);
   if (running !== undefined) {
     terminal.note(`draining and stopping "${paths.name}" …`);
-    await stopDaemonProcess(running, clock);
+    const told = tellEnding(paths, running, context);
+    await stopDaemonProcess(running, clock).finally(told);
     return;
   }
   terminal.note(`the daemon of "${paths.name}" was killed; adopting its pods to stop them …`);

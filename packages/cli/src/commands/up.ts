@@ -15,6 +15,7 @@ import {
 import { WherryError } from "@wherry/core";
 import type { Context } from "../context.ts";
 import { pathsOf, startDaemonProcess } from "../daemon-process.ts";
+import { tellEnding } from "../ending-report.ts";
 import { CliError, exitCodes, nameOption } from "../errors.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
@@ -130,6 +131,7 @@ async function supervise(run: Run, interrupt: Interrupt, paths: ClusterPaths, co
       if (!run.ownsDaemon) return exitCodes.interrupted;
       terminal.note(terminal.style("dim", "\ndraining and stopping … (Ctrl-C again stops at once)"));
       run.stop();
+      const told = tellEnding(paths, run.info, context);
       const clean = await Promise.race([
         run.daemonEnded.then(() => true),
         interrupt.second.then(() => {
@@ -138,6 +140,7 @@ async function supervise(run: Run, interrupt: Interrupt, paths: ClusterPaths, co
         }),
       ]);
       await run.daemonEnded;
+      told();
       terminal.note(clean ? `stopped "${paths.name}"` : `stopped "${paths.name}" at once`);
       return clean && run.isUp ? 0 : exitCodes.interrupted;
     }

@@ -108,19 +108,34 @@ const hints = {
 
 const plain = { style: (_: unknown, text: string): string => text, clean: (text: string): string => text };
 
+/** The one line of a container's log that says why it ended, if there is one. */
+export async function decidingLineOf(
+  { pod, container }: Pick<Waiting, "pod" | "container">,
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return decidingLine(await logOf(pod, container, access, signal));
+}
+
+function decidingLine(lines: readonly string[]): string | undefined {
+  const at = lines.findLastIndex(isDeciding);
+  if (at < 0) return undefined;
+  const place = placeOf(lines, at);
+  return `${logRecord(lines[at] ?? "")?.msg ?? lines[at]?.trim() ?? ""}${place === undefined ? "" : ` (${place})`}`;
+}
+
 /** The deciding line of a log, its end from there on, and a hint. @param packages what a file may import by name */
 export function explainLog(lines: readonly string[], packages: typeof packagesOf = packagesOf): readonly string[] {
   if (lines.length === 0) return [];
   const at = lines.findLastIndex(isDeciding);
-  const place = at < 0 ? undefined : placeOf(lines, at);
   const from = at < 0 ? lines.length - cliLimits.whyLogLines : Math.min(at, lines.length - cliLimits.whyLogLines);
   const shown = lines
     .slice(Math.max(0, from))
     .flatMap((line) => readable(line, plain))
     .slice(-cliLimits.whyLogLinesRead);
-  const deciding = at < 0 ? undefined : (logRecord(lines[at] ?? "")?.msg ?? lines[at]?.trim());
+  const deciding = decidingLine(lines);
   return [
-    ...(deciding === undefined ? [] : [`  ${deciding}${place === undefined ? "" : ` (${place})`}`]),
+    ...(deciding === undefined ? [] : [`  ${deciding}`]),
     "  its last log lines:",
     ...shown.slice(0, cliLimits.whyLogLinesShown).map((line) => `    ${line}`),
     ...(lines.some((line) => /EADDRINUSE|Address already in use/i.test(line)) ? [`  hint: ${hints.address}`] : []),

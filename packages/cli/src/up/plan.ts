@@ -172,7 +172,7 @@ function serviceName(script: string, path: string): string {
   // A Service's name is an RFC 1035 label.
   if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
     throw usageError(
-      `${path} would become a Service called ${JSON.stringify(name)}, which is no DNS name: use letters, digits and "-", starting with a letter`,
+      `${path} would become a Service called ${JSON.stringify(name)}, which is no DNS name: use letters from a to z, digits and "-", starting with a letter, at most 63 together`,
     );
   return name;
 }

@@ -66,12 +66,17 @@ describe("what keeps a pod from getting ready", () => {
     const unknown = pod({ state: { waiting: { reason: "ErrImagePull", message: "names no program" } } });
     const crashing = pod({
       restartCount: 2,
-      state: { waiting: { reason: "CrashLoopBackOff", message: "back-off 20s" } },
+      state: {
+        waiting: {
+          reason: "CrashLoopBackOff",
+          message: "back-off 20s restarting failed container=main pod=x_default(u)",
+        },
+      },
       lastState: { terminated: { exitCode: 3 } },
     });
     expect(troubles([crashing, unknown])).toMatchObject([
       { reason: "ErrImagePull", final: true, message: "names no program" },
-      { reason: "CrashLoopBackOff", final: false, message: "exit code 3, 2 restarts. back-off 20s" },
+      { reason: "CrashLoopBackOff", final: false, message: "exit code 3, 2 restarts. The next one is after 20s" },
     ]);
   });
 

@@ -99,10 +99,16 @@ function troubleOf(status: ContainerStatus): Pick<Trouble, "reason" | "message" 
   const { waiting, terminated } = status.state ?? {};
   const last = terminated ?? status.lastState?.terminated;
   if (waiting?.reason !== undefined && !["ContainerCreating", "PodInitializing"].includes(waiting.reason)) {
-    const exit = last === undefined ? "" : `exit code ${last.exitCode}, ${status.restartCount} restarts. `;
-    return { reason: waiting.reason, message: exit + (waiting.message ?? ""), final: finalReasons.has(waiting.reason) };
+    const restarts = `${status.restartCount} ${status.restartCount === 1 ? "restart" : "restarts"}`;
+    const exit = last === undefined ? "" : `exit code ${last.exitCode}, ${restarts}. `;
+    const message = exit + inShort(waiting.message ?? "");
+    return { reason: waiting.reason, message, final: finalReasons.has(waiting.reason) };
   }
   if (terminated !== undefined && terminated.exitCode !== 0)
     return { reason: terminated.reason ?? "Error", message: `exit code ${terminated.exitCode}`, final: false };
   return undefined;
 }
+
+/** Of Kubernetes' `back-off 10s restarting failed container=web pod=web-…_default(…)`, what is not said beside it. */
+const inShort = (message: string): string =>
+  message.replace(/^back-off (\S+) restarting failed container.*$/s, "The next one is after $1");

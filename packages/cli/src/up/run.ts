@@ -59,6 +59,10 @@ export class Run {
     });
   }
 
+  get info(): DaemonInfo {
+    return this.#options.info;
+  }
+
   get ownsDaemon(): boolean {
     return this.#options.child !== undefined;
   }
@@ -134,7 +138,7 @@ export class Run {
 
   /** Until all is ready, or won't be; says meanwhile what it waits for. @returns also the pods that nothing but time was wrong with */
   async #wait(
-    { client }: ClusterApi,
+    { client, access }: ClusterApi,
     view: View,
     targets: Targets,
   ): Promise<{ readonly result: WaitResult; readonly waiting: readonly Waiting[] }> {
@@ -152,7 +156,11 @@ export class Run {
     };
     const pods = (): readonly Stored<Pod>[] => targets.livePods;
     const { signal } = this.#abort;
-    const report = new WaitingReport({ pods, client, listening: listeningPorts, clock, note, signal });
+    const why = async (waiting: Waiting): Promise<string | undefined> => {
+      const { decidingLineOf } = await import("./explain.ts");
+      return decidingLineOf(waiting, access, signal);
+    };
+    const report = new WaitingReport({ pods, client, listening: listeningPorts, why, clock, note, signal });
     const result = await waitUntilReady(view, targets, { timeoutMs: this.#options.timeoutMs, clock, progress });
     report.stop();
     progress("");

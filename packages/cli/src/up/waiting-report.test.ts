@@ -24,6 +24,7 @@ function begin(pods: () => readonly Stored<Pod>[], listening: () => readonly num
   const lines: string[] = [];
   const report = new WaitingReport({
     ...{ pods, listening, clock, client: { list: list as never } },
+    why: ({ container }) => Promise.resolve(`SyntaxError in ${container}`),
     ...{ note: (line) => lines.push(line), signal: new AbortController().signal },
   });
   reports.push(report);
@@ -83,4 +84,17 @@ test("what probes said is asked of the cluster, the newest counts, and no answer
     () => Promise.reject(new Error("gone")),
   );
   expect(await silent.report.look()).toHaveLength(1);
+});
+
+test("one that crashes is told of with the reason, as its log has it", async () => {
+  const pod = podCalled("web-1");
+  const state = { waiting: { reason: "CrashLoopBackOff" } };
+  const crashed = { ...pod, status: { containerStatuses: [{ ...pod.status!.containerStatuses![0]!, state }] } };
+  const { clock, lines } = begin(
+    () => [crashed],
+    () => [],
+    noEvents,
+  );
+  await clock.advance(cliLimits.waitToldAfterMs + 10 * cliLimits.waitLookMs);
+  expect(lines).toEqual(["waiting: pod web-1 is not running: CrashLoopBackOff\n  SyntaxError in web"]);
 });

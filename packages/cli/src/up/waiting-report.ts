@@ -11,6 +11,8 @@ export interface WaitingReportOptions {
   readonly pods: () => readonly Stored<Pod>[];
   readonly client: Pick<KubeClient, "list">;
   readonly listening: Observed["listening"];
+  /** The line of its log that says why it crashed, if there is one. */
+  readonly why: (waiting: Waiting) => Promise<string | undefined>;
   readonly clock: Clock;
   readonly note: (line: string) => void;
   readonly signal: AbortSignal;
@@ -45,16 +47,20 @@ export class WaitingReport {
   }
 
   async #tell(): Promise<void> {
+    const stopped = (): boolean => this.#stopped;
     const waiting = await this.look();
-    if (this.#stopped) return;
+    if (stopped()) return;
     // Of hundreds of replicas, a few tell enough.
-    for (const { pod, text } of waiting.slice(0, cliLimits.waitToldPodsMax)) {
+    for (const one of waiting.slice(0, cliLimits.waitToldPodsMax)) {
+      const { pod, text } = one;
       if (this.#told.get(pod.metadata.uid) === text) continue;
       const first = this.#told.size === 0;
       this.#told.set(pod.metadata.uid, text);
       const more = waiting.length - cliLimits.waitToldPodsMax;
       const others = first && more > 0 ? ` (and ${more} pods more are not ready)` : "";
-      this.#options.note(`waiting: pod ${pod.metadata.name} ${text}${others}`);
+      const why = one.crashed === true ? await this.#options.why(one).catch(() => undefined) : undefined;
+      if (stopped()) return;
+      this.#options.note(`waiting: pod ${pod.metadata.name} ${text}${others}${why === undefined ? "" : `\n  ${why}`}`);
     }
     this.#timer = this.#after(cliLimits.waitLookMs);
   }

@@ -11,6 +11,8 @@ export interface Waiting {
   readonly text: string;
   /** Where nothing answers. */
   readonly port?: number;
+  /** Its program ended; its log says why. */
+  readonly crashed?: true;
 }
 
 /** What is known beside the pods themselves. */
@@ -32,7 +34,8 @@ function waitingFor(pod: Stored<Pod>, { said, listening }: Observed): Omit<Waiti
   const [trouble] = troubles([pod]);
   if (trouble !== undefined) {
     const { container, reason, message } = trouble;
-    return { container, text: `is not running: ${reason}${message === "" ? "" : `: ${message}`}` };
+    const crashed = ["CrashLoopBackOff", "Error"].includes(reason) ? ({ crashed: true } as const) : {};
+    return { container, text: `is not running: ${reason}${message === "" ? "" : `: ${message}`}`, ...crashed };
   }
   const running = pod.status?.containerStatuses?.find(({ state, ready }) => state?.running !== undefined && !ready);
   const spec = pod.spec?.containers.find(({ name }) => name === running?.name);
