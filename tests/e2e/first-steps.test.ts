@@ -132,7 +132,11 @@ test("a program that listens elsewhere is told of while it is waited for, and at
   // It came after the service, whatever they are called.
   expect(stdout.indexOf("│ up")).toBeGreaterThan(stdout.indexOf("listens on"));
   expect((await session.run("logs", "shpo")).stderr).toMatch(/did you mean shop\? There are: deployment\//);
-  await session.kubectl("delete", "pod", "other", "--grace-period=1");
+  await session.kubectl("expose", "pod", "other", "--port=80", "--target-port=3000", "--selector=app=other");
+  await session.kubectl("label", "pod", "other", "app=other");
+  const { stderr: foreign } = await session.run("call", "other", "x", "--deadline", "500ms");
+  expect(foreign).toMatch(/UNAVAILABLE: .*Service "other" has none of that name: it may answer another protocol/);
+  await session.kubectl("delete", "service/other", "pod/other", "--grace-period=1");
 });
 
 test("what only a start decides is refused on a cluster that runs", async () => {

@@ -6,7 +6,7 @@ import { errorText } from "./error-text.ts";
 test.each([
   [{}, []],
   // What a client says itself may be nothing, as the code of a last attempt that there was not.
-  [{ left: 2, at: "south", lastCode: undefined }, ["  left: 2", '  at: "south"']],
+  [{ left: 2, at: "south", lastCode: undefined, attempts: 0 }, ["  left: 2", '  at: "south"']],
   [{ places: ["north", { name: "east" }], none: null }, ['  places: ["north",{"name":"east"}]', "  none: null"]],
 ])("its details are below its message, one a line: %o", (details, lines) => {
   const error = new ServiceError("SOLD_OUT", "none left", { details });

@@ -7,19 +7,18 @@ import { cliLimits } from "./limits.ts";
 type Told = Pick<ServiceError, "code" | "message" | "details">;
 
 /**
+ * @param hint what to do, where keys are not the reason
  * @example
  * SOLD_OUT: expected 5 in stock, found 2
  *   left: 2
  */
-export function errorText(error: Told): string {
-  return [`${error.code}: ${error.message}${keyHint(error.message)}`, ...detailLines(error)].join("\n");
+export function errorText(error: Told, hint = ""): string {
+  return [`${error.code}: ${error.message}${keyHint(error.message) || hint}`, ...detailLines(error)].join("\n");
 }
 
 /** Indented; none where the message has said it all. */
 export function detailLines({ message, details }: Told): string[] {
-  const entries = Object.entries(details).filter(
-    ([name, value]) => value !== undefined && (name !== "issues" || !isSaid(value, message)),
-  );
+  const entries = Object.entries(details).filter(([name, value]) => !isSaid(name, value, message));
   const lines = entries.flatMap(([name, value]) => {
     const line = JSON.stringify(value);
     return `  ${name}: ${line.length > cliLimits.detailCharsMax ? JSON.stringify(value, null, 2) : line}`.split("\n");
@@ -29,10 +28,10 @@ export function detailLines({ message, details }: Told): string[] {
   return [...lines.slice(0, cliLimits.detailLinesMax), `  … and ${more} lines more`];
 }
 
-/** The framework puts what a schema found into the message as well. */
-function isSaid(issues: unknown, message: string): boolean {
-  const texts = Array.isArray(issues)
-    ? issues.map((issue: { message?: unknown } | null) => issue?.message)
-    : [undefined];
+/** Nothing, or what the framework says in the message as well: what a schema found, and that no pod took the call. */
+function isSaid(name: string, value: unknown, message: string): boolean {
+  if (value === undefined || (name === "attempts" && value === 0)) return true;
+  if (name !== "issues" || !Array.isArray(value)) return false;
+  const texts = value.map((issue: { readonly message?: unknown } | null) => issue?.message);
   return texts.every((text) => typeof text === "string" && message.includes(text));
 }

@@ -16,6 +16,8 @@ export interface FoundService {
   readonly name: string;
   readonly namespace: string;
   readonly pods: readonly Stored<Pod>[];
+  /** It has the port by whose name services of @wherry/service are found: one without may speak another protocol. */
+  readonly hasMessagingPort: boolean;
   /** As they are by now. */
   readonly podsNow: () => Promise<readonly Stored<Pod>[]>;
 }
@@ -41,7 +43,8 @@ export async function findService(target: string, cluster: string, context: Cont
   const service = serviceIn(items, name, namespace);
   const pods = await podsOf(kube, service);
   requireLivePods(service, pods, cluster);
-  return { kube, name, namespace, pods, podsNow: () => podsOf(kube, service) };
+  const hasMessagingPort = service.spec?.ports?.some((port) => port.name === "messaging") ?? false;
+  return { kube, name, namespace, pods, hasMessagingPort, podsNow: () => podsOf(kube, service) };
 }
 
 async function podsOf(kube: KubeClient, service: Stored<Service>): Promise<readonly Stored<Pod>[]> {

@@ -9,7 +9,7 @@ import { CliError, exitCodes, usageError } from "../errors.ts";
 import { Histogram } from "../histogram.ts";
 import { cliLimits } from "../limits.ts";
 import type { CommonOptions } from "../common-options.ts";
-import { findService } from "../service-target.ts";
+import { findService, type FoundService } from "../service-target.ts";
 import { duration, wholeNumber } from "../values.ts";
 import { callStream, kindOf, type StreamCall } from "./call-stream.ts";
 
@@ -61,7 +61,7 @@ export async function call(
     const keyed = options.key === undefined ? {} : { key: options.key };
     if (count > 1) return await callMany(client, method, body, { count, concurrency, keyed }, context);
     const streamMs = options.deadline === undefined ? undefined : deadlineMs;
-    return await callOnce(client, { method, body, kind, streamMs, keyed }, context);
+    return await callOnce(client, { method, body, kind, streamMs, keyed, found }, context);
   } finally {
     await client.close();
   }
@@ -114,6 +114,7 @@ interface OneCall {
   readonly kind: StreamKind | undefined;
   readonly streamMs: number | undefined;
   readonly keyed: Keyed;
+  readonly found: Pick<FoundService, "name" | "hasMessagingPort">;
 }
 
 async function callOnce(client: Client, call: OneCall, context: Context): Promise<number> {
@@ -133,8 +134,14 @@ async function callOnce(client: Client, call: OneCall, context: Context): Promis
     if (kind !== undefined && ServiceError.is(error))
       return streaming(client, { method, body, kind, deadlineMs: streamMs, keyed }, context);
     if (!ServiceError.is(error)) throw error;
-    throw new CliError(errorText(error), exitCodes.failed);
+    throw new CliError(errorText(error, foreignHint(error, call.found)), exitCodes.failed);
   }
+}
+
+/** Somebody who listens and does not answer, at a port of another name, most likely does not understand. */
+function foreignHint({ code }: ServiceError, { name, hasMessagingPort }: OneCall["found"]): string {
+  if (code !== "UNAVAILABLE" || hasMessagingPort) return "";
+  return `. Only services of @wherry/service are called, by their port "messaging", and Service "${name}" has none of that name: it may answer another protocol, as HTTP`;
 }
 
 /** Ctrl-C ends the stream at both sides; a second one, the command. */

@@ -60,7 +60,7 @@ export function namedChoice(target: string, present: Present): Choice {
     if (choice !== undefined) return choice;
   }
   throw new CliError(
-    `there is no ${kinds.join(", ").replace(/, (?=\w+$)/, " or ")} "${name}" in namespace "${present.namespace}"${thereAre(kinds, name, present)}`,
+    `there is no ${kinds.join(", ").replace(/, (?=\w+$)/, " or ")} "${name}" in namespace "${present.namespace}"${ofAnotherKind(name, present) ?? thereAre(kinds, name, present)}`,
   );
 }
 
@@ -77,6 +77,12 @@ function choiceOf(kind: Kind, name: string, { pods, gone, deployments, services 
   if (Object.keys(labels).length === 0)
     throw new CliError(`service "${name}" has no pods of its own: it selects none, and has no logs`);
   return { selector: selectorOfMap(labels) };
+}
+
+/** Only the kind was the wrong one. */
+function ofAnotherKind(name: string, present: Present): string | undefined {
+  const other = everyKind.find((kind) => choiceOf(kind, name, present) !== undefined);
+  return other === undefined ? undefined : `, but ${other}/${name} there is`;
 }
 
 /** What whoever mistyped it most likely means comes first: the names that last, not those of pods. */
