@@ -41,6 +41,8 @@ export const outgoingBytesMax: number = 512 * 1024 * 1024;
  * more than is left for others. A client: a key where the service encrypts, else the machine or pod that the connection comes from.
  */
 export const sharedReserve = 0.25;
+/** Clients that have left and had something of that still: so many are known before it is looked which of them have it yet. */
+export const partiesLeftMin = 64;
 /** Milliseconds that synchronous handlers may hold the event loop before others (pings, reads, timers) get a turn. */
 export const sliceMs = 2;
 

@@ -240,6 +240,51 @@ test("thousands who connect and leave at once cost no call, and leave nothing be
   await expect.poll(grown, { message: `at ${rate} connections a second` }).toBeLessThan(96 * 1024 * 1024);
 });
 
+test("who asks for ever and reads no answer is dropped, whatever he asks; who sends what means nothing is ignored; and nobody else waits", async () => {
+  const target = await pod();
+  const client = clientOf(target);
+  const before = Number(await client.call("rss"));
+  const calls = calling(client);
+  const request = (method: string) => (id: number) =>
+    encode(messageType.request, { id, mark: 1, number: 1000, texts: [method, "", ""] });
+  const floods: readonly ((id: number) => readonly Buffer[])[] = [
+    (id) => encode(messageType.ping, { id }),
+    () => encode(messageType.hello, { texts: ["again"] }),
+    request("nothing"),
+    request("$describe"),
+    (id) => encode(messageType.subscribe, { id, texts: ["news"] }),
+    (id) => encode(messageType.open, { id, mark: 1, texts: ["nothing", "", ""] }),
+  ];
+  for (const flood of floods) {
+    const socket = await tcp(target.port, introduced);
+    socket.pause();
+    for (let id = 1; !socket.closed; ) {
+      const many = Buffer.concat(Array.from({ length: 1000 }, () => frame(flood(id++))));
+      if (!socket.write(many)) await Promise.race([once(socket, "drain").catch(() => undefined), closed(socket)]);
+    }
+  }
+  expect(await target.drops("slow-reader")).toBe(floods.length);
+  const meaningless = await tcp(target.port, introduced);
+  for (const kind of [messageType.cancel, messageType.end, messageType.grant, messageType.pong] as const)
+    for (let round = 0; round < 50; round++) {
+      const texts = kind === messageType.pong ? ["", ""] : [];
+      const many = Array.from({ length: 1000 }, (_, id) =>
+        frame(encode(kind, { id, mark: 255, number: 2 ** 32 - 1, texts })),
+      );
+      if (!meaningless.write(Buffer.concat(many))) await once(meaningless, "drain");
+    }
+  let heard = 0;
+  meaningless.on("data", (bytes) => (heard += bytes.length));
+  meaningless.write(frame(encode(messageType.ping, { id: 1 })));
+  await expect.poll(() => heard).toBeGreaterThan(0);
+  expect(await target.drops("protocol-violation")).toBe(0);
+  meaningless.write(frame(encode(messageType.goaway, { number: 1 })));
+  await closed(meaningless);
+  expect(await target.drops("protocol-violation")).toBe(1);
+  expect(await calls.stop()).toBeGreaterThan(0);
+  expect(Number(await client.call("rss")) - before).toBeLessThan(192 * 1024 * 1024);
+});
+
 describe("who opens all that there is", () => {
   test("of streams gets three quarters, the rest is BUSY; others call and stream meanwhile, and have all when he leaves", async () => {
     const target = await pod();

@@ -4,6 +4,7 @@ import type { Authorize, AuthorizeRequest } from "../handler.ts";
 import type { Caller } from "./caller.ts";
 import { JobContext } from "./context.ts";
 import type { Host } from "./host.ts";
+import { hasShare } from "./party.ts";
 
 /** @throws ServiceError FORBIDDEN; UNAUTHORIZED when the caller has not proven who it is. */
 export async function admit(authorize: Authorize, request: AuthorizeRequest): Promise<void> {
@@ -15,6 +16,8 @@ export async function admit(authorize: Authorize, request: AuthorizeRequest): Pr
   throw new ServiceError(request.userId === undefined ? "UNAUTHORIZED" : "FORBIDDEN", why);
 }
 
+type Asker = Pick<Caller, "address" | "userId" | "party">;
+
 /** What is asked for is no method of the service: it has no body, no deadline, and takes no turn. */
 class QuestionContext extends JobContext implements AuthorizeRequest {
   readonly topic: string | undefined;
@@ -25,7 +28,10 @@ class QuestionContext extends JobContext implements AuthorizeRequest {
   }
 }
 
-/** Asks about what runs beside the queue: topics, and what the service says of itself. As many questions wait as requests may. */
+/**
+ * Asks about what runs beside the queue: topics, and what the service says of itself. As many questions wait as requests may, and of one
+ * client as many as of its requests.
+ */
 export class Authorizer {
   readonly #host: Host;
   #asked = 0;
@@ -39,16 +45,19 @@ export class Authorizer {
    * @returns undefined when nobody needs to be asked.
    * @throws ServiceError as a rejection; also when `authorize` itself threw: that is a bug, of which the service has ended.
    */
-  ask(method: string, caller: Pick<Caller, "address" | "userId">, topic?: string): Promise<void> | undefined {
+  ask(method: string, caller: Asker, topic?: string): Promise<void> | undefined {
     const { authorize } = this.#host.service;
     return authorize === undefined
       ? undefined
-      : this.#ask(authorize, new QuestionContext(method, topic, caller, this.#host));
+      : this.#ask(authorize, new QuestionContext(method, topic, caller, this.#host), caller);
   }
 
-  async #ask(authorize: Authorize, request: QuestionContext): Promise<void> {
-    if (this.#asked >= this.#host.service.queueMax) throw tooManyAsked(this.#asked);
+  async #ask(authorize: Authorize, request: QuestionContext, { party }: Asker): Promise<void> {
+    const { queueMax } = this.#host.service;
+    const mayAsk = party === undefined || hasShare(party.asked, this.#asked, queueMax);
+    if (this.#asked >= queueMax || !mayAsk) throw tooManyAsked(this.#asked);
     this.#asked++;
+    if (party !== undefined) party.asked++;
     try {
       await admit(authorize, request);
     } catch (error) {
@@ -57,6 +66,7 @@ export class Authorizer {
       throw new ServiceError("ABORTED", "the service ended while it decided whether this caller may", unstarted);
     } finally {
       this.#asked--;
+      if (party !== undefined) party.asked--;
       request.finish();
     }
   }
@@ -65,6 +75,6 @@ export class Authorizer {
 const unstarted = { retryable: true, fate: "not-started" } as const;
 
 function tooManyAsked(asked: number): ServiceError {
-  const message = `${asked} others wait for the service to decide whether they may; try again later`;
+  const message = `${asked} wait for the service to decide whether they may; try again later`;
   return new ServiceError("BUSY", message, { ...unstarted, retryAfterMs: 100 });
 }

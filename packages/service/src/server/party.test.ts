@@ -1,4 +1,5 @@
 // What one client may have of what all share: it cannot keep the others out, and alone it has nearly everything.
+import { connect as connectTcp } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { connect } from "../client/connect.ts";
@@ -9,6 +10,7 @@ import type { Service } from "../service.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { clientName, hasShare, Parties, Party, peerName } from "./party.ts";
 import { serve } from "./serve.ts";
+import { start } from "./server.suite.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -76,6 +78,47 @@ describe("a share", () => {
     // A user who is called like a host is none.
     expect(name("tcp://10.0.0.2:1", "10.0.0.1")).not.toBe(name("tcp://10.0.0.1:1"));
     expect(name("ipc:///run/a")).not.toBe(name("ipc:///run/b"));
+  });
+
+  test("is not had anew by leaving and coming back while what was asked for is under way; nobody is known for ever", () => {
+    const steps = fc.array(fc.tuple(fc.constantFrom("join", "leave", "take", "release"), fc.nat(199)), {
+      maxLength: 1000,
+      size: "max",
+    });
+    fc.assert(
+      fc.property(steps, (all) => {
+        const parties = new Parties();
+        const known = new Map<string, Party>();
+        const has = (party: Party | undefined): boolean => party !== undefined && !party.isIdle;
+        for (const [act, number] of all) {
+          const name = `host ${number}`;
+          const party = known.get(name);
+          if (act === "join") {
+            const joined = parties.join(name);
+            if (has(party)) expect(joined).toBe(party);
+            known.set(name, joined);
+          } else if (party === undefined) continue;
+          else if (act === "leave" && party.connections > 0) parties.leave(party, name);
+          else if (act === "take" && party.connections > 0) party.waiting++;
+          else if (act === "release" && party.waiting > 0) party.waiting--;
+        }
+        for (const [name, party] of known) {
+          while (party.connections > 0) parties.leave(party, name);
+          party.waiting = 0;
+        }
+        const last = parties.join("the last");
+        last.waiting = 1;
+        parties.leave(last, "the last");
+        expect(parties.size).toBeLessThanOrEqual(2 * 200);
+        for (let more = 0; more <= 400; more++) {
+          const idle = parties.join(`more ${more}`);
+          idle.waiting = 1;
+          parties.leave(idle, `more ${more}`);
+          idle.waiting = 0;
+        }
+        expect(parties.size).toBeLessThanOrEqual(200);
+      }),
+    );
   });
 
   test("of a budget of bodies ends where others' begins, and comes back", () => {
@@ -146,6 +189,51 @@ describe("a client that takes all it gets", () => {
     expect(await open(client())).toMatchObject({ value: 1 });
     await greedy.close();
     await expect.poll(() => server.streams?.running.size).toBe(1);
+  });
+
+  test("of the queue, leaves and comes back to take another share finds the first one counted: what was cancelled waits for its turn", async () => {
+    const { client, server } = await target({ queueMax: 8, concurrency: 1 });
+    const { url } = await startHttp(server, "127.0.0.1", 0);
+    const request = "POST /hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    for (let round = 0; round < 4; round++) {
+      let told = 0;
+      const sockets = Array.from({ length: 12 }, () => connectTcp(Number(new URL(url).port), "127.0.0.1"));
+      closing.push(() => sockets.forEach((socket) => socket.destroy()));
+      for (const socket of sockets) {
+        socket.on("error", () => undefined).once("data", () => told++);
+        socket.write(request);
+      }
+      // Of the first: one runs, six wait. The others are BUSY; later ones all are.
+      await expect.poll(() => told).toBe(round === 0 ? 5 : 12);
+      expect(server.executor.queued).toBe(6);
+      for (const socket of sockets) socket.destroy();
+      await expect.poll(() => server.metrics.http.get("closed")).toBe(7);
+    }
+    void client()
+      .call("hold", null)
+      .catch(() => undefined);
+    await expect.poll(() => server.executor.queued).toBe(7);
+  });
+
+  test("of questions to `authorize` leaves some for another's, who is answered when his is decided", async () => {
+    const decisions: ((verdict: boolean) => void)[] = [];
+    const { peer } = await start({
+      queueMax: 8,
+      authorize: () => new Promise<boolean>((resolve) => decisions.push(resolve)),
+      methods: { echo: (body: unknown) => body },
+    });
+    const greedy = (await peer()).hello();
+    for (let id = 1; id <= 20; id++) greedy.request(id, "$stats", null);
+    await expect.poll(() => greedy.answers).toHaveLength(14);
+    expect(new Set(greedy.answers.map((answer) => (answer as unknown[])[1]))).toEqual(new Set(["BUSY"]));
+    const other = (await peer()).hello().request(1, "$stats", null);
+    await expect.poll(() => decisions).toHaveLength(7);
+    decisions[6]?.(true);
+    await expect.poll(() => other.answers).toEqual([[1, expect.objectContaining({ state: "ready" })]]);
+    greedy.request(30, "$stats", null);
+    await expect.poll(() => greedy.answers).toHaveLength(15);
+    for (const decide of decisions) decide(true);
+    await expect.poll(() => greedy.answers).toHaveLength(21);
   });
 
   test("of ZeroMQ connections has its HTTP connections still: each kind is counted for itself", async () => {

@@ -3,7 +3,7 @@
 // that one client, or a few, cannot keep the others out. Who is one, is said here for all of that; the connections to the messaging port
 // are counted by its socket, which knows them before they have said who they are. Counts alone: what is answered is decided elsewhere.
 import { hostOf } from "@wherry/zmtp";
-import { sharedReserve } from "../limits.ts";
+import { partiesLeftMin, sharedReserve } from "../limits.ts";
 
 /** One client, over all its connections, and what it has at the moment. */
 export class Party {
@@ -14,6 +14,13 @@ export class Party {
   waiting = 0;
   streams = 0;
   bodyBytes = 0;
+  /** Questions to `authorize` about what takes no place in the queue. */
+  asked = 0;
+
+  /** Nothing is counted for it. */
+  get isIdle(): boolean {
+    return this.connections + this.waiting + this.streams + this.bodyBytes + this.asked === 0;
+  }
 }
 
 /**
@@ -25,22 +32,50 @@ export function hasShare(own: number, used: number, max: number): boolean {
   return free > max * sharedReserve || own < free;
 }
 
-/** The parties of a service that are connected. */
+/**
+ * The parties of a service that are connected, or have something of it still: what was asked before a connection broke waits for its turn,
+ * or runs on. Who could leave that behind, and come back as somebody new, would have a share each time.
+ */
 export class Parties {
   readonly #known: Map<string, Party> = new Map();
+  /** Those without a connection. */
+  readonly #left: Set<string> = new Set();
+  #leftMax = partiesLeftMin;
+
+  /** How many it knows. */
+  get size(): number {
+    return this.#known.size;
+  }
 
   /** Another connection of whoever is called so. @param name undefined: a party by itself */
   join(name: string | undefined): Party {
     const party = (name === undefined ? undefined : this.#known.get(name)) ?? new Party();
     party.connections++;
-    if (name !== undefined) this.#known.set(name, party);
+    if (name !== undefined) {
+      this.#known.set(name, party);
+      this.#left.delete(name);
+    }
     return party;
   }
 
   /** As it joined. */
   leave(party: Party, name: string | undefined): void {
     party.connections--;
-    if (name !== undefined && party.connections === 0) this.#known.delete(name);
+    if (name === undefined || party.connections > 0) return;
+    this.#left.add(name);
+    // Not each time: many may come and go while as many have something left.
+    if (party.isIdle) this.#forget(name);
+    else if (this.#left.size > this.#leftMax) this.#forgetIdle();
+  }
+
+  #forgetIdle(): void {
+    for (const name of [...this.#left]) if (this.#known.get(name)?.isIdle !== false) this.#forget(name);
+    this.#leftMax = Math.max(partiesLeftMin, 2 * this.#left.size);
+  }
+
+  #forget(name: string): void {
+    this.#known.delete(name);
+    this.#left.delete(name);
   }
 }
 
