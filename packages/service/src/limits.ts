@@ -21,7 +21,7 @@ export const queueRequestsMaxDefault = 1000;
 export const bodiesBytesMax: number = 256 * 1024 * 1024;
 /** Connections to the messaging port; fewer where the process may not have so many files open. Each takes some 12 KiB. */
 export const peersMax = 65_536;
-/** Files and sockets of those that a process may have open that its ports leave for all else: brokers, logs, other services. */
+/** Files and sockets of those that a process may have open that its ports leave for all else: the admin port, brokers, logs. */
 export const openFilesReserve = 256;
 /**
  * Milliseconds that a peer has from its connection on to say HELLO, or to send a raw message, and after each PING before that; then it is
@@ -250,6 +250,10 @@ export const blockedStackFramesMax = 30;
 /** Milliseconds until a main thread that doesn't pause is taken to be in native code. */
 export const pauseTimeoutMs = 1000;
 
+/** Connections to the admin port; milliseconds that its clients have to send their headers, and the whole request. */
+export const adminConnectionsMax = 128;
+export const adminHeadersTimeoutMs = 5000;
+export const adminRequestTimeoutMs = 10_000;
 /** Bytes of an HTTP request's line and headers. */
 export const httpHeaderBytesMax: number = 16 * 1024;
 /** The part of `bodiesBytesMax` that HTTP requests may have: who uploads slowly keeps nobody else out. */

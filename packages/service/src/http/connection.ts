@@ -16,11 +16,6 @@ export interface Unanswered {
   leave(): void;
 }
 
-/** As it stands in logs, and as handlers get it: `http://10.0.0.1:53211`. */
-export function addressOf({ remoteAddress = "", remotePort = 0 }: Socket): string {
-  return `http://${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
-}
-
 export class Connection {
   readonly socket: Socket;
   /** Whose it is, among those who share the service. */

@@ -8,7 +8,8 @@ import { bytesOfText, type TextContent } from "../protocol/content.ts";
 import type { Caller } from "../server/caller.ts";
 import type { Party } from "../server/party.ts";
 import { hasBody } from "./body.ts";
-import { addressOf, type Connection, type Unanswered } from "./connection.ts";
+import type { Connection, Unanswered } from "./connection.ts";
+import { addressOf } from "./places.ts";
 import { problemOf, type Problem, retryAfterSeconds } from "./problem.ts";
 
 export interface ExchangeOptions {

@@ -13,16 +13,17 @@ import {
   httpStallMs,
 } from "../limits.ts";
 import { BodyBudget, type BodyShare } from "../server/body-budget.ts";
-import { clientName, hasShare } from "../server/party.ts";
+import { clientName } from "../server/party.ts";
 import type { Source } from "../server/caller.ts";
 import { refusal } from "../server/refusals.ts";
 import type { Server } from "../server/server.ts";
 import { settled } from "../server/settled.ts";
 import { type AccessOptions, checkAccess } from "./access.ts";
 import { Addresses } from "./addresses.ts";
-import { addressOf, Connection } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { Pages } from "./pages.ts";
+import { addressOf, Places } from "./places.ts";
 import type { TopicReaders } from "./topics.ts";
 import { acceptsEvents, incomingOf } from "./request.ts";
 import { targetOf } from "./target.ts";
@@ -69,7 +70,7 @@ export class HttpSource implements Source {
   #pages: Promise<Pages> | undefined;
   readonly #bodies: BodyBudget;
   readonly #connections = new Map<Socket, Connection>();
-  readonly #connectionsMax: number;
+  readonly #places: Places;
   #leaving = false;
   /** While the door closes, requests that come wait here: see `close`. */
   #door: PromiseWithResolvers<void> | undefined;
@@ -91,7 +92,7 @@ export class HttpSource implements Source {
     server.httpPort = port;
     server.httpTopics = this.#addresses.topics;
     const { stallMs = httpStallMs, bodiesBytesMax = httpBodiesBytesMax } = options.limits ?? {};
-    this.#connectionsMax = options.limits?.connectionsMax ?? httpConnectionsMax;
+    this.#places = new Places(options.limits?.connectionsMax ?? httpConnectionsMax);
     this.#bodies = new BodyBudget(bodiesBytesMax, server.bodies);
     http.on("connection", (socket: Socket) => this.#connected(socket));
     http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
@@ -103,6 +104,7 @@ export class HttpSource implements Source {
   }
 
   #connected(socket: Socket): void {
+    if (!this.#places.take(socket)) return;
     const { parties } = this.#server;
     // By its address, of this machine too: here nobody has a key.
     const name = clientName({ address: addressOf(socket) });
@@ -112,11 +114,8 @@ export class HttpSource implements Source {
     this.#lastArrivalMs = this.#clock.monotonic();
     socket.once("close", () => {
       this.#connections.delete(socket);
-      party.httpConnections--;
       parties.leave(party, name);
     });
-    const mayCome = hasShare(party.httpConnections++, this.#connections.size - 1, this.#connectionsMax);
-    if (!mayCome) socket.destroy();
     if (this.#leaving) this.#sweepLater();
   }
 

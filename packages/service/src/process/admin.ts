@@ -1,9 +1,11 @@
 // The admin port: health for probes and metrics for Prometheus, over plain HTTP. Read-only; it never touches a request.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { asError, WherryError } from "@wherry/core";
 import { ServiceError } from "../errors.ts";
 import { checkAccess } from "../http/access.ts";
+import { Places } from "../http/places.ts";
+import { adminConnectionsMax, adminHeadersTimeoutMs, adminRequestTimeoutMs, httpTimeoutCheckMs } from "../limits.ts";
 import { exposition, type ProcessFacts } from "../metrics/exposition.ts";
 import { metricsContentType } from "../metrics/text.ts";
 import type { HealthState } from "../server/health.ts";
@@ -40,11 +42,19 @@ export function liveness({ healthState: state }: Pick<Server, "healthState">): H
  * @throws WherryError SERVICE_ADMIN_BIND_FAILED
  */
 export function startAdmin(together: Together, host: string, port: number, facts: ProcessFacts = {}): Promise<Admin> {
-  const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+  const timeouts = {
+    requestTimeout: adminRequestTimeoutMs,
+    headersTimeout: adminHeadersTimeoutMs,
+    connectionsCheckingInterval: httpTimeoutCheckMs,
+  };
+  const http = createServer(timeouts, (request, response) => {
     const { address } = http.address() as AddressInfo;
     if (mayAsk(request, response, address, together)) void answer(together, facts, request, response);
   });
-  http.maxConnections = 256;
+  http.maxConnections = adminConnectionsMax;
+  // Who took them all would have the pod killed: its probes ask here.
+  const places = new Places(adminConnectionsMax);
+  http.on("connection", (socket: Socket) => places.take(socket));
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     http.listen(port, host, () => {

@@ -180,6 +180,7 @@ class Main {
     const { host, podUid: pod, broker, curve, namespace, busyPollUs } = this.#config;
     const one = this.#services.length === 1;
     return serve(service, {
+      services: this.#services.length,
       ...{ host, pod, broker, curve, namespace, busyPollUs },
       port: portOf(service, this.#config),
       http: httpOf(service, index, this.#options.http, this.#config),

@@ -12,7 +12,7 @@ import type { Client, ConnectOptions } from "../client/types.ts";
 import { curveKeyPair } from "../curve/index.ts";
 import { messageType } from "../protocol/codes.ts";
 import { encode } from "../protocol/frames.ts";
-import { openFilesReserve } from "../limits.ts";
+import { adminConnectionsMax, openFilesReserve } from "../limits.ts";
 import { startChild, stopChildren } from "../testing/child.ts";
 
 const program = `
@@ -44,6 +44,7 @@ interface Pod {
   readonly endpoint: string;
   readonly port: number;
   readonly httpPort: number;
+  readonly adminPort: number;
   /** Its `wherry_peer_drops_total` for this reason. */
   drops(reason: string): Promise<number>;
   /** Files and sockets that it has open. */
@@ -60,7 +61,10 @@ async function pod(args: readonly string[] = [], as: readonly string[] = []): Pr
     return Number(new RegExp(`wherry_peer_drops_total\\{[^}]*reason="${reason}"[^}]*\\} (\\d+)`).exec(text)?.[1] ?? 0);
   };
   const files = (): number => readdirSync(`/proc/${pid}/fd`).length;
-  const ports = { port: Number(new URL(endpoint).port), httpPort: Number(new URL(String(http)).port) };
+  const [port, httpPort, adminPort] = [endpoint, String(http), admin].map((url) => Number(new URL(url).port)) as [
+    ...[number, number, number],
+  ];
+  const ports = { port, httpPort, adminPort };
   return { pid, endpoint, ...ports, drops, files };
 }
 
@@ -187,21 +191,23 @@ test("who finishes ZeroMQ's handshake and never says HELLO, or never all of it, 
   expect(await target.drops("silent-peer")).toBe(100);
 });
 
-test("a host that opens all connections that the process can have, by either port, gets its share, and others come in and are answered", async () => {
+test("a host that opens all connections that the process can have, at any port, gets its share, and others come in and are answered", async () => {
   // Half of what the reserve leaves is for each port, and of that three quarters for whoever comes first.
   const target = await pod([], ["sh", "-c", `ulimit -n ${openFilesReserve + 160} && exec "$@"`, "sh"]);
   const attack = async (port: number, first: Uint8Array | undefined): Promise<Socket[]> => {
     const opened: Socket[] = [];
-    for (let count = 0; count < 100; count++) opened.push(await tcp(port, first, "127.0.0.2"));
+    for (let count = 0; count < 150; count++) opened.push(await tcp(port, first, "127.0.0.2"));
     return opened;
   };
-  for (const [port, first] of [
-    [target.port, introduced],
-    [target.httpPort, undefined],
+  for (const [port, first, share] of [
+    [target.port, introduced, 60],
+    [target.httpPort, undefined, 60],
+    [target.adminPort, undefined, adminConnectionsMax * 0.75],
   ] as const) {
     const greedy = await attack(port, first);
-    await expect.poll(() => greedy.filter((socket) => !socket.closed).length, { timeout: 20_000 }).toBe(60);
+    await expect.poll(() => greedy.filter((socket) => !socket.closed).length, { timeout: 20_000 }).toBe(share);
   }
+  expect(await target.drops("silent-peer")).toBe(0);
   expect(await clientOf(target).call("echo", "let in")).toBe("let in");
   const url = `http://127.0.0.1:${target.httpPort}/echo`;
   const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: "1" });

@@ -8,9 +8,12 @@ export interface ConnectionsMax {
   readonly http: number;
 }
 
-/** @param openFiles that the process may have */
-export function connectionsMax(withHttp: boolean, openFiles: number = openFilesMax()): ConnectionsMax {
-  const left = Math.max(2, openFiles - openFilesReserve);
+/**
+ * @param services of this process, each with ports of its own
+ * @param openFiles that the process may have
+ */
+export function connectionsMax(withHttp: boolean, services = 1, openFiles: number = openFilesMax()): ConnectionsMax {
+  const left = Math.max(2, Math.floor((openFiles - openFilesReserve) / services));
   const http = withHttp ? Math.min(httpConnectionsMax, Math.floor(left / 2)) : 0;
   return { messaging: Math.min(peersMax, left - http), http };
 }

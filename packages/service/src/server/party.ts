@@ -1,15 +1,14 @@
 // Who shares a service with others, and what each of them has of what is bounded for all together: places in the queue, streams,
-// bodies, HTTP connections. Three quarters are for whoever comes first; of the last quarter nobody gets more than he leaves, so
+// bodies. Three quarters are for whoever comes first; of the last quarter nobody gets more than he leaves, so
 // that one client, or a few, cannot keep the others out. Who is one, is said here for all of that; the connections to the messaging port
-// are counted by its socket, which knows them before they have said who they are. Counts alone: what is answered is decided elsewhere.
+// are counted by its socket, which knows them before they have said who they are, those to a port of HTTP by http/places.ts. Counts
+// alone: what is answered is decided elsewhere.
 import { hostOf } from "@wherry/zmtp";
 import { partiesLeftMin, sharedReserve } from "../limits.ts";
 
 /** One client, over all its connections, and what it has at the moment. */
 export class Party {
   connections = 0;
-  /** Those of them that are HTTP. */
-  httpConnections = 0;
   /** Requests and raw messages in the queue, durable calls that no broker has confirmed. */
   waiting = 0;
   streams = 0;

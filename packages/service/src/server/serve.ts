@@ -32,6 +32,8 @@ export interface ServeOptions {
   readonly log?: Logger;
   /** Where durable methods' calls are stored: a URL, or a broker, which stays open. Default: `BROKER_URL`, else a file. */
   readonly broker?: string | Broker | undefined;
+  /** Services of this process, which share the files that it may have open. Default 1. */
+  readonly services?: number;
   /** Called in the turn in which a bug ends the service. Default: the error escapes as an uncaught exception. */
   readonly onCrash?: (ending: Ending) => void;
 }
@@ -51,7 +53,7 @@ export interface Serving {
  */
 export async function serve(service: Service, options: ServeOptions = {}): Promise<Serving> {
   const { host = "127.0.0.1", port = 0, busyPollUs = 0, clock = new SystemClock() } = options;
-  const connections = connectionsMax((options.http ?? false) !== false);
+  const connections = connectionsMax((options.http ?? false) !== false, options.services);
   const peersMax = connections.messaging;
   const limits = { messageBytesMax, peersMax, mayConnect: hasShare, peerQueueMessagesMax, peerQueueBytesMax };
   const secured = await securityOf(options);
