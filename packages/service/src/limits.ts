@@ -137,6 +137,8 @@ export const natsUnclaimedMax = 10_000;
 /** Milliseconds that pods have to claim what they finished, before it is run again; and what each remembers, in messages of a queue. */
 export const natsUnclaimedMs = 30_000;
 export const natsFinishedMax = 10_000;
+/** Milliseconds before a stream or consumer of NATS that somebody deleted is made again. */
+export const natsMakeAgainMs = 1000;
 /** Partitions of a durable method's topics in Kafka: as many of its messages run at a time, at most. Default of `?partitions=`. */
 export const kafkaPartitionsDefault = 6;
 /** Messages fetched ahead for each partition, bytes of one fetch, and milliseconds that Kafka waits for the first of them. */

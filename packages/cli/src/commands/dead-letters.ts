@@ -1,7 +1,9 @@
 // `wherry dead-letters`: the calls of a durable method that nobody runs any more, and why; drives them back, or deletes them. It asks
-// the broker: no cluster needs to run. Only where that holds nothing at all is the service asked whether it has such a method.
+// the broker: no cluster needs to run. Only where that knows of no such queue is the service asked whether it has such a method. It makes
+// nothing: no queue, and no file.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { clusterPaths, wherryHome } from "@wherry/cluster/state";
 import { type Broker, type DeadLetter, openBroker, queueOf } from "@wherry/service";
 import type { CommonOptions } from "../common-options.ts";
@@ -39,16 +41,10 @@ export async function deadLetters(
     throw usageError(`a service is NAME or NAME.NAMESPACE, not ${JSON.stringify(target)}`);
   const limit = wholeNumber("--limit", options.limit, 1, cliLimits.deadLettersListedMax);
   const change = changeOf(options);
-  const broker = await openBroker({ url: options.broker ?? defaultUrl(options.name, context) });
+  const broker = await openBroker({ url: existing(options.broker) ?? defaultUrl(options.name, context) });
   try {
     const queue = queueOf(service, method, namespace);
-    // A broker that is named may be another cluster's: this one can't tell.
-    if (options.broker === undefined && (await isEmpty(broker, queue))) {
-      const { unknownQueue } = await import("./durable-method.ts");
-      const why = await unknownQueue(target, method, options.name, context);
-      if (why !== undefined)
-        context.terminal.note(`warning: ${queue} is empty, and whether there is such a method can't be told: ${why}`);
-    }
+    await requireQueue(broker, queue, { target, method }, options, context);
     if (change === undefined) await list(broker, queue, limit, options.output, context.terminal);
     else await apply(broker, queue, change, context.terminal);
     return 0;
@@ -57,9 +53,37 @@ export async function deadLetters(
   }
 }
 
-async function isEmpty(broker: Broker, queue: string): Promise<boolean> {
-  const { ready, inFlight = 0, dead } = await broker.depth(queue);
-  return ready + inFlight + dead === 0;
+/** A mistyped service or method must not read as healthy: what the broker doesn't know, the cluster may. */
+async function requireQueue(
+  broker: Broker,
+  queue: string,
+  { target, method }: { readonly target: string; readonly method: string },
+  { broker: url, name: cluster }: DeadLettersOptions,
+  context: Context,
+): Promise<void> {
+  const there = await broker.hasQueue(queue);
+  if (there === true) return;
+  // A broker that is named may be another cluster's: this one can't tell.
+  const why =
+    url === undefined
+      ? await (await import("./durable-method.ts")).unknownQueue(target, method, cluster, context)
+      : "check service, method and namespace (NAME.NAMESPACE)";
+  if (there === false) {
+    const meant = why ?? "the service has such a method, so its pods use another broker, or never reached theirs";
+    throw new CliError(`the broker has no queue ${queue}: no pod has consumed it, and no call was stored; ${meant}`);
+  }
+  if (why === undefined) return;
+  context.terminal.note(`warning: ${queue} is empty, and whether there is such a method can't be told: ${why}`);
+}
+
+/** A file that isn't there is a mistyped path: it is not made. */
+function existing(url: string | undefined): string | undefined {
+  if (url?.startsWith("sqlite:///") !== true || !URL.canParse(url)) return url;
+  const file = url.replace("sqlite:", "file:");
+  if (/%(?![0-9a-f]{2})/i.test(url) || existsSync(fileURLToPath(file))) return url;
+  throw new CliError(
+    `expected a broker's file in ${fileURLToPath(file)}, and there is none: check the path of --broker or BROKER_URL`,
+  );
 }
 
 function changeOf({ redrive, purge, all }: DeadLettersOptions): Change | undefined {
@@ -79,7 +103,7 @@ function changeOf({ redrive, purge, all }: DeadLettersOptions): Change | undefin
 /** BROKER_URL, else the cluster's own file; one that isn't there is not made. */
 function defaultUrl(cluster: string, { env }: Context): string {
   const named = env["BROKER_URL"] ?? "";
-  if (named !== "") return named;
+  if (named !== "") return existing(named) ?? named;
   const path = join(clusterPaths(wherryHome(env), cluster).folder, "durable.db");
   if (!existsSync(path))
     throw new CliError(

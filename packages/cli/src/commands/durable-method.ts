@@ -1,5 +1,5 @@
-// Whether an empty queue is one at all: a mistyped service or method must not read as healthy. Asks the cluster and the service, and only
-// when the broker holds nothing; the service may be gone, and its dead letters are told all the same.
+// Whether a queue that the broker doesn't know is one at all: a mistyped service or method must not read as healthy. Asks the cluster and
+// the service; that may be gone, and its dead letters are told all the same.
 import { connect, ServiceError } from "@wherry/service";
 import type { Context } from "../context.ts";
 import { curveOf } from "../curve.ts";

@@ -366,6 +366,15 @@ export function describeBroker(name: string, make: () => Promise<BrokerFixture>,
       expect(await one.depth(q)).toMatchObject({ ready: 0, dead: 0 });
     });
 
+    test("whether there is a queue is told without making it", async () => {
+      const one = await broker();
+      const q = queue();
+      expect(await one.hasQueue(q)).not.toBe(true);
+      expect(await one.hasQueue(q)).not.toBe(true);
+      await one.publish(q, json(1));
+      await expect.poll(() => one.hasQueue(q)).toBe(true);
+    });
+
     test("an unknown queue is empty", async () => {
       const one = await broker();
       const q = queue();

@@ -17,6 +17,18 @@ export function brokerError(code: BrokerErrorCode, message: string, cause?: unkn
   });
 }
 
+/** The first try of a server failed. @param refused it was there, and did not take who we are. */
+export function unreachable(server: string, error: unknown, refused: boolean): WherryError {
+  const reason = reasonOf(error);
+  return brokerError(
+    "BROKER_UNAVAILABLE",
+    refused
+      ? `${server} refused the URL's user, or its rights: ${reason}; check user and password of --broker or BROKER_URL, and what that user may do there`
+      : `${server} cannot be reached: ${reason}; is it running, and its URL (--broker or BROKER_URL) right?`,
+    error,
+  );
+}
+
 /** The first line of what was thrown: what a broker's library says, without its stack. */
 export function reasonOf(thrown: unknown): string {
   const { message, name } = asError(thrown);

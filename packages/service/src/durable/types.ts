@@ -113,6 +113,11 @@ export interface Broker {
   /** Starts to hand out a queue's messages; reconnects by itself until stopped. */
   consume(queue: string, options: ConsumeOptions): Promise<BrokerConsumer>;
   depth(queue: string): Promise<Depth>;
+  /**
+   * Is there such a queue: has a pod ever consumed it, or a call been stored? Makes none, as the others do. `undefined`: it is empty, and
+   * this broker keeps no queues beside their messages.
+   */
+  hasQueue(queue: string): Promise<boolean | undefined>;
   /** The oldest first. */
   deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]>;
   /** Makes dead letters ready again, with a count that starts anew. @returns how many. */

@@ -26,18 +26,28 @@ const schemes = { amqp: "rabbitmq", amqps: "rabbitmq", nats: "nats", tls: "nats"
 /** @throws WherryError BROKER_URL_INVALID */
 export function parseBrokerUrl(url: string): BrokerUrl {
   const scheme = /^([a-z]+):\/\//.exec(url)?.[1] ?? "";
+  let got = scheme === "" ? "no scheme" : `the scheme ${scheme}`;
   if (scheme === "sqlite") {
-    const path = decodeURIComponent(url.slice("sqlite://".length));
-    if (isAbsolute(path)) return { kind: "sqlite", path };
+    const path = decoded(url.slice("sqlite://".length));
+    if (path !== undefined && isAbsolute(path)) return { kind: "sqlite", path };
+    got = `sqlite:// and a ${path === undefined ? "% that begins no character" : "relative path"}`;
   } else if (scheme === "kafka") return { kind: "kafka", url };
   else if (Object.hasOwn(schemes, scheme) && URL.canParse(url))
     return { kind: schemes[scheme as keyof typeof schemes], url };
   // A URL may hold a password: it is not repeated.
   throw new WherryError(
     "broker: expected sqlite:///absolute/path, amqp://HOST, nats://HOST:4222 or kafka://HOST:9092,HOST:9092, " +
-      `got a URL with ${scheme === "" ? "no scheme" : scheme === "sqlite" ? "sqlite:// and a relative path" : `the scheme ${scheme}`}`,
+      `got a URL with ${got}`,
     { code: "BROKER_URL_INVALID" },
   );
+}
+
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

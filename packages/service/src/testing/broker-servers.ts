@@ -1,7 +1,7 @@
 // Starts the real RabbitMQ and NATS servers of this machine for tests, each on free loopback ports with a folder of its own, and ends
 // them by their own pid. Never used by a running service.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
@@ -75,10 +75,16 @@ async function running(
   };
 }
 
-export async function startNats(): Promise<BrokerServer> {
+/** The name of NATS' configuration in its folder: it may be written anew while the server does not run. */
+export const natsConfigFile = "nats.conf";
+
+/** @param config beside its place and JetStream: users and their rights */
+export async function startNats(config = ""): Promise<BrokerServer> {
   const folder = mkdtempSync(join(tmpdir(), "wherry-nats-"));
   const port = await freePort();
-  const command = ["nats-server", "-js", "-a", "127.0.0.1", "-p", String(port), "-sd", folder];
+  const file = join(folder, natsConfigFile);
+  writeFileSync(file, config);
+  const command = ["nats-server", "-c", file, "-js", "-a", "127.0.0.1", "-p", String(port), "-sd", folder];
   const start = (): Promise<ChildProcess> =>
     startProgram(command, { PATH: process.env["PATH"] ?? "" }, /Server is ready/);
   return running(folder, `nats://127.0.0.1:${port}`, start, "SIGKILL");

@@ -101,6 +101,15 @@ class KafkaBroker implements Broker {
     });
   }
 
+  async hasQueue(queue: string): Promise<boolean> {
+    const { admin } = await this.#link.clients();
+    try {
+      return (await admin.listTopics()).includes(workTopic(queue));
+    } catch (error) {
+      throw this.#link.unanswered(error, "did not tell which topics it has");
+    }
+  }
+
   async #ends(queue: string, which: "LATEST" | "EARLIEST"): Promise<Map<string, bigint[]>> {
     const { library } = await this.#link.clients();
     return this.#withConsumer(queue, (consumer) =>

@@ -91,9 +91,7 @@ export class KafkaLink {
         await admin.createTopics({ topics: [topic], partitions: count, replicas: -1, configs });
       } catch (error) {
         if (has(error, "TOPIC_ALREADY_EXISTS")) continue;
-        const { bootstrapBrokers } = this.#target;
-        const message = `Kafka at ${bootstrapBrokers.join(",")} did not make the topic ${topic}: ${deepestReason(error)}`;
-        throw brokerError("BROKER_UNAVAILABLE", `${message}; is it running, and BROKER_URL right?`, error);
+        throw this.unanswered(error, `did not make the topic ${topic}`);
       }
     }
   }
@@ -114,6 +112,13 @@ export class KafkaLink {
       const what = `Kafka did not confirm a message for ${topic}: ${deepestReason(error)}`;
       throw brokerError(has(error, "MESSAGE_TOO_LARGE") ? "BROKER_REFUSED" : "BROKER_UNCONFIRMED", what, error);
     }
+  }
+
+  /** What an administrator asks first, so that a server that is away shows here. */
+  unanswered(error: unknown, what: string): WherryError {
+    const message = `Kafka at ${this.#target.bootstrapBrokers.join(",")} ${what}: ${deepestReason(error)}`;
+    const hint = "is it running, and its URL (--broker or BROKER_URL) right?";
+    return brokerError("BROKER_UNAVAILABLE", `${message}; ${hint}`, error);
   }
 
   explain(error: unknown, what: string): WherryError {

@@ -17,11 +17,20 @@ import type {
   OutgoingMessage,
   Receipt,
 } from "../types.ts";
-import { type Connected, NatsLink } from "./connection.ts";
+import { type Connected, hasNoListener, isThere, NatsLink } from "./connection.ts";
 import { NatsConsumer } from "./consumer.ts";
 import { Finished } from "./finished.ts";
 import { Leftovers } from "./leftovers.ts";
-import { consumerName, deadStream, deadSubject, textsOf, workStream, workSubject, write } from "./names.ts";
+import {
+  consumerName,
+  deadStream,
+  deadSubject,
+  type DeliveryFacts,
+  textsOf,
+  workStream,
+  workSubject,
+  write,
+} from "./names.ts";
 
 export function openNatsBroker(url: string, options: BrokerOptions): Broker {
   return new NatsBroker(url, options);
@@ -64,6 +73,8 @@ class NatsBroker implements Broker {
       const { seq, duplicate } = await this.#store(connected, workSubject(queue), body, headers, msgID);
       return { id: String(seq), duplicate };
     } catch (error) {
+      // Nobody listens: its stream was deleted, or the server has no JetStream. The next call makes it, or says so.
+      if (hasNoListener(error)) this.#link.forget(queue);
       throw this.#link.explain(error, `the call of ${queue} was not confirmed`);
     }
   }
@@ -85,6 +96,9 @@ class NatsBroker implements Broker {
     this.#leftovers.look(queue, connected);
     return new NatsConsumer({
       ...{ ...options, queue, connection, clock: this.#options.clock, inbox: library.createInbox() },
+      isThere: () => isThere(connected.manager.consumers.info(workStream(queue), consumerName)),
+      gone: () => this.#gone(queue),
+      remove: (facts) => this.#remove(queue, facts, connected),
       finished: this.#finishedOf(queue),
       storedAt: (seq) => this.#storedAt(queue, seq, connected),
       bury: (message, reason, count) =>
@@ -100,6 +114,18 @@ class NatsBroker implements Broker {
           msgID,
         ),
     });
+  }
+
+  async #remove(queue: string, { seq, storedMs }: DeliveryFacts, connected: Connected): Promise<boolean> {
+    if ((await this.#storedAt(queue, Number(seq), connected)) !== storedMs) return true;
+    return connected.manager.streams.deleteMessage(workStream(queue), Number(seq), false);
+  }
+
+  #gone(queue: string): void {
+    this.#link.forget(queue);
+    const message =
+      "NATS has no consumer of a queue any more, as if somebody had deleted it; it is made again, and what was not done is delivered again";
+    this.#options.log.warn({ queue }, message);
   }
 
   #finishedOf(queue: string): Finished {
@@ -166,6 +192,11 @@ class NatsBroker implements Broker {
       // Messages in a retry's pause are pending acknowledgements to JetStream.
       return { ready: consumer.num_pending, inFlight: consumer.num_ack_pending, dead: dead.state.messages };
     });
+  }
+
+  async hasQueue(queue: string): Promise<boolean> {
+    const { manager } = await this.#link.connected();
+    return this.#answer(queue, () => isThere(manager.streams.info(workStream(queue))));
   }
 
   async deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]> {

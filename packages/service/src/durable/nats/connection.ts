@@ -3,8 +3,8 @@
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { asError, WherryError } from "@wherry/core";
-import { brokerAckWaitMs, brokerConfirmMs, brokerConnectMs } from "../../limits.ts";
-import { brokerError, reasonOf } from "../errors.ts";
+import { brokerAckWaitMs, brokerConfirmMs, brokerConnectMs, natsMakeAgainMs } from "../../limits.ts";
+import { brokerError, reasonOf, unreachable } from "../errors.ts";
 import { loadLibrary } from "../library.ts";
 import type { BrokerOptions } from "../types.ts";
 import { consumerName, deadStream, deadSubject, workStream, workSubject } from "./names.ts";
@@ -24,6 +24,8 @@ export class NatsLink {
   readonly #options: BrokerOptions;
   #connecting: Promise<Connected> | undefined;
   readonly #ready: Map<string, Promise<void>> = new Map();
+  /** Of queues that somebody deleted. */
+  readonly #pauses: Map<string, Promise<void>> = new Map();
   #closed = false;
 
   constructor(url: string, options: BrokerOptions) {
@@ -54,15 +56,16 @@ export class NatsLink {
     try {
       const { user, pass, servers } = credentials(this.#url);
       const connection = await library.connect({
-        ...{ servers, maxReconnectAttempts: -1, timeout: brokerConnectMs, name: "wherry" },
+        // A user whose rights are taken away may get them back: the library would close the connection for good.
+        ...{ servers, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true, timeout: brokerConnectMs, name: "wherry" },
         ...(user === undefined ? {} : { user, pass: pass ?? "" }),
       });
       const options = { timeout: brokerConfirmMs };
       const manager = await jetstreamManager(connection, { ...options, checkAPI: false });
       return { connection, client: jetstream(connection, options), manager, library };
     } catch (error) {
-      const message = `NATS at ${hostOf(this.#url)} cannot be reached: ${reasonOf(error)}; is it running, and BROKER_URL right?`;
-      throw brokerError("BROKER_UNAVAILABLE", message, error);
+      const refused = /^(Authorization|UserAuthentication|PermissionViolation)/.test(asError(error).name);
+      throw unreachable(`NATS at ${hostOf(this.#url)}`, error, refused);
     }
   }
 
@@ -79,7 +82,18 @@ export class NatsLink {
     return connected;
   }
 
+  /**
+   * Its streams or its consumer are gone: they are made at the next use, after a moment. A server (2.9.10) that deletes a stream's files
+   * while the stream is made again deletes the new ones as well, and then takes no message for it.
+   */
+  forget(queue: string): void {
+    this.#ready.delete(queue);
+    this.#pauses.set(queue, this.#options.clock.sleep(natsMakeAgainMs));
+  }
+
   async #declare(manager: JetStreamManager, queue: string): Promise<void> {
+    await this.#pauses.get(queue);
+    this.#pauses.delete(queue);
     const window = nanosecondsOf(this.#options.dedupeWindowMs);
     try {
       await existing(
@@ -110,11 +124,17 @@ export class NatsLink {
   /** Was it stored? An answer of JetStream's is a refusal, silence is neither. */
   explain(error: unknown, what: string): WherryError {
     if (WherryError.is(error)) return error;
-    const { name } = asError(error);
+    const { name, cause } = asError(error);
+    if (asError(cause).name === "PermissionViolationError")
+      return brokerError(
+        "BROKER_REFUSED",
+        `${what}: ${reasonOf(cause)}; check what the user of --broker or BROKER_URL may do`,
+        error,
+      );
     const message = `${what}: ${reasonOf(error)}`;
     if (name === "TimeoutError")
       return brokerError("BROKER_UNCONFIRMED", `${message}; NATS did not answer in time`, error);
-    if (name === "NoRespondersError" || name === "JetStreamNotEnabled")
+    if (hasNoListener(error) || name === "JetStreamNotEnabled")
       return brokerError("BROKER_UNAVAILABLE", `${message}; start nats-server with -js, for JetStream`, error);
     if (name === "ClosedConnectionError" || name === "DrainingConnectionError")
       return brokerError(this.#closed ? "BROKER_UNAVAILABLE" : "BROKER_UNCONFIRMED", message, error);
@@ -132,17 +152,30 @@ export class NatsLink {
 
 /** Several pods do this at once: who comes second finds it, or what the first one made. */
 async function existing(look: () => Promise<unknown>, make: () => Promise<unknown>): Promise<void> {
+  if (await isThere(look())) return;
+  await make().catch(async (failed: unknown) => {
+    await look().catch(() => {
+      throw failed;
+    });
+  });
+}
+
+/** Whether there is what is asked for, a stream or a consumer. Rejects while nobody can tell. */
+export async function isThere(look: Promise<unknown>): Promise<boolean> {
   try {
-    await look();
+    await look;
+    return true;
   } catch (error) {
     const { name } = asError(error);
-    if (name !== "StreamNotFoundError" && name !== "ConsumerNotFoundError") throw error;
-    await make().catch(async (failed: unknown) => {
-      await look().catch(() => {
-        throw failed;
-      });
-    });
+    if (name === "StreamNotFoundError" || name === "ConsumerNotFoundError") return false;
+    throw error;
   }
+}
+
+/** A server that is there, on which nobody takes what was asked: JetStream is off, or a stream or consumer is gone. */
+export function hasNoListener(error: unknown): boolean {
+  const { name, cause } = asError(error);
+  return [name, asError(cause).name].some((each) => each.startsWith("NoResponders"));
 }
 
 /** The library takes no user of a URL's. */

@@ -11,8 +11,12 @@ import {
 } from "../../limits.ts";
 import { header, messageOf, numberOf } from "../headers.ts";
 import type { BrokerConsumer, ConsumeOptions, DeadReason, Delivery } from "../types.ts";
+import { hasNoListener } from "./connection.ts";
 import type { Finished } from "./finished.ts";
 import { consumerName, type DeliveryFacts, factsOf, textsOf, workStream } from "./names.ts";
+
+/** What the server answers to a request in place of a message, in its header. */
+const statusOf = { timedOut: 408, conflict: 409, nobody: 503 } as const;
 
 export interface NatsConsumerOptions extends ConsumeOptions {
   readonly queue: string;
@@ -23,6 +27,12 @@ export interface NatsConsumerOptions extends ConsumeOptions {
   readonly finished: Finished;
   /** When the message of that sequence was stored, milliseconds since the epoch; undefined: there is none. Rejects while nobody answers. */
   readonly storedAt: (seq: number) => Promise<number | undefined>;
+  /** Does the server still have the consumer that this one pulls from? Rejects while nobody answers. */
+  readonly isThere: () => Promise<boolean>;
+  /** Deletes a message that is done, as there is nobody to take its acknowledgement. Rejects while nobody answers. */
+  readonly remove: (facts: DeliveryFacts) => Promise<boolean>;
+  /** It has not: another must take this one's place. */
+  readonly gone: () => void;
   /** Stores a dead letter; resolves to false when it could not be. */
   readonly bury: (message: Msg, reason: DeadReason, count: number) => Promise<boolean>;
   /** Stores a copy that comes at once, with so many deliveries behind it; of two with the same id, one. */
@@ -41,6 +51,10 @@ export class NatsConsumer implements BrokerConsumer {
   readonly #timer: Timer[] = [];
   /** Settlements that the server has not answered; each is called when it is back. */
   readonly #unanswered: Set<() => void> = new Set();
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
+  #checking: Promise<void> | undefined;
+  /** The server's consumer is not there any more. */
+  #lost = false;
 
   constructor(options: NatsConsumerOptions) {
     this.#options = options;
@@ -50,6 +64,19 @@ export class NatsConsumer implements BrokerConsumer {
     this.#every(brokerAckWaitMs / 3, () => this.#signOfLife());
     this.#every(brokerPullMs / 4, () => this.#askAnew());
     this.#ask();
+    void options.connection.closed().then(() => this.#break());
+  }
+
+  /** Resolves when the server has lost its consumer, or the connection is closed for good. What is out can be settled as far as that goes. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  #break(): void {
+    this.#stopped ??= Promise.resolve();
+    for (const timer of this.#timer) timer.cancel();
+    this.#subscription.unsubscribe();
+    this.#ended.resolve();
   }
 
   get queue(): string {
@@ -123,8 +150,9 @@ export class NatsConsumer implements BrokerConsumer {
     const facts = factsOf(message);
     // No message but a status: the request's time is over, or the server is leaving.
     if (facts === undefined) {
-      const again = message.headers?.code === 408;
-      if (again) this.#ask();
+      const { code } = message.headers ?? {};
+      if (code === statusOf.timedOut) this.#ask();
+      if (code === statusOf.nobody || code === statusOf.conflict) void this.#check();
       return;
     }
     this.#out.add(message);
@@ -144,6 +172,21 @@ export class NatsConsumer implements BrokerConsumer {
       deadLetter: (reason) => this.#replaced(message, this.#options.bury(message, reason, count)),
     };
     this.#options.deliver(delivery);
+  }
+
+  /** Nobody took a request, or it was ended: the server starts or leaves, or somebody deleted the consumer. */
+  #check(): Promise<void> {
+    this.#checking ??= this.#look().finally(() => (this.#checking = undefined));
+    return this.#checking;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#lost || (await this.#options.isThere().catch(() => true))) return;
+    this.#lost = true;
+    // One that has stopped needs no other in its place.
+    if (this.#stopped !== undefined) return;
+    this.#options.gone();
+    this.#break();
   }
 
   /** JetStream counts a message that goes back as delivered, so a copy takes its place. */
@@ -177,6 +220,7 @@ export class NatsConsumer implements BrokerConsumer {
     const untilMs = clock.monotonic() + (brokerAckWaitMs * 2) / 3;
     for (let pauseMs = brokerReconnectFirstMs; ; pauseMs = Math.min(brokerReconnectMaxMs, pauseMs * 2)) {
       if (await this.#answered(message.reply ?? "", how)) return true;
+      if (this.#lost && facts !== undefined) return finishes && (await this.#options.remove(facts).catch(() => false));
       let there: boolean | undefined;
       while (there === undefined) {
         if (!finishes || connection.isClosed() || clock.monotonic() + pauseMs > untilMs) return false;
@@ -206,7 +250,10 @@ export class NatsConsumer implements BrokerConsumer {
     const answer = this.#options.connection.request(subject, how, { timeout: brokerConfirmMs });
     const answered = answer.then(
       () => true,
-      () => false,
+      async (error: unknown) => {
+        if (hasNoListener(error)) await this.#check();
+        return false;
+      },
     );
     return Promise.race([answered, back.promise]).finally(() => this.#unanswered.delete(again));
   }

@@ -3,6 +3,7 @@
 import type { Channel, ConsumeMessage, GetMessage, Message } from "amqplib";
 import { brokerConfirmMs } from "../../limits.ts";
 import { Consumers } from "../consumers.ts";
+import { brokerError, reasonOf } from "../errors.ts";
 import { deadHeaders, header, headersOf, keptOf, type Texts } from "../headers.ts";
 import { Presence } from "../presence.ts";
 import type {
@@ -74,6 +75,7 @@ class RabbitBroker implements Broker {
     const channel = await this.#link.channel();
     const consumer = new RabbitConsumer({
       ...{ ...options, queue, channel, log: this.#options.log },
+      gone: () => this.#link.forget(names.workQueue(queue)),
       again: (message, count) => this.#copy(names.workQueue(queue), message, { [header.count]: String(count) }),
       later: (message, count, delayMs) => this.#later(queue, message, count, delayMs),
       bury: (message, count, reason) => this.#bury(queue, message, count, reason),
@@ -117,15 +119,27 @@ class RabbitBroker implements Broker {
     return { ready: paused.reduce((sum, count) => sum + count, work), inFlight: undefined, dead };
   }
 
-  /** 0 for a queue that nobody needed yet; asking for it ends the channel. */
+  async hasQueue(queue: string): Promise<boolean> {
+    return (await this.#countOf(names.workQueue(queue))) !== undefined;
+  }
+
+  /** 0 for a queue that nobody needed yet. */
   async #count(name: string): Promise<number> {
+    return (await this.#countOf(name)) ?? 0;
+  }
+
+  /** Undefined: there is no such queue; asking for it ends the channel. */
+  async #countOf(name: string): Promise<number | undefined> {
     const channel = await this.#link.channel();
     try {
       const { messageCount } = await channel.checkQueue(name);
       await channel.close();
       return messageCount;
-    } catch {
-      return 0;
+    } catch (error) {
+      const { code } = error as { code?: number };
+      if (code === 404) return undefined;
+      const message = `RabbitMQ did not tell of the queue ${name}: ${reasonOf(error)}`;
+      throw brokerError(code === 403 ? "BROKER_REFUSED" : "BROKER_UNAVAILABLE", message, error);
     }
   }
 

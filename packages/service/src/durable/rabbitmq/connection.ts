@@ -2,11 +2,14 @@
 import type { Channel, ChannelModel, ConfirmChannel, Options } from "amqplib";
 import { asError } from "@wherry/core";
 import { brokerConfirmMs, brokerConnectMs } from "../../limits.ts";
-import { brokerError, reasonOf } from "../errors.ts";
+import { brokerError, reasonOf, unreachable } from "../errors.ts";
 import { loadLibrary } from "../library.ts";
 import type { Texts } from "../headers.ts";
 import type { BrokerOptions } from "../types.ts";
 import { deadOptions, deadQueue, workOptions, workQueue } from "./names.ts";
+
+/** AMQP's codes, and how the library says that the server closed instead of opening the virtual host. */
+const refused = /\b(403|530)\b|got <ConnectionClose/;
 
 export class RabbitLink {
   readonly #url: string;
@@ -51,8 +54,7 @@ export class RabbitLink {
       return connection;
     } catch (error) {
       const { host } = new URL(this.#url);
-      const message = `RabbitMQ at ${host} cannot be reached: ${reasonOf(error)}; is it running, and BROKER_URL right?`;
-      throw brokerError("BROKER_UNAVAILABLE", message, error);
+      throw unreachable(`RabbitMQ at ${host}`, error, refused.test(reasonOf(error)));
     }
   }
 
@@ -90,6 +92,11 @@ export class RabbitLink {
       declared.catch(() => this.#declared.delete(name));
     }
     await declared;
+  }
+
+  /** Somebody deleted the queue: it is declared at its next use. */
+  forget(name: string): void {
+    this.#declared.delete(name);
   }
 
   async #declare(name: string, options: Options.AssertQueue): Promise<void> {

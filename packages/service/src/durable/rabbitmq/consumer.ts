@@ -10,6 +10,8 @@ export interface RabbitConsumerOptions extends ConsumeOptions {
   readonly queue: string;
   readonly channel: Channel;
   readonly log: Logger;
+  /** The queue is not there any more. */
+  readonly gone: () => void;
   /** Stores a copy of the message that comes back at once, or after a pause, or that is dead. Rejects when it could not. */
   readonly again: (message: ConsumeMessage, count: number) => Promise<void>;
   readonly later: (message: ConsumeMessage, count: number, delayMs: number) => Promise<void>;
@@ -72,7 +74,10 @@ export class RabbitConsumer implements BrokerConsumer {
   #arrived(message: ConsumeMessage | null): void {
     const { channel } = this.#options;
     if (message === null) {
-      // The queue was deleted: a new consumer declares it again.
+      const why = "RabbitMQ has deleted a queue, or ended its consumer; it is made again";
+      this.#options.log.warn({ queue: this.#options.queue }, why);
+      this.#options.gone();
+      // Another consumer takes this one's place.
       void channel.close().catch(() => undefined);
       return;
     }

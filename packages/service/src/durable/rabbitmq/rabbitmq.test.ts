@@ -1,6 +1,7 @@
 // The broker RabbitMQ: what every broker promises, and what is its own, with a real server that is killed. Skipped, and said so, where
 // none is installed.
 import { SystemClock, SystemRandom, silentLogger } from "@wherry/core";
+import { connect } from "amqplib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerServer, missingServer, rabbitProgram, startRabbit } from "../../testing/broker-servers.ts";
 import { describeBroker, inbox, json, valueOf } from "../broker.suite.ts";
@@ -8,7 +9,7 @@ import { killingItLosesNothing } from "../killed.suite.ts";
 import { traceGoesThrough } from "../traced.suite.ts";
 import type { Broker, Receipt } from "../types.ts";
 import { openRabbitBroker } from "./broker.ts";
-import { pauseStepMs } from "./names.ts";
+import { pauseStepMs, workQueue } from "./names.ts";
 
 const common = { clock: new SystemClock(), random: new SystemRandom(), log: silentLogger, dedupeWindowMs: 60_000 };
 const missing = missingServer(rabbitProgram, "rabbitmq-server");
@@ -51,6 +52,37 @@ describe.skipIf(missing !== undefined)("RabbitMQ", () => {
     expect(await stored()).toEqual({ id: before.id, duplicate: true });
     await broker.publish("orders.restart", json("after"));
     expect(valueOf(await at(2))).toBe("after");
+    await broker.close();
+  });
+
+  test("a queue that somebody deletes is made again, takes calls, and is one line of the log", async () => {
+    const lines: string[] = [];
+    const line = (_fields: object, text: string): void => void lines.push(text);
+    const log = { ...silentLogger, info: line, warn: line, error: line };
+    const broker = openRabbitBroker(server.url, { ...common, log });
+    const queue = "orders.deleted";
+    await broker.publish(queue, json("before"));
+    const { at } = await inbox(broker, queue);
+    const running = await at(0);
+    const operator = await connect(server.url);
+    await (await operator.createChannel()).deleteQueue(workQueue(queue));
+    await expect.poll(() => lines).toEqual([expect.stringMatching(/has deleted a queue/)]);
+    // It was deleted with the queue: nobody gets it again, and its pod is told that it was not its own any more.
+    expect(await running.ack()).toBe(false);
+    await expect.poll(() => broker.publish(queue, json("after")).catch(() => undefined)).toBeDefined();
+    const next = await at(1);
+    expect(valueOf(next)).toBe("after");
+    expect(await next.ack()).toBe(true);
+    expect(lines).toHaveLength(1);
+    await Promise.all([broker.close(), operator.close()]);
+  });
+
+  test("a wrong password is told as that", async () => {
+    const broker = openRabbitBroker(server.url.replace("guest:guest", "guest:wrong"), common);
+    await expect(broker.publish("orders.refused", json(1))).rejects.toMatchObject({
+      code: "BROKER_UNAVAILABLE",
+      message: expect.stringMatching(/refused the URL's user.*check user and password/),
+    });
     await broker.close();
   });
 

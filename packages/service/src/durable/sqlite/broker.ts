@@ -69,6 +69,10 @@ class SqliteBroker implements Broker {
     return this.#read(() => this.#tables.depth(queue));
   }
 
+  async hasQueue(queue: string): Promise<true | undefined> {
+    return this.#read(() => this.#tables.isKnown(queue)) ? true : undefined;
+  }
+
   async deadLetters(queue: string, limit: number): Promise<readonly DeadLetter[]> {
     return this.#read(() => this.#tables.deadLetters(queue, limit));
   }

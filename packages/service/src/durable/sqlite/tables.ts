@@ -119,6 +119,12 @@ export class Tables {
     return { ready: Number(row?.["ready"]), inFlight: Number(row?.["inFlight"]), dead: Number(row?.["dead"]) };
   }
 
+  /** Whether anything is known of it: a message, a dead letter, or a key. */
+  isKnown(queue: string): boolean {
+    const sql = ["message", "dead", "seen"].map((table) => `EXISTS (SELECT 1 FROM ${table} WHERE queue = ?)`);
+    return this.#get(`SELECT ${sql.join(" OR ")} AS known`, queue, queue, queue)?.["known"] === 1;
+  }
+
   deadLetters(queue: string, limit: number): DeadLetter[] {
     const rows = this.#prepared("SELECT * FROM dead WHERE queue = ? ORDER BY died_ms, id LIMIT ?").all(queue, limit);
     return (rows as unknown as DeadRow[]).map((row) => ({
