@@ -78,8 +78,8 @@ describe("help", () => {
 describe("mistakes in the command line are exit code 2, with what to do", () => {
   test.each([
     [["upp"], /Did you mean up\?/],
-    [["status", "--nmae", "x"], /Did you mean --name\?\)\nSee "wherry status --help"/],
-    [["stats"], /Did you mean status\?\)\nSee "wherry --help"/],
+    [["status", "--nmae", "x"], /Did you mean --name\?\)\nSee "(npx )?wherry status --help"/],
+    [["stats"], /Did you mean status\?\)\nSee "(npx )?wherry --help"/],
     [["start"], /unknown command 'start'\nSee/],
     [["status", "--output", "xml"], /json, yaml, name/],
     [["call", "echo"], /missing required argument 'method'/],
@@ -92,7 +92,10 @@ describe("mistakes in the command line are exit code 2, with what to do", () => 
     [["call", "kubernetes", "get"], /"kubernetes" is the cluster's API.*wherry kubectl/],
     [["call", "echo", "echo", "{a:1}"], /is not JSON: .*--text/],
     [["call", "echo", "echo", "1", "--key", ""], /--key is empty/],
-    [["probe", "tcp://127.0.0.1:1", "--curve-server-key", "no.pub"], /there is no file .*no\.pub: "wherry keygen"/],
+    [
+      ["probe", "tcp://127.0.0.1:1", "--curve-server-key", "no.pub"],
+      /there is no file .*no\.pub: "(npx )?wherry keygen"/,
+    ],
     [["keygen", "--public-of", "no.secret"], /there is no file .*no\.secret/],
     [["init", "shop", "--from", "nowhere"], /--from nowhere .*no such folder.*npm run pack/],
     [["manifest", ".", "--image", "Not An Image"], /--image takes an image's name/],
@@ -112,6 +115,12 @@ test("a PATH that is a link to nowhere, and a wherry.yaml that is none, are told
   file("broken/wherry.yaml", "images: [\n");
   file("broken/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n");
   expect((await wherry("up", "broken")).stderr).toMatch(/wherry\.yaml is no YAML: .* at line 2, column 1\n$/);
+});
+
+test("commands to try are told as they can be typed: by npx where it was called so", async () => {
+  const { stderr } = await wherryWith({ npm_command: "exec" }, "status", "--name", "nobody");
+  expect(stderr).toMatch(/start one with "npx wherry up --name nobody"/);
+  expect((await wherryWith({ npm_command: "exec" }, "stats")).stderr).toMatch(/See "npx wherry --help"/);
 });
 
 test("manifest gives no two programs the same image", async () => {
@@ -186,7 +195,7 @@ test("wherry doctor looks, makes nothing, and its exit code says whether somethi
   const well = await wherryWith({ WHERRY_HOME: home }, "doctor");
   expect(well).toMatchObject({ code: 0, stderr: "" });
   expect(well.stdout).toMatch(/^✓ {2}node .*\n✓ {2}state .*free.*\n✓ {2}addresses .*\n. {2}kubectl .*/);
-  expect(well.stdout).toMatch(/! {2}cluster +no cluster "default" is running: start one with "wherry up"/);
+  expect(well.stdout).toMatch(/! {2}cluster +no cluster "default" is running: start one with "(npx )?wherry up"/);
   expect(existsSync(home)).toBe(false);
   const ill = await wherryWith({ WHERRY_HOME: "/proc/never" }, "doctor", "--output", "json");
   expect(ill.code).toBe(1);

@@ -16,14 +16,15 @@ export interface Context {
 
 export function processContext(): Context {
   const viaNpm = process.env["npm_execpath"] !== undefined || process.env["npm_command"] !== undefined;
+  const self = viaNpm ? "npx wherry" : "wherry";
   return {
     env: process.env,
     cwd: process.cwd(),
-    terminal: new Terminal({ stdout: process.stdout, stderr: process.stderr, env: process.env }),
+    terminal: new Terminal({ stdout: process.stdout, stderr: process.stderr, env: process.env, self }),
     clock: new SystemClock(),
     random: new SystemRandom(),
     version: packageVersion(),
-    self: viaNpm ? "npx wherry" : "wherry",
+    self,
   };
 }
 

@@ -18,6 +18,8 @@ export interface FoundService {
   readonly pods: readonly Stored<Pod>[];
   /** It has the port by whose name services of @wherry/service are found: one without may speak another protocol. */
   readonly hasMessagingPort: boolean;
+  /** Where its pods' HTTP is, by the port of that name; undefined: it has none, or no address of its own. */
+  readonly httpUrl: string | undefined;
   /** As they are by now. */
   readonly podsNow: () => Promise<readonly Stored<Pod>[]>;
 }
@@ -44,7 +46,15 @@ export async function findService(target: string, cluster: string, context: Cont
   const pods = await podsOf(kube, service);
   requireLivePods(service, pods, cluster);
   const hasMessagingPort = service.spec?.ports?.some((port) => port.name === "messaging") ?? false;
-  return { kube, name, namespace, pods, hasMessagingPort, podsNow: () => podsOf(kube, service) };
+  const httpUrl = httpUrlOf(service);
+  return { kube, name, namespace, pods, hasMessagingPort, httpUrl, podsNow: () => podsOf(kube, service) };
+}
+
+function httpUrlOf({ spec }: Stored<Service>): string | undefined {
+  const port = spec?.ports?.find(({ name }) => name === "http")?.port;
+  const { clusterIP = "None" } = spec ?? {};
+  if (port === undefined || clusterIP === "None" || clusterIP === "") return undefined;
+  return `http://${clusterIP}${port === 80 ? "" : `:${port}`}`;
 }
 
 async function podsOf(kube: KubeClient, service: Stored<Service>): Promise<readonly Stored<Pod>[]> {

@@ -6,6 +6,8 @@ export interface TerminalOptions {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How this command was called; default `wherry`. */
+  readonly self?: string;
 }
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow";
@@ -61,7 +63,7 @@ export class Terminal {
 
   /** A line of anything else: progress, warnings, errors. */
   note(line: string): void {
-    this.#options.stderr.write(`${line}\n`);
+    this.#options.stderr.write(`${asCalled(line, this.#options.self)}\n`);
   }
 
   /** A line on stderr that the next one writes over; nothing where nobody looks. Empty: takes the last one away. */
@@ -85,6 +87,11 @@ export class Terminal {
   clean(text: string): string {
     return this.interactive || this.#options.stderr.isTTY === true ? visible(text) : text;
   }
+}
+
+/** Commands to try, as whoever reads them has to type them: `"npx wherry down"` where there is no `wherry` in reach. */
+function asCalled(text: string, self = "wherry"): string {
+  return self === "wherry" ? text : text.replaceAll(/(?<=["`]|: )wherry (?=[a-z-])/g, `${self} `);
 }
 
 /** Control characters but newline and tab, shown as `\x1b`. Also those of Unicode that reorder text. */

@@ -49,7 +49,7 @@ export async function describe(target: string, options: DescribeOptions, context
     const [instances, queues] = await Promise.all([askAll(client, found), queuesOf(client, description)]);
     const data = { ...description, ...(queues === undefined ? {} : { queues }), instances };
     if (options.output === undefined)
-      print({ about: description, instances, queues }, options.all === true, context.terminal);
+      print({ about: description, instances, queues, httpUrl: found.httpUrl }, options.all === true, context.terminal);
     else await printData(data, [name], options.output, context.terminal);
     return 0;
   } finally {
@@ -84,16 +84,18 @@ interface Told {
   readonly about: ServiceDescription;
   readonly instances: readonly Instance[];
   readonly queues: QueuesDescription | undefined;
+  /** Its Service's. */
+  readonly httpUrl: string | undefined;
 }
 
-function print({ about, instances, queues = {} }: Told, all: boolean, terminal: Terminal): void {
+function print({ about, instances, queues = {}, httpUrl }: Told, all: boolean, terminal: Terminal): void {
   const answering = instances.filter(({ stats }) => stats !== undefined).length;
   const version = about.version === "" ? "" : ` ${about.version}`;
   const out = (line: string): void => terminal.out(terminal.clean(line));
   const leaving = instances.filter(({ state }) => state === "leaving" || state === "gone").length;
   const others = leaving === 0 ? "" : `, ${leaving} leaving`;
   const staying = instances.length - leaving;
-  const http = about.httpPort === undefined ? "" : `, HTTP on port ${about.httpPort}`;
+  const http = about.httpPort === undefined ? "" : `, ${httpUrl ?? `HTTP on port ${about.httpPort} of each pod`}`;
   out(`${about.name}${version}  protocol ${about.protocol}${http}, ${answering} of ${staying} pods answer${others}`);
   const columns = terminal.columns - margin.length;
   lines("methods", methodLines(about.methods, { columns, http: about.httpPort !== undefined }), terminal);
