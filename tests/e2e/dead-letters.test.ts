@@ -65,10 +65,11 @@ test("of a file in a folder that its user may not write, it says which", async (
   chmodSync(join(folder, "durable.db"), 0o444);
   chmodSync(folder, 0o555);
   const args = [wherryBin, "dead-letters", "orders", "order", "--broker", url];
-  // Root may write anywhere: nobody takes its place.
-  const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, ...args];
+  // Root may write anywhere, unless it lacks the capabilities for it: then it is the owner of its files, and no more.
+  const powers = "-dac_override,-dac_read_search";
+  const asOwner = [`--bounding-set=${powers}`, `--inh-caps=${powers}`, process.execPath, ...args];
   const isRoot = process.getuid?.() === 0;
-  const running = isRoot ? session.start("setpriv", asNobody) : session.start(process.execPath, args);
+  const running = isRoot ? session.start("setpriv", asOwner) : session.start(process.execPath, args);
   const { code, stdout, stderr } = await running.finished;
   chmodSync(folder, 0o700);
   expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: "" });

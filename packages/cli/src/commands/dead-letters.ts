@@ -1,7 +1,7 @@
 // `wherry dead-letters`: the calls of a durable method that nobody runs any more, and why; drives them back, or deletes them. It asks
 // the broker: no cluster needs to run. Only where that knows of no such queue is the service asked whether it has such a method. It makes
 // nothing: no queue, and no file.
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { clusterPaths, wherryHome } from "@wherry/cluster/state";
@@ -80,10 +80,19 @@ async function requireQueue(
 function existing(url: string | undefined): string | undefined {
   if (url?.startsWith("sqlite:///") !== true || !URL.canParse(url)) return url;
   const file = url.replace("sqlite:", "file:");
-  if (/%(?![0-9a-f]{2})/i.test(url) || existsSync(fileURLToPath(file))) return url;
+  if (/%(?![0-9a-f]{2})/i.test(url) || mayBeThere(fileURLToPath(file))) return url;
   throw new CliError(
     `expected a broker's file in ${fileURLToPath(file)}, and there is none: check the path of --broker or BROKER_URL`,
   );
+}
+
+/** What can't be looked at, for want of rights, may be there: opening it will tell. */
+function mayBeThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ENOTDIR";
+  }
 }
 
 function changeOf({ redrive, purge, all }: DeadLettersOptions): Change | undefined {

@@ -1,8 +1,9 @@
-// What a delivery of NATS says of itself, beside what the server says of the message that it stores: the same instant is the same number.
-import type { Msg } from "@nats-io/transport-node";
+// What a delivery of NATS says of itself, beside what the server says of the message that it stores: the same instant is the same number;
+// and its headers, whoever wrote them.
+import { headers, type Msg } from "@nats-io/transport-node";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { factsOf } from "./names.ts";
+import { factsOf, textsOf, write } from "./names.ts";
 
 /** As in a delivery's reply subject. */
 const deliveredAt = (ms: number, nanoseconds: number): Pick<Msg, "reply"> => ({
@@ -21,4 +22,16 @@ test("a message was stored at the same time by its delivery and by the stream, t
       expect(factsOf(deliveredAt(at, more) as Msg)?.storedMs).toBe(storedAt(at, more));
     }),
   );
+});
+
+test("texts come back from headers as they went in; a header that somebody else wrote ends nothing", () => {
+  const text = fc.string({ unit: "grapheme", minLength: 1 });
+  fc.assert(
+    fc.property(text, (key) => {
+      expect(textsOf(write(headers(), { key }))).toEqual({ key });
+    }),
+  );
+  const foreign = headers();
+  foreign.set("discount", "100%");
+  expect(textsOf(foreign)).toEqual({ discount: "100%" });
 });

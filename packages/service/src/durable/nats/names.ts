@@ -11,11 +11,17 @@ export const deadSubject = (queue: string): string => `wherry.dead.${queue}`;
 /** The one durable consumer that all pods share. */
 export const consumerName = "wherry";
 
-/** Header values are one line of ASCII: texts are escaped. */
+/** Header values are one line of ASCII: texts are escaped. What others have put there, and did not escape so, is read as it is. */
 export function textsOf(headers: MsgHdrs | undefined): Texts {
-  return Object.fromEntries(
-    (headers?.keys() ?? []).map((name) => [name, decodeURIComponent(headers?.get(name) ?? "")]),
-  );
+  return Object.fromEntries((headers?.keys() ?? []).map((name) => [name, unescaped(headers?.get(name) ?? "")]));
+}
+
+function unescaped(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }
 
 export function write(headers: MsgHdrs, texts: Texts): MsgHdrs {
