@@ -76,20 +76,9 @@ export function encode<Body extends string | Uint8Array = never>(
   body?: Body,
 ): (Buffer | Body)[] {
   const { mark = 0, id = 0, number = 0, texts = noTexts, content = contentType.bytes } = fields;
-  const header = encodeHeader(type, mark, id, number, texts, body === undefined ? contentType.none : content);
+  const passed = passingHeader(type, mark, id, number, texts, body === undefined ? contentType.none : content);
+  const header = Buffer.from(passed);
   return body === undefined ? [header] : [header, body];
-}
-
-/** Of a message without a body, the content is `none`. */
-function encodeHeader(
-  type: MessageType,
-  mark: number,
-  id: number,
-  number: number,
-  texts: readonly string[],
-  content: ContentType,
-): Buffer {
-  return Buffer.from(passingHeader(type, mark, id, number, texts, content));
 }
 
 const textsMax = 4;
@@ -100,8 +89,8 @@ const passingViews: Buffer[] = [];
 passing.set([...magic, protocolVersion]);
 
 /**
- * The header alone, for what is sent most often, requests and replies. Where it lies, the next one will: a socket copies what is as
- * short before `send` returns.
+ * The header alone, for what is sent most often, requests and replies; of a message without a body, the content is `none`. Where it
+ * lies, the next one will: a socket copies what is as short before `send` returns.
  */
 export function passingHeader(
   type: MessageType,
